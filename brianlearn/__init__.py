@@ -1,0 +1,165 @@
+"""Declare a deep spiking network once, as Brian2 equations with physical units, and teach it.
+
+Names are imported when they are first used: ``import brianlearn`` itself imports nothing, so that
+``brianlearn doctor`` can say what is wrong with an installation in which Brian2 cannot be imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from brianlearn.errors import (
+    BrianLearnError,
+    DataError,
+    DeviceError,
+    EquationError,
+    NonFiniteError,
+    RuleError,
+    RunFolderError,
+    ShapeError,
+    SpecError,
+    UnitError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from brianlearn.cli import main
+    from brianlearn.data import DataSet, RandomAffine, load
+    from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
+    from brianlearn.rules import DALTON, SGD, TFR, Adam, LearnerState, Momentum, Optimiser, ThreeFactorRule
+    from brianlearn.spec import (
+        LIF,
+        Activity,
+        AdaptiveLIF,
+        ArcTan,
+        Bernoulli,
+        Connectivity,
+        Conv,
+        CubaLIF,
+        DaltonIF,
+        Dense,
+        DirectCurrent,
+        Encoder,
+        Events,
+        FastSigmoid,
+        Gaussian,
+        Input,
+        IntegrateAndFire,
+        Latency,
+        NetworkSpec,
+        Neuron,
+        NeuronStep,
+        Normal,
+        Parameter,
+        Projection,
+        Raster,
+        Readout,
+        Rectangular,
+        Samples,
+        Sigmoid,
+        Spikes,
+        Surrogate,
+        Triangular,
+        Uniform,
+        neuron_step,
+    )
+    from brianlearn.training import Evaluation, Experiment, Learner, Metrics, Result, evaluate
+
+__version__ = "0.1.0"
+
+#: Where public names come from, in the order in which they are looked for.
+_SOURCES = (
+    "brianlearn.spec",
+    "brianlearn.rules",
+    "brianlearn.training",
+    "brianlearn.data",
+    "brianlearn.cli",
+    "brianlearn.discrete",
+)
+_SUBPACKAGES = ("brian", "data", "discrete", "report", "rules", "spec", "training")
+
+__all__ = [
+    "DALTON",
+    "LIF",
+    "SGD",
+    "TFR",
+    "Activity",
+    "Adam",
+    "AdaptiveLIF",
+    "ArcTan",
+    "Bernoulli",
+    "BrianLearnError",
+    "Connectivity",
+    "Conv",
+    "CubaLIF",
+    "DaltonIF",
+    "DataError",
+    "DataSet",
+    "Dense",
+    "DeviceError",
+    "DirectCurrent",
+    "DiscreteActivity",
+    "DiscreteNetwork",
+    "Encoder",
+    "EquationError",
+    "Evaluation",
+    "Events",
+    "Experiment",
+    "FastSigmoid",
+    "Gaussian",
+    "Input",
+    "IntegrateAndFire",
+    "Latency",
+    "Learner",
+    "LearnerState",
+    "Metrics",
+    "Momentum",
+    "NetworkSpec",
+    "Neuron",
+    "NeuronStep",
+    "NonFiniteError",
+    "Normal",
+    "Optimiser",
+    "Parameter",
+    "Projection",
+    "RandomAffine",
+    "Raster",
+    "Readout",
+    "Rectangular",
+    "Result",
+    "RuleError",
+    "RunFolderError",
+    "Samples",
+    "ShapeError",
+    "Sigmoid",
+    "SpecError",
+    "Spikes",
+    "Surrogate",
+    "ThreeFactorRule",
+    "Triangular",
+    "Uniform",
+    "UnitError",
+    "WeightsError",
+    "evaluate",
+    "export",
+    "load",
+    "main",
+    "neuron_step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"brianlearn.{name}")
+    if name in __all__:
+        for source in _SOURCES:
+            module = importlib.import_module(source)
+            if name in module.__all__:
+                globals()[name] = getattr(module, name)
+                return globals()[name]
+    raise AttributeError(f"module 'brianlearn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBPACKAGES})

@@ -1,0 +1,5 @@
+"""``python -m brianlearn`` is ``brianlearn``."""
+
+from brianlearn.cli import app
+
+app(prog_name="brianlearn")

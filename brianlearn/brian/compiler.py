@@ -1,0 +1,67 @@
+"""Which devices this machine can run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from functools import cache
+
+from brianlearn.errors import DeviceError
+
+__all__ = ["DEVICES", "compiler_version", "find_compiler", "resolve_device"]
+
+DEVICES = ("auto", "runtime", "numpy", "cython", "cpp_standalone")
+
+
+def find_compiler() -> str | None:
+    """Path of the C++ compiler that Brian2 will call, or None."""
+    return shutil.which(os.environ.get("CXX", "g++").split()[0])
+
+
+@cache
+def _version(path: str) -> str:
+    return subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
+def compiler_version() -> str:
+    """The first line of the compiler's own description, empty without a compiler."""
+    path = find_compiler()
+    return _version(path) if path else ""
+
+
+def resolve_device(device: str) -> str:
+    """The device that runs for a name that the user gave.
+
+    Parameters
+    ----------
+    device : str
+        One of `DEVICES`.
+
+    Returns
+    -------
+    str
+        "numpy", "cython" or "cpp_standalone".
+
+    Raises
+    ------
+    DeviceError
+        Unknown names, and devices that need a compiler where there is none.
+    """
+    if device not in DEVICES:
+        raise DeviceError("device", "unknown device", got=repr(device), expected=", ".join(DEVICES))
+    compiler = find_compiler()
+    if device == "auto":
+        return "cpp_standalone" if compiler else "numpy"
+    if device == "runtime":
+        return "cython" if compiler else "numpy"
+    if device != "numpy" and compiler is None:
+        raise DeviceError(
+            device,
+            "this machine has no C++ compiler",
+            got=f"no {os.environ.get('CXX', 'g++')!r} on the PATH",
+            expected="a C++ compiler: g++, or the one that the environment variable CXX names",
+            remedy="install one (Debian, Ubuntu: apt-get install g++; macOS: xcode-select --install), "
+            "or use device='numpy', which needs none",
+        )
+    return device

@@ -1,0 +1,137 @@
+"""What will run, as text: equations, synaptic statements, and every slot of a time step in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brian2 import NeuronGroup, Synapses, second
+from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
+from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
+
+from brianlearn.brian.engine import refuse
+from brianlearn.brian.network import BrianNetwork, build
+from brianlearn.brian.plan import Plan
+from brianlearn.brian.preferences import preferences
+from brianlearn.brian.runtime import runtime_device
+from brianlearn.brian.schedule import meaning
+from brianlearn.rules.optimisers import Adam, Optimiser
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.network import NetworkSpec
+
+__all__ = ["describe"]
+
+
+def describe(
+    spec: NetworkSpec, rule: ThreeFactorRule | None = None, optimiser: Optimiser | None = None, *, batch_size: int = 1
+) -> str:
+    """The Brian2 equations, synaptic statements and order of slots of a network under a rule.
+
+    The text is read from the objects that run, not written beside them.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : ThreeFactorRule, optional
+        Without one, the network that only infers.
+    optimiser : Optimiser, optional
+        ``Adam(1e-3)`` where it is not given.
+    batch_size : int, optional
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    RuleError
+        What the engine cannot run.
+    """
+    refuse(spec, rule)
+    if rule is not None:
+        rule.check(spec, batch_size)
+    plan = Plan(spec, rule, optimiser or Adam(), batch_size, batch_size, "float64")
+    with runtime_device(), preferences("float64", "numpy"):
+        net = build(plan)
+        net.network.run(0 * second, namespace={})  # Brian2 checks all units and names here
+    parts = [spec.describe(), _groups(net), _synapses(net), _slots(net)]
+    return "\n\n".join(parts)
+
+
+def _indent(text: str, by: str) -> str:
+    return "\n".join(by + line for line in text.strip().splitlines())
+
+
+def _groups(net: BrianNetwork) -> str:
+    lines = ["Neuron groups"]
+    for group in [*net.groups.values(), *net.weights.values()]:
+        lines.append(f"  {group.name}: {group.N} {'weights' if group.name.startswith('w_') else 'neurons'}")
+        lines += [f"    {eq}" for eq in group.user_equations.values()]
+    return "\n".join(lines)
+
+
+def _synapses(net: BrianNetwork) -> str:
+    lines = ["Synapses (weight and gradient of a synapse are elements of the weights group)"]
+    for name, synapses in net.synapses.items():
+        weights = net.weights[name].name
+        source, target = synapses.source.name, synapses.target.name
+        lines.append(f"  {synapses.name}: {source} -> {target}, {len(synapses)} synapses, weights in {weights}")
+        lines += [f"    {eq}" for eq in synapses.equations.values() if eq.varname != "weight_index"]
+        for variable, updater in synapses.summed_updaters.items():
+            lines.append(f"    {variable} = sum of {updater.expression}")
+        lines += [
+            f"    on_{pathway.prepost} '{pathway.objname}': {_one_line(pathway.code)}" for pathway in synapses._pathways
+        ]
+    return "\n".join(lines)
+
+
+def _one_line(code: str) -> str:
+    return "; ".join(line.strip() for line in code.strip().splitlines())
+
+
+def _objects(net: BrianNetwork) -> list[Any]:
+    """All objects that run, contained ones included."""
+    found: list[Any] = []
+    todo = list(net.network.objects)
+    while todo:
+        obj = todo.pop(0)
+        if obj not in found:
+            found.append(obj)
+            todo += obj.contained_objects
+    return found
+
+
+def _slots(net: BrianNetwork) -> str:
+    objects = _objects(net)
+    trial = net.plan.spec.n_steps
+    lines = [f"One time step, slot by slot (a trial is {trial} steps)"]
+    for slot in net.network.schedule:
+        here = sorted((o for o in objects if o.when == slot), key=lambda o: (o.order, o.name))
+        rows = [row for o in here for row in _row(net, o)]
+        if rows:
+            lines.append(f"  {slot}: {meaning(slot)}")
+            lines += rows
+    return "\n".join(lines)
+
+
+def _row(net: BrianNetwork, obj: Any) -> list[str]:
+    code: str
+    if isinstance(obj, Thresholder):
+        code = f"spike if {obj.group.events[obj.event]}"
+    elif isinstance(obj, Resetter):
+        code = obj.group.event_codes[obj.event]
+    elif isinstance(obj, StateUpdater):
+        if not obj.group.equations.diff_eq_names:
+            return []
+        code = f"Brian2's state updater, method {obj.method_choice}"
+    elif isinstance(obj, SynapticPathway):
+        code = _one_line(obj.code)
+    elif isinstance(obj, SummedVariableUpdater):
+        code = f"{obj.target_varname} = sum over synapses of {obj.expression}"
+    elif isinstance(obj, NeuronGroup | Synapses) or not getattr(obj, "abstract_code", None):
+        return []
+    else:
+        code = obj.abstract_code
+    if not code.strip():
+        return []
+    every = {net.clock.name: "", net.trial_clock.name: ", every trial", net.batch_clock.name: ", every batch"}
+    return [f"    {obj.name}{every[obj.clock.name]}:", _indent(code, "      ")]

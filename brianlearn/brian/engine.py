@@ -1,0 +1,131 @@
+"""The Brian2 engine: chunks of trials on a device."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from brianlearn.brian.compiler import resolve_device
+from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
+from brianlearn.brian.plan import Plan
+from brianlearn.brian.runtime import RuntimeDevice
+from brianlearn.brian.standalone import StandaloneDevice
+from brianlearn.errors import RuleError
+from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.state import LearnerState
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.layers import Layer
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.samples import Samples
+
+__all__ = ["BrianEngine", "refuse"]
+
+#: Input arrays of one chunk take at most this many bytes.
+CHUNK_BYTES = 64 * 2**20
+#: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends.
+CHUNK_TRIALS = 1000
+CHUNK_WORK = 4 * 10**9
+
+
+class Device(Protocol):
+    """Runs a plan: arrays in, arrays out."""
+
+    def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
+        """Run ``n_trials`` trials and one step more."""
+        ...
+
+
+class BrianEngine:
+    """Runs and teaches a network as Brian2 objects (see `brianlearn.rules.engine.Engine`).
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : ThreeFactorRule or None
+    optimiser : Optimiser
+    device : str
+        See `brianlearn.brian.compiler.resolve_device`.
+    dtype : str
+    batch_size : int
+    chunk_size : int or None
+        Rounded up to whole batches.
+
+    Raises
+    ------
+    RuleError
+        What this engine cannot run, by name.
+    DeviceError
+        A device that this machine cannot run.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: ThreeFactorRule | None,
+        optimiser: Optimiser,
+        *,
+        device: str,
+        dtype: str,
+        batch_size: int,
+        chunk_size: int | None = None,
+    ) -> None:
+        self.device = resolve_device(device)
+        refuse(spec, rule)
+        wanted = chunk_size or _default_chunk(spec)
+        self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
+        self._plan = Plan(spec, rule, optimiser, batch_size, self.chunk_size, dtype)
+        self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
+
+    def _device(self, record: tuple[str, ...]) -> tuple[Plan, Device]:
+        """The network that records ``record``; evaluation without recording shares the one that learns."""
+        if record not in self._built:
+            plan = dataclasses.replace(self._plan, rule=None if record else self._plan.rule, record=record)
+            standalone = self.device == "cpp_standalone"
+            self._built[record] = plan, StandaloneDevice(plan) if standalone else RuntimeDevice(plan, self.device)
+        return self._built[record]
+
+    def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
+        plan, device = self._device(())
+        values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
+        n = len(samples)
+        outputs = device.run(values, trials_to_run(plan, n, learning=True))
+        return new_state(plan, state, outputs, n), collect(plan, outputs, n)
+
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+        plan, device = self._device(tuple(sorted(set(record))))
+        outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
+        return collect(plan, outputs, len(samples))
+
+
+def _default_chunk(spec: NetworkSpec) -> int:
+    size = int(np.prod(spec.input.shape)) * 8 * (spec.n_steps if spec.input.encoder.precomputed else 1)
+    work = spec.n_steps * sum(len(p.connectivity.pre) for p in spec.projections)
+    return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK // work, 50)), 1, CHUNK_TRIALS))
+
+
+def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None) -> None:
+    """Refuse by name what the engine cannot run.
+
+    Raises
+    ------
+    RuleError
+    """
+    if spec.timing != "same_step":
+        raise RuleError(
+            "engine 'brian'",
+            "this timing is not available",
+            got=f"timing={spec.timing!r}",
+            expected="timing='same_step'",
+        )
+    for p in spec.projections:
+        assert isinstance(p.layer, Layer)
+        if rule is not None and p.layer.dropout:
+            raise RuleError(
+                f"engine 'brian', layer {p.name}",
+                "learning with dropout is not available",
+                got=f"dropout={p.layer.dropout}",
+                expected="dropout=0",
+            )

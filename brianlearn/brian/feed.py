@@ -1,0 +1,259 @@
+"""What goes into a run and what comes out, as plain arrays by name; devices only move them.
+
+Inputs are named ``group.variable`` for state variables and by their name for TimedArrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from brianlearn.brian.plan import Plan
+from brianlearn.errors import BrianLearnError
+from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.state import LearnerState
+from brianlearn.rules.three_factor import DALTON
+from brianlearn.spec.samples import Events, Raster, Samples
+
+__all__ = ["Outputs", "collect", "constants", "inputs", "mirrored", "new_state", "output_names", "trials_to_run"]
+
+#: Arrays that a run leaves behind, by name (see `collect`).
+Outputs = Mapping[str, np.ndarray]
+
+
+def trials_to_run(plan: Plan, n: int, *, learning: bool) -> int:
+    """Trials that a run of n samples takes: whole batches if it learns, because batches end with an update."""
+    if not learning or plan.rule is None or plan.rule.update == "step":
+        return n
+    return -(-n // plan.batch_size) * plan.batch_size
+
+
+def constants(plan: Plan) -> dict[str, np.ndarray]:
+    """Parameters of neurons and readouts: constants and propagator coefficients."""
+    values = {}
+    for name, step in plan.steps.items():
+        for parameter in step.parameters:
+            values[f"{name}.{parameter.name}"] = np.ravel(parameter.value) if parameter.value.ndim else parameter.value
+    readout = plan.spec.readout
+    if readout is not None and readout.tau is not None:
+        decay = np.exp(-float(plan.spec.dt) / float(readout.tau))
+        names = ["readout"] if plan.rule is None else [p.name for p in plan.rule.readouts(plan.spec).values()]
+        values |= {f"{name}.decay": np.asarray(decay) for name in names}
+    return values
+
+
+def _fill(shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
+    full = np.zeros(shape)
+    full[: len(rows)] = rows
+    return full
+
+
+def inputs(
+    plan: Plan, state: LearnerState, samples: Samples, *, learning: bool, learning_rate: float = 0.0
+) -> dict[str, np.ndarray]:
+    """All arrays of one run of a chunk of samples.
+
+    Parameters
+    ----------
+    plan : Plan
+    state : LearnerState
+    samples : Samples
+        At most ``plan.capacity``.
+    learning : bool
+        Whether weights change; without it the same network evaluates.
+    learning_rate : float
+        Of this epoch.
+
+    Returns
+    -------
+    dict
+        Name -> array, float64; state variables in base units.
+    """
+    spec, n = plan.spec, len(samples)
+    capacity, steps = plan.capacity, spec.n_steps
+    size = int(np.prod(spec.input.shape))
+    result = constants(plan)
+    if spec.input.encoder.precomputed:
+        result["input_spikes"] = _fill((capacity * steps + 1, size), _raster(plan, state, samples, learning=learning))
+    else:
+        result["input_values"] = _fill((capacity + 1, size), np.asarray(samples.inputs).reshape(n, size))
+    if spec.readout is not None:
+        labels = np.zeros(n) if samples.labels is None else samples.labels
+        result["label"] = _fill((capacity + 1,), labels)
+    if spec.burn_in_steps:
+        trial = np.r_[np.zeros(spec.burn_in_steps), np.ones(steps - spec.burn_in_steps)]
+        result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n))
+    if plan.rule is not None:
+        result |= _learning_inputs(plan, n, learning=learning)
+    result |= _weights(plan, state, learning_rate if learning else 0.0)
+    return result
+
+
+def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> np.ndarray:
+    steps = plan.spec.n_steps
+    if isinstance(samples.inputs, Events):
+        spikes = samples.inputs.dense(steps)
+    else:
+        values = np.asarray(samples.inputs).reshape(len(samples), -1)
+        spikes = plan.spec.input.encoder.raster(values, steps, state.sample_keys(samples.ids, learning=learning))
+    return spikes.reshape(len(samples) * steps, -1)
+
+
+def _learning_inputs(plan: Plan, n: int, *, learning: bool) -> dict[str, np.ndarray]:
+    assert plan.rule is not None
+    spec, capacity, steps = plan.spec, plan.capacity, plan.spec.n_steps
+    burn_in = plan.rule.burn_in_steps(spec)
+    trial = np.r_[np.zeros(burn_in), np.ones(steps - burn_in)] * learning
+    result = {"learning": _fill((capacity * steps + 1,), np.tile(trial, n))}
+    if plan.rule.update == "batch":
+        counts = np.zeros(-(-capacity // plan.batch_size) + 1)
+        if learning:
+            # element k belongs to the update at the start of batch k, which ends batch k-1
+            full, rest = divmod(n, plan.batch_size)
+            counts[1 : full + 1] = plan.batch_size
+            if rest:
+                counts[full + 1] = rest
+        result["batch_count"] = counts
+    return result
+
+
+def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str, np.ndarray]:
+    spec, rule = plan.spec, plan.rule
+    result: dict[str, np.ndarray] = {}
+    readouts = (
+        list(rule.readouts(spec).values())
+        if rule is not None
+        else [p for p in [spec.readout_projection] if p is not None]
+    )
+    for p in [*spec.projections, *readouts]:
+        result[f"w_{p.name}.weight"] = p.connectivity.pack(state.weights[p.name])
+    if rule is None:
+        return result
+    for p in spec.projections:
+        rate = learning_rate * plan.learning_rate_factor(p.name)
+        if plan.direct:
+            result[f"synapses_{p.name}.eta"] = np.asarray(rate * plan.gradient_scale(p.name))
+            continue
+        group = f"w_{p.name}"
+        result[f"{group}.gradient"] = np.zeros(p.n_weights)
+        result[f"{group}.lr"] = np.asarray(rate)
+        result[f"{group}.k"] = np.asarray(float(state.steps))
+        for slot in plan.optimiser.slots:
+            result[f"{group}.{slot}"] = p.connectivity.pack(state.optimiser[p.name][slot])
+    if rule.feedback == "mirror":
+        for name in mirrored(plan):
+            result |= _mirror_copy(result, name)
+    return result
+
+
+def mirrored(plan: Plan) -> list[str]:
+    """Layers that have mirror synapses."""
+    assert plan.rule is not None
+    readouts = [p.name for p in plan.rule.readouts(plan.spec).values()]
+    hidden = [p.name for p in plan.spec.projections[1:]] if isinstance(plan.rule, DALTON) else []
+    return [*hidden, *readouts]
+
+
+def _mirror_copy(values: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    old = {f"w_{name}.": f"w_mirror_{name}.", f"synapses_{name}.eta": f"mirror_{name}.eta"}
+    return {
+        new + key[len(start) :]: v for start, new in old.items() for key, v in values.items() if key.startswith(start)
+    }
+
+
+def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> LearnerState:
+    """The learner's state after a run.
+
+    Parameters
+    ----------
+    plan : Plan
+    state : LearnerState
+        Before the run.
+    outputs : mapping
+        ``w_<layer>.weight`` and the optimiser's slots.
+    n : int
+        Samples of the run.
+    """
+    assert plan.rule is not None
+    for name in _learned_mirrors(plan):
+        forward, mirror = outputs[f"w_{name}.weight"], outputs[f"w_mirror_{name}.weight"]
+        if not np.array_equal(forward, mirror, equal_nan=True):
+            raise BrianLearnError(
+                name,
+                "mirror weights left their forward weights: this is a defect of the engine",
+                got=f"largest difference {np.abs(forward - mirror).max()}",
+                expected="equality to the last bit",
+                remedy="use feedback='forward', and report it with the network that shows it",
+            )
+    weights, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
+    for p in plan.spec.projections:
+        weights[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
+        for slot in plan.optimiser.slots:
+            slots[p.name][slot] = p.connectivity.unpack(outputs[f"w_{p.name}.{slot}"])
+    if plan.rule.update == "batch":
+        updates = -(-n // plan.batch_size)
+    else:
+        updates = n * (plan.spec.n_steps - plan.rule.burn_in_steps(plan.spec))
+    return LearnerState(weights, slots, state.steps + updates, state.samples_seen + n, state.epoch, state.seed)
+
+
+def output_names(plan: Plan) -> list[str]:
+    """State variables that are read after a run."""
+    names = []
+    if plan.rule is not None:
+        for p in plan.spec.projections:
+            names += [f"w_{p.name}.{v}" for v in ("weight", *(() if plan.direct else plan.optimiser.slots))]
+        names += [f"w_mirror_{name}.weight" for name in _learned_mirrors(plan)]
+    return names
+
+
+def _learned_mirrors(plan: Plan) -> list[str]:
+    if plan.rule is None or plan.rule.feedback != "mirror":
+        return []
+    learned = {p.name for p in plan.spec.projections}
+    return [name for name in mirrored(plan) if name in learned]
+
+
+def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
+    """Sort what monitors recorded into trials.
+
+    Parameters
+    ----------
+    plan : Plan
+    outputs : mapping
+        ``rate_<layer>`` (steps,) in Hz; ``trials.y_sum`` and ``trials.loss_sum`` (trial starts, classes);
+        ``readout.y`` (steps, classes); ``spikes_<layer>.i`` and ``.t`` (spikes,) in seconds.
+    n : int
+        Trials to keep; runs are at least one step longer.
+    """
+    spec, dt = plan.spec, float(plan.spec.dt)
+    steps = spec.n_steps
+    sizes = {"input": int(np.prod(spec.input.shape)), **{p.name: p.n_post for p in spec.projections}}
+    shapes = {"input": spec.input.shape, **{p.name: p.out_shape for p in spec.projections}}
+    counts, spikes = {}, {}
+    for name, size in sizes.items():
+        per_step = np.rint(outputs[f"rate_{name}"][: n * steps] * dt * size).astype(np.int64)
+        counts[name] = per_step.reshape(n, steps).sum(axis=1)
+        if f"spikes_{name}.i" in outputs:
+            at = np.rint(outputs[f"spikes_{name}.t"] / dt).astype(np.int64)
+            keep = at < n * steps
+            trial, step = np.divmod(at[keep].astype(np.int32), np.int32(steps))
+            neuron = outputs[f"spikes_{name}.i"][keep].astype(np.int32)
+            spikes[name] = Raster(trial, step, neuron, n, steps, shapes[name])
+    if spec.readout is None:
+        last = spikes[spec.projections[-1].name]
+        logits = np.zeros((n, spec.classes))
+        late = last.step >= spec.burn_in_steps
+        np.add.at(logits, (last.trial[late], last.neuron[late]), 1.0)
+        loss = np.zeros(n)
+    else:
+        measured = steps - spec.burn_in_steps
+        # the first row was recorded before the first trial
+        logits = outputs["trials.y_sum"][1 : n + 1].astype(float) / measured
+        loss = outputs["trials.loss_sum"][1 : n + 1].astype(float).mean(axis=1) / measured
+    readout = None
+    if "readout.y" in outputs:
+        readout = outputs["readout.y"][: n * steps].reshape(n, steps, spec.classes)
+    kept = spikes if "spikes" in plan.record else {}
+    return TrialRecord(logits, loss, counts, kept, readout)

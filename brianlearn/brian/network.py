@@ -1,0 +1,425 @@
+"""From a spec and a rule to Brian2 objects.
+
+Names are those of docs/rules.md: psi (surrogate derivative), gate, L (third factor), delta = psi*L (the error that goes
+down), delta_gated = gate*delta (what changes weights), gradient (summed over events).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from brian2 import (
+    Clock,
+    Network,
+    NeuronGroup,
+    PopulationRateMonitor,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    TimedArray,
+    second,
+)
+
+from brianlearn.brian.kernels import DenseKernels
+from brianlearn.brian.optimisers import update_statements
+from brianlearn.brian.plan import Plan, neuron_of
+from brianlearn.brian.schedule import Schedule
+from brianlearn.brian.shared_weights import connect_shared
+from brianlearn.brian.statements import (
+    deliver_expression,
+    group_equations,
+    integrate_statements,
+    plasticity_signal,
+    pooled,
+)
+from brianlearn.rules.three_factor import DALTON
+from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
+from brianlearn.spec.layers import Readout
+from brianlearn.spec.network import Projection
+
+__all__ = ["BrianNetwork", "build"]
+
+
+@dataclass(eq=False)
+class BrianNetwork:
+    """Brian2 objects of a network, by role.
+
+    Attributes
+    ----------
+    network : brian2.Network
+    groups : dict
+        ``"input"``, spiking layers and readouts -> NeuronGroup.
+    weights : dict
+        Layer name -> NeuronGroup that holds its weights; mirror weights as ``mirror_<layer>``.
+    synapses : dict
+        Layer name -> Synapses, or the group of loops that stands for them; mirror synapses as ``mirror_<layer>``.
+    timed : dict
+        Name -> TimedArray that a chunk of trials fills.
+    """
+
+    plan: Plan
+    network: Network
+    clock: Clock
+    trial_clock: Clock
+    batch_clock: Clock
+    groups: dict[str, NeuronGroup] = field(default_factory=dict)
+    weights: dict[str, NeuronGroup] = field(default_factory=dict)
+    synapses: dict[str, Synapses | NeuronGroup] = field(default_factory=dict)
+    timed: dict[str, TimedArray] = field(default_factory=dict)
+    monitors: dict[str, Any] = field(default_factory=dict)
+
+    def add_monitors(self) -> None:
+        """Add fresh monitors: trial sums of the readout, population rates, and what the plan records."""
+        self.network.remove(*self.monitors.values())
+        layers = ("input", *self.plan.layers)
+        monitors: dict[str, Any] = {
+            f"rate_{name}": PopulationRateMonitor(self.groups[name], name=f"rate_{name}") for name in layers
+        }
+        if "readout" in self.groups:
+            readout = self.groups["readout"]
+            monitors["trials"] = StateMonitor(
+                readout,
+                ["y_sum", "loss_sum"],
+                record=True,
+                clock=self.trial_clock,
+                when="start",
+                order=-10,
+                name="trials",
+            )
+            if "readout" in self.plan.record:
+                monitors["readout"] = StateMonitor(
+                    readout, "y", record=True, clock=self.clock, when="end", name="readout_over_time"
+                )
+        recorded = layers if "spikes" in self.plan.record else (() if "readout" in self.groups else layers[-1:])
+        for name in recorded:
+            monitors[f"spikes_{name}"] = SpikeMonitor(self.groups[name], name=f"spikes_{name}")
+        self.monitors = monitors
+        self.network.add(*monitors.values())
+
+
+def _place(obj: Any, when: str, order: int = 0) -> None:
+    obj.when, obj.order = when, order
+
+
+class _Builder:
+    """Builds the objects of one network, part by part."""
+
+    def __init__(self, plan: Plan, kernels: bool) -> None:
+        self.plan, self.spec, self.rule, self.kernels = plan, plan.spec, plan.rule, kernels
+        self.dt, self.n_steps = float(plan.spec.dt), plan.spec.n_steps
+        trial = self.n_steps * self.dt
+        network = Network()
+        network.schedule = Schedule(plan.layers).slots()
+        self.net = BrianNetwork(
+            plan,
+            network,
+            clock=Clock(dt=self.dt * second, name="step_clock"),
+            trial_clock=Clock(dt=trial * second, name="trial_clock"),
+            batch_clock=Clock(dt=plan.batch_size * trial * second, name="batch_clock"),
+        )
+        self.steps = plan.steps
+        self.readouts = self._readouts()
+        self._timed_arrays()
+
+    def _readouts(self) -> dict[str, Projection]:
+        """Readouts by the layer that they look at."""
+        if self.rule is not None:
+            return self.rule.readouts(self.spec)
+        readout = self.spec.readout_projection
+        return {} if readout is None else {self.spec.projections[-1].name: readout}
+
+    def _timed_arrays(self) -> None:
+        n, steps, inputs = self.plan.capacity, self.n_steps, int(np.prod(self.spec.input.shape))
+        batches = -(-n // self.plan.batch_size)
+        trial, batch = self.n_steps * self.dt, self.plan.batch_size * self.n_steps * self.dt
+        rows: dict[str, tuple[tuple[int, ...], float]] = {}
+        if self.spec.input.encoder.precomputed:
+            rows["input_spikes"] = ((n * steps + 1, inputs), self.dt)
+        else:
+            rows["input_values"] = ((n + 1, inputs), trial)
+        if self.readouts:
+            rows["label"] = ((n + 1,), trial)
+        if self.spec.burn_in_steps:
+            rows["measured"] = ((n * steps + 1,), self.dt)
+        if self.rule is not None:
+            rows["learning"] = ((n * steps + 1,), self.dt)
+            if self.rule.update == "batch":
+                rows["batch_count"] = ((batches + 1,), batch)
+        for name, (shape, dt) in rows.items():
+            # one row more than there are trials: the step after the last trial records it and updates the weights
+            self.net.timed[name] = TimedArray(np.zeros(shape), dt=dt * second, name=name)
+
+    def build(self) -> BrianNetwork:
+        net = self.net
+        self._encoder()
+        for p in self.spec.projections:
+            self._neurons(p)
+            self._weights(p, learned=self.rule is not None)
+            self._forward(p)
+        for source, p in self.readouts.items():
+            self._readout(source, p)
+        if self.rule is not None:
+            for p in reversed(self.spec.projections):
+                self._feedback(p)
+        objects = [*net.groups.values(), *net.weights.values(), *net.synapses.values()]
+        net.network.add(*objects)
+        net.add_monitors()
+        return net
+
+    def _group(self, name: str, n: int, model: Any, **options: Any) -> NeuronGroup:
+        options.setdefault("namespace", dict(self.net.timed))
+        return NeuronGroup(n, model, name=name, clock=self.net.clock, **options)
+
+    def _regularly(
+        self, group: NeuronGroup, code: str, when: str, name: str, order: int = 0, clock: Any = None
+    ) -> None:
+        group.run_regularly(code, clock=clock or self.net.clock, when=when, order=order, name=f"{group.name}_{name}")
+
+    # input ----------------------------------------------------------------------------------------------------------
+
+    def _encoder(self) -> None:
+        encoder, n = self.spec.input.encoder, int(np.prod(self.spec.input.shape))
+        if isinstance(encoder, IntegrateAndFire):
+            group = self._group("input", n, "x : 1\nv : 1", threshold="v > 1", reset="v = 0")
+            gain, bias = float(encoder.gain), float(encoder.bias)
+            drive = f"{gain!r}*input_values(t, i)" + (f" + {bias!r}" if bias else "")
+            self._regularly(group, f"x = {drive}\nv = 0", "start", "trial", clock=self.net.trial_clock)
+            self._regularly(group, "v = v + x", "input_integrate", "integrate")
+            _place(group.resetter["spike"], "input_reset")
+        elif isinstance(encoder, DirectCurrent):
+            group = self._group("input", n, "x : 1", threshold="x != 0", reset="")
+            self._regularly(
+                group, f"x = {float(encoder.gain)!r}*input_values(t, i)", "start", "trial", clock=self.net.trial_clock
+            )
+        else:
+            group = self._group("input", n, "x : 1", threshold="x > 0", reset="")
+            self._regularly(group, "x = input_spikes(t, i)", "input_integrate", "read")
+        _place(group.thresholder["spike"], "input_threshold")
+        self.net.groups["input"] = group
+
+    def _amplitude(self, source: str) -> str:
+        """Factor on a presynaptic event beside its weight: a direct current carries its value."""
+        return "*x_pre" if source == "input" and isinstance(self.spec.input.encoder, DirectCurrent) else ""
+
+    # layers ---------------------------------------------------------------------------------------------------------
+
+    def _neurons(self, p: Projection) -> None:
+        neuron, step = neuron_of(p), self.steps[p.name]
+        model = group_equations(p, step, learning=self.rule is not None)
+        options: dict[str, Any] = dict(threshold=neuron.threshold, reset=neuron.reset)
+        if neuron.refractory is not None:
+            options["refractory"] = neuron.refractory
+        if step.update is None:
+            options["method"] = neuron.method_used
+        group = self._group(p.name, p.n_post, model, **options)
+        if step.refractory is not None:
+            self._regularly(group, step.refractory, f"{p.name}_deliver", "refractory", order=-1)
+            ready = "not_refractory = True\nlastspike = -10000*second"
+            # before the rest of the reset: Brian2 writes variables (unless refractory) only where not_refractory
+            self._regularly(group, ready, "start", "ready", order=-1, clock=self.net.trial_clock)
+        self._regularly(group, step.reset_trial, "start", "trial", clock=self.net.trial_clock)
+        _place(group.state_updater, f"{p.name}_integrate", -1)
+        code = integrate_statements(step, learning=self.rule is not None)
+        if code:
+            self._regularly(group, code, f"{p.name}_integrate", "integrate")
+        _place(group.thresholder["spike"], f"{p.name}_threshold")
+        if neuron.reset.strip():
+            _place(group.resetter["spike"], f"{p.name}_reset")
+        self.net.groups[p.name] = group
+
+    # weights --------------------------------------------------------------------------------------------------------
+
+    def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup:
+        """The group that holds a layer's weights, with the optimiser if they are learned."""
+        plan = self.plan
+        accumulate = learned and not plan.direct
+        lines = ["weight : 1"]
+        if accumulate:
+            slots = plan.optimiser.slots
+            lines += ["gradient : 1", *(f"{slot} : 1" for slot in slots), "lr : 1 (shared)", "k : 1 (shared)"]
+        # the update counter in double precision: 1 - beta2**k cancels in single
+        dtype = {"k": np.float64} if accumulate else None
+        group = self._group(f"w_{prefix}{p.name}", p.n_weights, "\n".join(lines), dtype=dtype)
+        if accumulate:
+            scale = plan.gradient_scale(p.name)
+            assert self.rule is not None
+            if self.rule.update == "batch":
+                code = update_statements(plan.optimiser, scale, "batch_count(t)")
+                self._regularly(group, code, "start", "update", order=-5, clock=self.net.batch_clock)
+            else:
+                code = update_statements(plan.optimiser, scale, "learning(t)")
+                self._regularly(group, code, "optimise", "update")
+        self.net.weights[f"{prefix}{p.name}"] = group
+        return group
+
+    def _loops(self, p: Projection) -> bool:
+        """Whether C++ loops stand for the synapses of p."""
+        if not self.kernels or len(p.weight_shape) != 2 or (self.rule is not None and self.rule.feedback != "forward"):
+            return False
+        # synapses onto a frozen variable look at every target's refractoriness
+        return isinstance(p.layer, Readout) or not _frozen(p)
+
+    def _forward_loops(self, p: Projection) -> None:
+        neuron, learning = neuron_of(p), self.rule is not None
+        scale = float(np.asarray(neuron.weight_unit))
+        carries = bool(self._amplitude(p.source))
+        kernels = DenseKernels(
+            p.name, p.source, p.name, p.n_pre, p.n_post, neuron.input, self.plan.dtype, scale, carries
+        )
+        back = (f"{p.source}_feedback", "delta") if learning and self._feeds_forward_back(p) else None
+        self.net.synapses[p.name] = kernels.group(
+            self.net.clock,
+            learned="plasticity" if learning else None,
+            error=plasticity_signal(self.steps[p.name]),
+            direct=self.plan.direct,
+            feedback=back,
+        )
+
+    def _forward(self, p: Projection) -> None:
+        if self._loops(p):
+            self._forward_loops(p)
+            return
+        neuron, amplitude = neuron_of(p), self._amplitude(p.source)
+        on_pre = {"deliver": f"{neuron.input}_post += {deliver_expression(p)}{amplitude}"}
+        names, model = ["weight"], ["weight_index : integer (constant)"]
+        learning = self.rule is not None
+        if learning:
+            on_pre["learn"] = self._change(p, "post") + amplitude
+            names += [] if self.plan.direct else ["gradient"]
+            model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
+        if learning and self._feeds_forward_back(p):
+            model.append(f"L_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
+        source, target = self.net.groups[p.source], self.net.groups[p.name]
+        synapses = Synapses(
+            source, target, "\n".join(model), on_pre=on_pre, name=f"synapses_{p.name}", clock=self.net.clock
+        )
+        c = p.connectivity
+        connect_shared(synapses, self.net.weights[p.name], tuple(names), c.pre, c.post, c.weight)
+        _place(synapses.deliver, f"{p.name}_deliver")
+        if learning:
+            _place(synapses.learn, "plasticity")
+        if "L_pre" in synapses.summed_updaters:
+            _place(synapses.summed_updaters["L_pre"], f"{p.source}_feedback")
+        self.net.synapses[p.name] = synapses
+
+    def _change(self, p: Projection, side: str) -> str:
+        """What a presynaptic event does to its weight: lower it, or add to the gradient."""
+        error = f"{plasticity_signal(self.steps[p.name])}_{side}"
+        return f"weight -= {pooled('eta', p)}*{error}" if self.plan.direct else f"gradient += {pooled('', p)}{error}"
+
+    # third factor ---------------------------------------------------------------------------------------------------
+
+    def _feeds_forward_back(self, p: Projection) -> bool:
+        """Whether the synapses of p carry errors down to p's source themselves."""
+        assert self.rule is not None
+        return isinstance(self.rule, DALTON) and p.source != "input" and self.rule.feedback == "forward"
+
+    def _feedback(self, p: Projection) -> None:
+        """The third factor of layer p, and what follows from it."""
+        assert self.rule is not None
+        if self.rule.feedback == "mirror":
+            above = {q.source: q for q in self.spec.projections}
+            if p.name in self.readouts:
+                self._mirror(self.readouts[p.name], p.name, "err", learned=False)
+            else:
+                self._mirror(above[p.name], p.name, "delta", learned=True)
+        step = self.steps[p.name]
+        code = "delta = psi*L" + ("\ndelta_gated = gate*delta" if step.floor is not None else "")
+        self._regularly(self.net.groups[p.name], code, f"{p.name}_feedback", "delta", order=1)
+
+    def _mirror(self, p: Projection, target: str, error: str, *, learned: bool) -> None:
+        """Synapses from layer p down to its source, with weights of their own."""
+        weights = self._weights(p, learned=learned, prefix="mirror_")
+        model = ["weight_index : integer (constant)", f"L_post = {pooled('weight', p)}*{error}_pre : 1 (summed)"]
+        names, on_post = ["weight"], None
+        if learned:
+            on_post = {"learn": self._change(p, "pre")}
+            names += [] if self.plan.direct else ["gradient"]
+            model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
+        synapses = Synapses(
+            self.net.groups[p.name],
+            self.net.groups[target],
+            "\n".join(model),
+            on_post=on_post,
+            name=f"mirror_{p.name}",
+            clock=self.net.clock,
+        )
+        c = p.connectivity
+        # the same list of synapses in the same order: the same events then add in the same order, to the last bit
+        connect_shared(synapses, weights, tuple(names), c.post, c.pre, c.weight)
+        _place(synapses.summed_updaters["L_post"], f"{target}_feedback")
+        if learned:
+            _place(synapses.learn, "plasticity", 1)
+        self.net.synapses[f"mirror_{p.name}"] = synapses
+
+    # readout --------------------------------------------------------------------------------------------------------
+
+    def _readout(self, source: str, p: Projection) -> None:
+        """A linear readout of layer ``source``; the network's own also sums what the metrics need."""
+        assert self.spec.readout is not None
+        leaky, own, learning = self.spec.readout.tau is not None, p.name == "readout", self.rule is not None
+        lines = ["y : 1", "target : 1"]
+        lines += ["err : 1"] if learning else []
+        lines += ["decay : 1 (shared, constant)"] if leaky else []
+        lines += ["y_sum : 1", "loss_sum : 1"] if own else []
+        group = self._group(p.name, p.n_post, "\n".join(lines))
+        start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", *(["y_sum = 0", "loss_sum = 0"] if own else [])]
+        self._regularly(group, "\n".join(start), "start", "trial", clock=self.net.trial_clock)
+        self._regularly(group, "y = decay*y" if leaky else "y = 0", "readout_decay", "decay")
+        error = ["err = learning(t)*(y - target)"] if learning else []
+        measured = "measured(t)*" if self.spec.burn_in_steps else ""
+        error += [f"y_sum += {measured}y", f"loss_sum += {measured}(y - target)**2"] if own else []
+        self._regularly(group, "\n".join(error), "readout_error", "error")
+        self.net.groups[p.name] = group
+        self._weights(p, learned=False)
+        model = ["weight_index : integer (constant)"]
+        back = learning and self.rule is not None and self.rule.feedback == "forward"
+        if self._loops(p):
+            kernels = DenseKernels(p.name, source, p.name, p.n_pre, p.n_post, "y", self.plan.dtype)
+            self.net.synapses[p.name] = kernels.group(
+                self.net.clock,
+                learned=None,
+                error="err",
+                direct=False,
+                feedback=(f"{source}_feedback", "err") if back else None,
+            )
+            return
+        if back:
+            model.append("L_pre = weight*err_post : 1 (summed)")
+        synapses = Synapses(
+            self.net.groups[source],
+            group,
+            "\n".join(model),
+            on_pre={"deliver": "y_post += weight"},
+            name=f"synapses_{p.name}",
+            clock=self.net.clock,
+        )
+        c = p.connectivity
+        connect_shared(synapses, self.net.weights[p.name], ("weight",), c.pre, c.post, c.weight)
+        _place(synapses.deliver, "readout_deliver")
+        if back:
+            _place(synapses.summed_updaters["L_pre"], f"{source}_feedback")
+        self.net.synapses[p.name] = synapses
+
+
+def _frozen(p: Projection) -> bool:
+    neuron = neuron_of(p)
+    return "unless refractory" in neuron.parsed.equations[neuron.input].flags
+
+
+def build(plan: Plan, *, kernels: bool = False) -> BrianNetwork:
+    """Build the Brian2 objects of a plan on the active device.
+
+    Parameters
+    ----------
+    plan : Plan
+    kernels : bool
+        Whether C++ loops stand for the synapses of dense layers (standalone only; see `brianlearn.brian.kernels`).
+
+    Returns
+    -------
+    BrianNetwork
+    """
+    return _Builder(plan, kernels).build()

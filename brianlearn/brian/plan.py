@@ -1,0 +1,78 @@
+"""What to build: a spec, a rule, and the sizes of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.layers import Layer
+from brianlearn.spec.network import NetworkSpec, Projection
+from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.step import NeuronStep, neuron_step
+
+__all__ = ["Plan", "neuron_of"]
+
+
+def neuron_of(projection: Projection) -> Neuron:
+    """The neuron of a spiking layer."""
+    layer = projection.layer
+    assert isinstance(layer, Layer)
+    return layer.neuron
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What to build.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+    rule : ThreeFactorRule or None
+        None builds a network without any learning object.
+    optimiser : Optimiser
+    batch_size : int
+    capacity : int
+        Largest number of trials per run.
+    dtype : str
+    record : tuple of str
+        What is recorded beside metrics: "spikes", "readout".
+    """
+
+    spec: NetworkSpec
+    rule: ThreeFactorRule | None
+    optimiser: Optimiser
+    batch_size: int
+    capacity: int
+    dtype: str
+    record: tuple[str, ...] = ()
+
+    @property
+    def direct(self) -> bool:
+        """Whether presynaptic events change the weights themselves (SGD in every step), without a gradient sum."""
+        return self.rule is not None and self.rule.update == "step" and isinstance(self.optimiser, SGD)
+
+    @property
+    def capacity_trials(self) -> int:
+        """Largest number of trials per run, whole batches."""
+        return -(-self.capacity // self.batch_size) * self.batch_size
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the spiking layers."""
+        return tuple(p.name for p in self.spec.projections)
+
+    def learning_rate_factor(self, layer: str) -> float:
+        """Factor on the learning rate of a layer, from the rule's options."""
+        return 1.0 if self.rule is None else float(self.rule.learning_rate_scale.get(layer, 1.0))
+
+    def gradient_scale(self, layer: str) -> float:
+        """2/n_l^R."""
+        assert self.rule is not None
+        return 2.0 / self.rule.logits(self.spec)[layer]
+
+    @cached_property
+    def steps(self) -> dict[str, NeuronStep]:
+        """The neuron step of every layer."""
+        return {p.name: neuron_step(neuron_of(p), float(self.spec.dt)) for p in self.spec.projections}

@@ -1,0 +1,66 @@
+"""The order of slots within one time step.
+
+Brian2 runs the objects of a time step slot by slot (``Network.schedule``). Same-step timing gives every layer slots of
+its own, so that a spike reaches the next layer within the step in which it was fired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Schedule", "meaning"]
+
+#: Brian2 raises an error when its own slots are missing.
+_DEFAULTS = ("groups", "thresholds", "synapses", "resets")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Slots of same-step timing.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Names of the spiking layers, from the input on.
+    """
+
+    layers: tuple[str, ...]
+
+    def slots(self) -> list[str]:
+        """All slots in order."""
+        return list(self._slots())
+
+    def _slots(self) -> Iterator[str]:
+        yield "start"
+        yield from _DEFAULTS
+        for part in ("integrate", "threshold", "reset"):
+            yield f"input_{part}"
+        for layer in self.layers:
+            for part in ("deliver", "integrate", "threshold", "reset"):
+                yield f"{layer}_{part}"
+        for part in ("decay", "deliver", "error"):
+            yield f"readout_{part}"
+        for layer in reversed(self.layers):
+            yield f"{layer}_feedback"
+        yield "plasticity"
+        yield "optimise"
+        yield "end"
+
+
+def meaning(slot: str) -> str:
+    """What happens in a slot, for `describe`."""
+    parts = {
+        "deliver": "spikes of this step add their weight",
+        "integrate": "state update, floor, surrogate derivative",
+        "threshold": "spikes",
+        "reset": "reset after a spike",
+        "feedback": "third factor L and error delta",
+        "decay": "readout decays",
+        "error": "error against the label, sums for the metrics",
+        "plasticity": "presynaptic spikes change weights or add to the gradient",
+        "optimise": "weight update in every step",
+        "start": "trial reset, weight update after a batch",
+        "end": "recordings",
+    }
+    return parts.get(slot.rpartition("_")[2], "")

@@ -1,0 +1,185 @@
+"""Standalone C++: one build serves a whole training.
+
+A build is a folder with a program. What changes from run to run (weights, optimiser state, inputs, labels, learning
+rate, time constants) goes in as files and numbers on the program's command line (Brian2's run arguments), and what it
+leaves behind is read from its results folder. A manifest beside the program says which name is which file, so that a
+later process runs the same program without generating any code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import Function, NeuronGroup, Synapses, second
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+from brian2.devices.device import reset_device, set_device
+
+from brianlearn.brian.build_cache import BuildCache, fingerprint
+from brianlearn.brian.compile import compile_project
+from brianlearn.brian.feed import output_names
+from brianlearn.brian.network import BrianNetwork, build
+from brianlearn.brian.plan import Plan
+from brianlearn.brian.preferences import preferences
+from brianlearn.errors import DeviceError
+
+__all__ = ["StandaloneDevice"]
+
+MANIFEST = "manifest.json"
+
+
+class StandaloneDevice:
+    """Runs a plan as a compiled program.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Raises
+    ------
+    DeviceError
+        If the program cannot be built or fails.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._folder = BuildCache().get(fingerprint(plan), lambda folder: _compile(plan, folder))
+        self._manifest: dict[str, Any] = json.loads((self._folder / MANIFEST).read_text())
+
+    def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
+        """Run n_trials trials and one more step; see `brianlearn.brian.runtime.RuntimeDevice.run`."""
+        stop = n_trials * self.plan.spec.n_steps * float(self.plan.spec.dt)
+        with tempfile.TemporaryDirectory(prefix="brianlearn-run-") as name:
+            run = Path(name)
+            arguments = [self._argument(run, key, value) for key, value in values.items()]
+            arguments.append(f"run_control.stop_time={stop!r}")
+            # the program joins file names to the folder's name as they are
+            command = [str(self._folder / "main"), "--results_dir", str(run / "results") + os.sep, *arguments]
+            (run / "results").mkdir()
+            # the group of its own keeps Ctrl-C away from it: a chunk ends whole, and Python decides what to do
+            done = subprocess.run(
+                command, cwd=self._folder, capture_output=True, text=True, check=False, start_new_session=True
+            )
+            if done.returncode or "Error" in done.stderr or "Cannot set" in done.stderr:
+                raise DeviceError(
+                    "cpp_standalone",
+                    "the compiled program failed",
+                    got=f"exit status {done.returncode}: {done.stderr.strip()[-2000:] or done.stdout.strip()[-2000:]}",
+                    expected="exit status 0",
+                    remedy=f"delete the build folder {self._folder} and run again, which compiles it anew",
+                )
+            return {key: self._read(run / "results", key) for key in self._manifest["outputs"]}
+
+    def _argument(self, run: Path, key: str, value: np.ndarray) -> str:
+        entry = self._manifest["inputs"].get(key)
+        if entry is None:
+            raise DeviceError("cpp_standalone", f"the program has no input {key!r}", got=self._folder)
+        array = np.asarray(value, dtype=entry["dtype"])
+        if array.ndim == 0:
+            return f"{entry['name']}={float(array)!r}"
+        if array.size != entry["size"]:
+            raise DeviceError(
+                "cpp_standalone", f"input {key!r} has the wrong size", got=array.size, expected=entry["size"]
+            )
+        path = run / f"{key}.bin"
+        array.tofile(path)
+        return f"{entry['name']}={path}"
+
+    def _read(self, results: Path, key: str) -> np.ndarray:
+        entry = self._manifest["outputs"][key]
+        path = results / entry["file"]
+        if not path.exists():
+            raise DeviceError("cpp_standalone", f"the program left no result {key!r}", got=f"no file {entry['file']}")
+        array = np.fromfile(path, dtype=entry["dtype"])
+        return array.reshape(-1, entry["columns"]) if entry["columns"] else array
+
+
+def _add_stop(net: BrianNetwork) -> None:
+    """Let a run end after fewer trials than the program was built for.
+
+    Brian2 fixes the length of a run when it writes the program. A function with a C++ implementation sets the flag that
+    Brian2's own loop looks at after every step.
+    """
+    stop = Function(None, arg_units=[1], return_unit=1, arg_types=["float"], return_type="float", stateless=False)
+    code = """
+    inline double stop_run(double condition) {
+        if (condition > 0) Network::_globally_stopped = true;
+        return condition;
+    }
+    """
+    stop.implementations.add_implementation("cpp", code, name="stop_run")
+    group = NeuronGroup(
+        1,
+        "stop_time : second (shared, constant)\nstopped : 1",
+        name="run_control",
+        clock=net.clock,
+        namespace={"stop_run": stop},
+        dtype={"stop_time": np.float64},
+    )
+    group.run_regularly(
+        "stopped = stop_run(1.0*int(timestep(t, dt) >= timestep(stop_time, dt)))",
+        clock=net.clock,
+        when="end",
+        order=10,
+        name="run_control_stop",
+    )
+    net.groups["run_control"] = group
+    net.network.add(group)
+
+
+def _compile(plan: Plan, folder: Path) -> None:
+    """Generate and compile the program of a plan into an empty folder."""
+    device = CPPStandaloneDevice()
+    set_device(device, build_on_run=False)
+    try:
+        with preferences(plan.dtype):
+            net = build(plan, kernels=True)
+            _add_stop(net)
+            length = plan.capacity_trials * plan.spec.n_steps + 1
+            net.network.run(length * float(plan.spec.dt) * second, namespace={})
+            device.build(directory=str(folder), compile=False, run=False, with_output=False)
+            compile_project(folder)
+            manifest = _manifest(device, net)
+    finally:
+        reset_device()
+    for path in folder.rglob("*.o"):
+        path.unlink()
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+
+def _manifest(device: CPPStandaloneDevice, net: BrianNetwork) -> dict[str, Any]:
+    """Which name is which argument and which file."""
+    inputs: dict[str, Any] = {}
+    for name, timed in net.timed.items():
+        inputs[name] = {"name": f"{name}.values", "dtype": "float64", "size": int(timed.values.size)}
+    owners: list[NeuronGroup | Synapses] = [*net.groups.values(), *net.weights.values(), *net.synapses.values()]
+    for owner in owners:
+        for name, variable in owner.variables.items():
+            mine = getattr(variable, "array", False) and variable.owner.name == owner.name and variable.name == name
+            if mine and not variable.read_only:
+                full = f"{owner.name}.{name}"
+                size = 1 if variable.scalar else int(variable.size)
+                inputs[full] = {"name": full, "dtype": str(np.dtype(variable.dtype)), "size": size}
+    outputs: dict[str, Any] = {}
+    groups = {owner.name: owner for owner in owners}
+    for name in output_names(net.plan):
+        group, variable_name = name.split(".")
+        outputs[name] = _output(device, groups[group].variables[variable_name], 0)
+    for name, monitor in net.monitors.items():
+        if name.startswith("rate_"):
+            outputs[name] = _output(device, monitor.variables["rate"], 0)
+        elif name.startswith("spikes_"):
+            outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], 0) for v in ("i", "t")}
+        else:
+            columns = net.plan.spec.classes
+            outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], columns) for v in monitor.record_variables}
+    return {"inputs": inputs, "outputs": outputs}
+
+
+def _output(device: CPPStandaloneDevice, variable: Any, columns: int) -> dict[str, Any]:
+    return {"file": device.get_array_filename(variable), "dtype": str(np.dtype(variable.dtype)), "columns": columns}

@@ -1,0 +1,316 @@
+"""The command line: ``brianlearn train | evaluate | demo | doctor``, and the same options for network scripts.
+
+A network script is a Python file that defines ``experiment()``, which returns an `Experiment`, and ends with::
+
+    if __name__ == "__main__":
+        bl.main(experiment)
+
+so that ``python script.py --epochs 2`` and ``brianlearn train script.py --epochs 2`` are the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import runpy
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from brianlearn.errors import BrianLearnError, SpecError
+
+if TYPE_CHECKING:
+    from brianlearn.training import Experiment, Result
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="brianlearn",
+    help="Deep spiking networks, declared as Brian2 equations and taught by local rules.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class RuleName(StrEnum):
+    """Rules by name."""
+
+    dalton = "dalton"
+    tfr = "tfr"
+
+
+DEVICES = "auto, numpy, cython, cpp_standalone or runtime"
+Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
+Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
+Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes into.")]
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    script: Annotated[
+        Path | None, typer.Argument(help="Network script: a Python file that defines experiment().", show_default=False)
+    ] = None,
+    rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
+    device: Device = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Presentations of the training set.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per weight update.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of the optimiser.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    constants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A neuron constant with its unit, e.g. tau_m=10ms; repeatable."
+        ),
+    ] = None,
+    validation: Annotated[int | None, typer.Option(help="Training samples held out and tested each epoch.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many training samples.")] = None,
+    test_limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
+    runs: Runs = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a network into a run folder.
+
+    With --resume all settings come from the run folder; the script is only needed for samples of its own.
+    """
+    plain = {
+        "device": device,
+        "dtype": dtype,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "validation": validation,
+        "limit": limit,
+        "test_limit": test_limit,
+        "runs": runs,
+    }
+    with _errors():
+        scripted: Experiment | None = None
+        if context.obj is not None:
+            scripted = _call(context.obj, sys.argv[0])
+        elif script is not None:
+            scripted = _load(script)
+        if resume is not None:
+            experiment = _resumed(resume, scripted)
+        elif scripted is not None:
+            experiment = scripted
+        else:
+            raise typer.BadParameter("give a network script, or --resume RUN", param_hint="SCRIPT")
+        experiment = _override(experiment, rule, learning_rate, constants or [], plain)
+        result = experiment.run(resume=resume)
+        _report(result, as_json)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    device: Device = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Test the weights of a run folder."""
+    with _errors():
+        from brianlearn.training import evaluate as evaluate_run
+
+        found = evaluate_run(run, device=device, limit=limit)
+        if as_json:
+            print(json.dumps(found.to_dict()))
+            return
+        table = _table()
+        table.add_row("test accuracy", f"{found.test_accuracy:.2%} of {found.samples} samples")
+        if found.test_loss is not None:
+            table.add_row("test loss", f"{found.test_loss:.4g}")
+        table.add_row("speed", f"{found.samples_per_second:.0f} samples/s on {found.device}")
+        Console().print(table)
+
+
+@app.command()
+def demo(device: Device = None, runs: Runs = None, as_json: Json = False) -> None:
+    """Teach handwritten digits to a spiking network, with DALTON and with TFR."""
+    with _errors():
+        from brianlearn.demo import run_demo
+
+        run_demo(device=device or "auto", runs=runs or Path("runs"), as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine can run, and how to get what is missing."""
+    from brianlearn.doctor import examine, show
+
+    findings = examine()
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+    else:
+        show(findings, Console())
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
+    """Command line of a network script: the options of ``brianlearn train``.
+
+    Parameters
+    ----------
+    experiment : callable or Experiment
+        Returns the experiment that the options start from.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0; 1 for an error that the user can act on; 2 for wrong usage; 130 after Ctrl-C.
+    """
+    command: Any = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
+    command.params = [parameter for parameter in command.params if parameter.name != "script"]
+    command(args=sys.argv[1:], prog_name=Path(sys.argv[0]).name, obj=experiment)
+    raise SystemExit(0)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Errors that the user can act on, without a traceback."""
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        yield
+    except BrianLearnError as error:
+        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        console.print(text, style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _load(script: Path) -> Experiment:
+    """The experiment of a network script."""
+    if not script.is_file():
+        raise SpecError(
+            str(script), "there is no such network script", expected="a Python file that defines experiment()"
+        )
+    sys.path.insert(0, str(script.resolve().parent))  # as Python does for a script: it may import its neighbours
+    try:
+        names = runpy.run_path(str(script), run_name="brianlearn_script")
+    except BrianLearnError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _script_failed(script, error) from error
+    if "experiment" not in names:
+        raise SpecError(
+            str(script),
+            "the script defines no experiment",
+            got=", ".join(sorted(name for name in names if not name.startswith("_"))) or "nothing",
+            expected="def experiment(): return bl.Experiment(...)",
+        )
+    return _call(names["experiment"], str(script))
+
+
+def _call(experiment: Any, script: str) -> Experiment:
+    from brianlearn.training import Experiment
+
+    name = Path(script).stem
+    if callable(experiment):
+        try:
+            experiment = experiment()
+        except BrianLearnError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _script_failed(Path(script), error) from error
+    if not isinstance(experiment, Experiment):
+        raise SpecError(script, "experiment() gives no Experiment", got=repr(experiment), expected="bl.Experiment(...)")
+    return experiment if experiment.name else dataclasses.replace(experiment, name=name)
+
+
+def _script_failed(script: Path, error: BaseException) -> SpecError:
+    """The user's own error, with the line of the script where it was raised."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == script.name]
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).name == script.name:
+        lines.append(error.lineno)
+    where = f"line {lines[-1]}: " if lines else ""
+    return SpecError(
+        str(script),
+        "the network script fails",
+        got=f"{where}{type(error).__name__}: {error}",
+        expected="a script that defines experiment()",
+    )
+
+
+def _resumed(resume: Path, scripted: Experiment | None) -> Experiment:
+    """The experiment of a run folder, with the script's samples where the run's have no name."""
+    from brianlearn.training import Experiment
+    from brianlearn.training.serialise import differences
+
+    if scripted is None:
+        return Experiment.from_run(resume)
+    experiment = Experiment.from_run(resume, None if isinstance(scripted.data, str) else scripted.data)
+    then, now = ({k: v for k, v in e.settings().items() if k != "name"} for e in (experiment, scripted))
+    changed = [f"{where} = {old} (script: {new})" for where, old, new in differences(then, now)]
+    if changed:
+        Console(stderr=True, soft_wrap=True).print(
+            f"going on with the settings of the run: {', '.join(changed)}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+        )
+    return experiment
+
+
+def _override(
+    experiment: Experiment,
+    rule: RuleName | None,
+    learning_rate: float | None,
+    constants: list[str],
+    plain: dict[str, Any],
+) -> Experiment:
+    """The experiment with the options of the command line."""
+    from brianlearn.rules import DALTON, TFR
+    from brianlearn.training.quantities import parse_quantity
+
+    changes = {name: value for name, value in plain.items() if value is not None}
+    if rule is not None:
+        kind = {RuleName.dalton: DALTON, RuleName.tfr: TFR}[rule]
+        fields = {field.name: getattr(experiment.rule, field.name) for field in dataclasses.fields(kind)}
+        changes["rule"] = kind(**fields)
+    if learning_rate is not None:
+        changes["optimiser"] = dataclasses.replace(experiment.optimiser, learning_rate=learning_rate)
+    values = {}
+    for text in constants:
+        name, separator, value = text.partition("=")
+        if not separator or not name.strip().isidentifier():
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE, e.g. tau_m=10ms", param_hint="--set")
+        values[name.strip()] = parse_quantity(value)
+    if values:
+        changes["spec"] = experiment.spec.with_constants(**values)
+    return dataclasses.replace(experiment, **changes)
+
+
+def _table() -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    return table
+
+
+def _report(result: Result, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.to_dict()))
+        return
+    table = _table()
+    table.add_row("test accuracy", f"{result.test_accuracy:.2%}")
+    if result.validation_accuracy is not None:
+        table.add_row("validation accuracy", f"{result.validation_accuracy:.2%}")
+    table.add_row("train accuracy", f"{result.train_accuracy:.2%} while learning, in the last epoch")
+    table.add_row("rule, device", f"{result.rule}, {result.device}")
+    table.add_row("epochs", f"{result.epochs} in {result.seconds:.1f} s, {result.samples_per_second:.0f} samples/s")
+    table.add_row("made ready in", f"{result.build_seconds:.1f} s")
+    table.add_row("run folder", str(result.run))
+    Console().print(table)

@@ -1,0 +1,19 @@
+"""Engine 2: the discrete-time equivalent of a network as a torch module, from Brian2's own statements."""
+
+from brianlearn.errors import BrianLearnError
+
+try:
+    import torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise BrianLearnError(
+        "brianlearn.discrete",
+        "the discrete engine needs torch",
+        got=str(error),
+        expected="an installation with torch",
+        remedy='pip install "brianlearn[torch]"',
+    ) from None
+
+from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.network import DiscreteNetwork, export, postsynaptic_potential
+
+__all__ = ["DiscreteActivity", "DiscreteNetwork", "export", "postsynaptic_potential"]

@@ -1,0 +1,51 @@
+"""What a discrete network did, as tensors with time first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+__all__ = ["DiscreteActivity"]
+
+
+@dataclass(frozen=True, eq=False)
+class DiscreteActivity:
+    """Activity of a batch of trials. T steps, B samples.
+
+    Attributes
+    ----------
+    spikes : dict
+        Layer name, ``"input"`` included -> spikes, shape (T, B, *layer shape). Gradients flow through them.
+    readout : torch.Tensor, shape (T, B, classes), or None
+        None for a network without a readout.
+    burn_in_steps : int
+        Steps at the start that `logits` leaves out.
+    membranes : dict
+        Layer name -> membrane before the reset, shape of the spikes. Recorded on request.
+    synaptic_input : dict
+        Layer name -> weighted sum of presynaptic spikes that arrive in each step. Recorded on request.
+    psps : dict
+        Layer name -> postsynaptic potentials that the layer's spikes make. Recorded on request.
+    """
+
+    spikes: Mapping[str, torch.Tensor]
+    readout: torch.Tensor | None
+    burn_in_steps: int = 0
+    membranes: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    synaptic_input: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    psps: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """Mean readout over the steps after the burn-in, shape (B, classes); without a readout, spike counts."""
+        if self.readout is not None:
+            return self.readout[self.burn_in_steps :].mean(dim=0)
+        *_, last = self.spikes.values()
+        return last[self.burn_in_steps :].sum(dim=0).flatten(1)
+
+    @property
+    def predictions(self) -> torch.Tensor:
+        """The class with the largest logit, shape (B,)."""
+        return self.logits.argmax(dim=1)

@@ -1,0 +1,120 @@
+"""From input values to presynaptic activity, time-major."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import torch
+
+from brianlearn.errors import DataError, ShapeError, SpecError
+from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, Spikes
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.samples import Events
+
+__all__ = ["dropout_mask", "encode", "random_keys"]
+
+
+def random_keys(n: int) -> np.ndarray:
+    """One random key per presentation, uint64 (n, 2), from torch's generator (``torch.manual_seed``)."""
+    return torch.randint(2**63 - 1, (n, 2)).numpy().astype(np.uint64)
+
+
+def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarray | None) -> torch.Tensor:
+    """What the first layer's synapses see.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    inputs : torch.Tensor or array_like, shape (samples, *input shape)
+        Values; with the encoder ``Spikes()``, spikes (steps, samples, *input shape), or `Events`.
+    like : torch.Tensor
+        Gives type and device.
+    keys : numpy.ndarray of uint64, shape (samples, 2), optional
+        Random keys for encoders that draw; from torch's generator where they are not given.
+
+    Returns
+    -------
+    torch.Tensor, shape (steps, samples, *input shape)
+        Spikes; for a direct current, which is the same in every step, its values, shape (1, samples, *input shape).
+
+    Raises
+    ------
+    ShapeError, DataError
+    """
+    encoder, steps, shape = spec.input.encoder, spec.n_steps, spec.input.shape
+    if isinstance(encoder, Spikes):
+        return _given(inputs, like, steps, shape)
+    if isinstance(inputs, Events):
+        raise DataError(
+            "inputs", "inputs and encoder do not fit", got="Events", expected=f"values for {type(encoder).__name__}"
+        )
+    values = _tensor(inputs)
+    if tuple(values.shape[1:]) != shape or values.ndim != len(shape) + 1:
+        raise ShapeError("inputs", "they do not fit the network", got=tuple(values.shape), expected=("samples", *shape))
+    if encoder.precomputed:
+        flat = values.detach().cpu().numpy().reshape(len(values), -1)
+        drawn = encoder.raster(flat, steps, random_keys(len(flat)) if keys is None else keys)
+        spikes = torch.from_numpy(np.ascontiguousarray(drawn.swapaxes(0, 1)))
+        return spikes.reshape(steps, len(values), *shape).to(like)
+    values = values.to(like)
+    if isinstance(encoder, DirectCurrent):
+        return (float(encoder.gain) * values).unsqueeze(0)
+    if isinstance(encoder, IntegrateAndFire):
+        return _integrate_and_fire(values, float(encoder.gain), float(encoder.bias), steps)
+    raise SpecError(
+        "input",
+        f"the encoder {type(encoder).__name__} is unknown to the discrete engine",
+        expected="IntegrateAndFire, DirectCurrent, Spikes, or an encoder whose raster() draws the spikes",
+    )
+
+
+def _tensor(inputs: object) -> torch.Tensor:
+    try:
+        return inputs if isinstance(inputs, torch.Tensor) else torch.as_tensor(np.asarray(inputs))
+    except (TypeError, ValueError):
+        raise DataError("inputs", "they are not numbers", got=type(inputs).__name__, expected="a tensor") from None
+
+
+def _given(inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
+    if isinstance(inputs, Events):
+        if tuple(inputs.shape) != shape:
+            raise ShapeError("inputs", "events do not fit the network", got=inputs.shape, expected=shape)
+        dense = np.ascontiguousarray(inputs.dense(steps).swapaxes(0, 1))
+        return torch.from_numpy(dense).reshape(steps, len(inputs), *shape).to(like)
+    spikes = _tensor(inputs)
+    if spikes.ndim != len(shape) + 2 or tuple(spikes.shape[2:]) != shape or len(spikes) != steps:
+        raise ShapeError(
+            "inputs",
+            "spike trains do not fit the network",
+            got=tuple(spikes.shape),
+            expected=(steps, "samples", *shape),
+            remedy="time comes first; another number of steps needs dataclasses.replace(spec, duration=...)",
+        )
+    return spikes.to(like)
+
+
+def _integrate_and_fire(values: torch.Tensor, gain: float, bias: float, steps: int) -> torch.Tensor:
+    drive = gain * values + bias if bias else gain * values
+    v = torch.zeros_like(drive)
+    spikes = torch.empty((steps, *drive.shape), dtype=drive.dtype, device=drive.device)
+    with torch.no_grad():
+        for spike in spikes:
+            v += drive
+            fired = v > 1
+            spike.copy_(fired)
+            v.masked_fill_(fired, 0.0)
+    return spikes
+
+
+def dropout_mask(
+    rate: float, name: str, shape: tuple[int, ...], samples: int, like: torch.Tensor, keys: np.ndarray | None
+) -> torch.Tensor:
+    """Which neurons speak in a trial: 0, or 1/(1 - rate) so that the mean stays; shape (samples, *shape)."""
+    if keys is None:
+        keep = torch.rand((samples, *shape), dtype=like.dtype, device=like.device) >= rate
+    else:
+        stream = np.uint64(zlib.crc32(name.encode())) << np.uint64(32)
+        draws = [np.random.Generator(np.random.Philox(key=[k[0], k[1] ^ stream])).random(shape) for k in keys]
+        keep = torch.from_numpy(np.stack(draws) >= rate).to(like.device)
+    return keep.to(like.dtype) / (1.0 - rate)

@@ -1,0 +1,219 @@
+"""Compiling, keeping and running fused kernels.
+
+The text of a kernel depends on the neuron's statements and the precision, not on the values of constants: a network
+with other time constants runs the same machine code. Modules are written to the cache folder once, where numba keeps
+what it compiled beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from brianlearn.cache import cache_folder
+from brianlearn.discrete.adjoint import adjoint
+from brianlearn.discrete.kernel_source import (
+    BLOCK,
+    backward_arrays,
+    backward_source,
+    constant_arguments,
+    forward_source,
+    header,
+)
+from brianlearn.discrete.program import Program
+
+__all__ = ["Kernels", "have_numba"]
+
+#: Double precision keeps the order and rounding of every operation, so that spikes equal Brian2's. Single precision may
+#: fuse multiplications and additions; freer rules cost digits in exponentials and win no time.
+_FASTMATH: dict[str, set[str]] = {"float64": set(), "float32": {"contract", "nsz"}}
+
+
+@lru_cache(maxsize=1)
+def have_numba() -> bool:
+    """Whether kernels can be compiled on this machine."""
+    return importlib.util.find_spec("numba") is not None
+
+
+class Kernels:
+    """The kernels of one program in one precision.
+
+    Parameters
+    ----------
+    program : Program
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    reset_kept : bool
+        Whether the spike that resets passes gradient.
+    membrane : bool
+        Whether the membrane before the reset is an output (and has a gradient).
+    """
+
+    def __init__(self, program: Program, dtype: str, *, reset_kept: bool, membrane: bool) -> None:
+        self.program, self.dtype, self.membrane = program, dtype, membrane
+        self.adjoint = adjoint(program, reset_kept=reset_kept, membrane=membrane)
+        outputs = ["spike"] if program.spike is not None else []
+        outputs += [program.membrane] if membrane else []
+        saved = [*self.adjoint.saved, *(["not_refractory"] if self.adjoint.refractory else [])]
+        #: What the forward kernel stores, without and with what the backward kernel needs.
+        self.outputs = outputs
+        self.stored = [*outputs, *(name for name in saved if name not in outputs)]
+        self.arrays = backward_arrays(program, self.adjoint, membrane=membrane)
+
+    def source(self) -> str:
+        """The text of the kernels, for training."""
+        backward = backward_source(self.program, self.adjoint, membrane=self.membrane)
+        return "\n\n".join([header(self.dtype), forward_source(self.program, self.stored), backward])
+
+    def constants(self, repeats: int, order: np.ndarray | None) -> list[Any]:
+        """The kernels' last arguments: scalars, then one value per neuron and sample.
+
+        Parameters
+        ----------
+        repeats : int
+            Samples.
+        order : numpy.ndarray of int, optional
+            In which order neurons lie in memory.
+        """
+        real = np.dtype(self.dtype).type
+        scalars, fields = constant_arguments(self.program)
+        values: list[Any] = [real(self.program.constants[name]) for name in scalars]
+        for name in fields:
+            value = self.program.constants[name].astype(self.dtype)
+            values.append(np.tile(value if order is None else value[order], repeats))
+        return values
+
+    def forward(
+        self, delivered: torch.Tensor, constants: Sequence[Any], *, save: bool, overwrite: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """Run a sequence.
+
+        Parameters
+        ----------
+        delivered : torch.Tensor, shape (steps, neurons)
+            Contiguous.
+        constants : sequence
+            From `constants`.
+        save : bool
+            Whether to store what `backward` needs.
+        overwrite : bool
+            Whether the memory of ``delivered`` may be used for what is stored.
+
+        Returns
+        -------
+        dict
+            Name -> tensor (steps, neurons).
+        """
+        names = tuple(self.stored if save else self.outputs)
+        reused = next((n for n in reversed(names) if n != "not_refractory"), None) if overwrite else None
+        source = header(self.dtype) + "\n\n" + forward_source(self.program, names, reused)
+        result = {
+            name: torch.empty_like(delivered, dtype=torch.bool if name == "not_refractory" else None)
+            for name in names
+            if name != reused
+        }
+        data = delivered.detach()
+        arrays = [data.numpy(), *(tensor.numpy() for tensor in result.values())]
+        _parallel(_compiled(source, "forward", self.dtype), data.shape, arrays, constants)
+        return result if reused is None else {**result, reused: data}
+
+    def backward(self, arrays: dict[str, torch.Tensor], constants: Sequence[Any]) -> torch.Tensor:
+        """The gradient of what was delivered.
+
+        Parameters
+        ----------
+        arrays : dict
+            The stored values, ``grad_out_spike`` and ``grad_out_membrane``: tensors (steps, neurons), contiguous.
+        constants : sequence
+            From `constants`.
+
+        Returns
+        -------
+        torch.Tensor, shape (steps, neurons)
+        """
+        text = backward_source(self.program, self.adjoint, membrane=self.membrane)
+        kernel = _compiled(header(self.dtype) + "\n\n" + text, "backward", self.dtype)
+        example = arrays["grad_out_membrane" if self.program.spike is None else "grad_out_spike"]
+        arrays = arrays | {"grad_delivered": torch.empty_like(example)}
+        _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
+        return arrays["grad_delivered"]
+
+
+# running -------------------------------------------------------------------------------------------------------------
+
+
+def _parallel(
+    kernel: Callable[..., None], shape: Sequence[int], arrays: Sequence[np.ndarray], constants: Sequence[Any]
+) -> None:
+    """Run a kernel on all neurons, shared out among torch's number of threads.
+
+    Threads of Python, not of OpenMP: torch has a pool of its own, and two pools that spin for work slow each other
+    down; the kernels release the interpreter lock.
+    """
+    steps, neurons = shape
+    if not neurons:
+        return
+    blocks = -(-neurons // BLOCK)
+    workers = min(torch.get_num_threads(), blocks)
+    edges = [min(neurons, BLOCK * (blocks * k // workers)) for k in range(workers + 1)]
+    if workers == 1:
+        kernel(0, neurons, steps, *arrays, *constants)
+        return
+    pool = _pool(os.getpid(), torch.get_num_threads())
+    others = [pool.submit(kernel, a, b, steps, *arrays, *constants) for a, b in list(pairwise(edges))[1:]]
+    kernel(edges[0], edges[1], steps, *arrays, *constants)
+    for other in others:
+        other.result()
+
+
+@lru_cache(maxsize=2)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="brianlearn-kernel")
+
+
+# compiling -----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str, name: str, dtype: str) -> Callable[..., None]:
+    from numba import njit
+
+    module = _module(source)
+    cached = getattr(module, "__file__", None) is not None
+    compiler = njit(nogil=True, error_model="numpy", fastmath=_FASTMATH[dtype], cache=cached)
+    return compiler(getattr(module, name))
+
+
+def _module(source: str) -> ModuleType:
+    """A module of ``source``, in the cache folder if that can be written."""
+    name = "brianlearn_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:24]
+    path = cache_folder("kernels") / f"{name}.py"
+    try:
+        if not path.exists():  # numba's own cache belongs to the file's time stamp
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
+            ) as file:
+                file.write(source)
+            os.replace(file.name, path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # numba looks there for the globals of what it has kept
+        spec.loader.exec_module(module)
+    except OSError:
+        module = ModuleType(name)
+        exec(compile(source, f"<{name}>", "exec"), module.__dict__)
+    return module

@@ -1,0 +1,138 @@
+"""The same program with plain torch operations, one time step after the other: the reference, and any device."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import torch
+
+from brianlearn.discrete.expressions import Assign, elementwise, expression
+from brianlearn.discrete.program import DELIVERED, Program
+
+__all__ = ["run_plain", "tensors"]
+
+
+class _Spike(torch.autograd.Function):
+    """A step function of x whose derivative is the surrogate psi."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, fired: torch.Tensor, psi: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(psi)
+        return fired.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (psi,) = ctx.saved_tensors
+        return grads[0] * psi, None, None
+
+
+def _exprel(x: torch.Tensor) -> torch.Tensor:
+    small = x.abs() < 1e-16
+    safe = torch.where(small, torch.ones_like(x), x)
+    return torch.where(small, torch.ones_like(x), torch.expm1(safe) / safe)
+
+
+def _clip(x: torch.Tensor, low: Any, high: Any) -> torch.Tensor:
+    return torch.clamp(x, torch.as_tensor(low, dtype=x.dtype, device=x.device), torch.as_tensor(high).to(x))
+
+
+@lru_cache
+def _functions(dtype: torch.dtype) -> dict[str, Any]:
+    def where(condition: torch.Tensor, a: Any, b: Any) -> torch.Tensor:
+        if not isinstance(a, torch.Tensor):  # of two numbers, torch would make a tensor of the default type
+            a = torch.as_tensor(a, dtype=dtype, device=condition.device)
+        return torch.where(condition, a, b)
+
+    plain = "exp expm1 log log10 log1p sqrt sin cos tan sinh cosh tanh arcsin arccos arctan abs sign floor ceil"
+    return {
+        "__builtins__": {},
+        **{name: getattr(torch, name) for name in [*plain.split(), "logical_and", "logical_or", "logical_not"]},
+        "where": where,
+        "exprel": _exprel,
+        "clip": _clip,
+        "at_least": lambda x, low: where(x >= low, x, low),
+        "int": torch.trunc,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _code(text: str) -> CodeType:
+    return compile(elementwise(expression(text)), "<neuron>", "eval")
+
+
+def _value(node: ast.expr, values: dict[str, Any]) -> Any:
+    return eval(_code(ast.unparse(node)), _functions(values[DELIVERED].dtype), values)
+
+
+def _run(statements: Sequence[Assign], values: dict[str, Any]) -> None:
+    for statement in statements:
+        values[statement.target] = _value(statement.value, values)
+
+
+def tensors(
+    program: Program, repeats: int, order: np.ndarray | None, dtype: torch.dtype, device: torch.device
+) -> dict[str, Any]:
+    """The program's constants: numbers, and tensors (samples * neurons,) where there is one value per neuron."""
+    result: dict[str, Any] = {}
+    for name, value in program.constants.items():
+        if value.ndim == 0:
+            result[name] = float(value)
+        else:
+            field = torch.as_tensor(value if order is None else value[order], dtype=dtype, device=device)
+            result[name] = field.repeat(repeats)
+    return result
+
+
+def run_plain(
+    program: Program, delivered: torch.Tensor, constants: Mapping[str, Any], *, reset_kept: bool
+) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """Run a sequence.
+
+    Parameters
+    ----------
+    program : Program
+    delivered : torch.Tensor, shape (steps, neurons)
+    constants : mapping
+        From `tensors`.
+    reset_kept : bool
+        Whether the spike that resets passes gradient.
+
+    Returns
+    -------
+    spikes : torch.Tensor, shape (steps, neurons), or None
+        None for a filter.
+    membrane : torch.Tensor, shape (steps, neurons)
+        Before the reset.
+    """
+    state: dict[str, torch.Tensor] = {s: torch.full_like(delivered[0], program.initial[s]) for s in program.states}
+    since = torch.full(delivered.shape[1:], 1 << 30, dtype=torch.int32, device=delivered.device)
+    spikes, membranes = [], []
+    for x in delivered:
+        values: dict[str, Any] = {**constants, DELIVERED: x, "not_refractory": since >= program.refractory_steps}
+        values |= {name: state[s] for s, name in program.states.items()}
+        _run(program.body, values)
+        membranes.append(values[program.membrane])
+        new = {s: _value(before, values) for s, before in program.before.items()}
+        spike = program.spike
+        if spike is not None:
+            fired = _value(spike.fires, values)
+            with torch.no_grad():
+                psi = _value(spike.psi, values)
+            out = _Spike.apply(values[spike.distance], fired, psi)
+            spikes.append(out)
+            _run(spike.reset, values)
+            for s, after in spike.after.items():
+                reset = torch.as_tensor(_value(after, values), dtype=x.dtype, device=x.device)
+                if reset_kept:  # adds 0, with a gradient
+                    step = (out - out.detach()) * (reset - new[s]).detach()
+                    new[s] = torch.where(fired, reset, new[s]) + step
+                else:
+                    new[s] = torch.where(fired, reset, new[s])
+            since = torch.where(fired, torch.ones_like(since), since + 1)
+        state = {s: torch.as_tensor(value, dtype=x.dtype, device=x.device).expand_as(x) for s, value in new.items()}
+    return torch.stack(spikes) if spikes else None, torch.stack(membranes)

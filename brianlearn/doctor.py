@@ -1,0 +1,212 @@
+"""What this machine can run, and how to get what is missing. Needs neither Brian2 nor numpy to be in order."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brianlearn.cache import cache_folder
+from brianlearn.environment import package_version
+from brianlearn.errors import BrianLearnError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Finding", "examine", "show"]
+
+_GET_COMPILER = (
+    "Debian, Ubuntu: apt-get install g++ make; macOS: xcode-select --install; conda: conda install cxx-compiler"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes
+    ----------
+    name : str
+    ok : bool
+    found : str
+        What is there, or why it does not work.
+    remedy : str
+        How to get it, where it is missing.
+    needed : bool
+        Whether nothing runs without it.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed: bool = False
+
+
+def examine() -> list[Finding]:
+    """Look at everything that brianlearn can use.
+
+    Returns
+    -------
+    list of Finding
+    """
+    python = list(_python())
+    if not all(finding.ok for finding in python):  # devices and data sets cannot be looked for without Brian2
+        return [*python, *_genn(), *_torch()]
+    return [*python, *_compiler(), *_genn(), *_torch(), *_data()]
+
+
+def show(findings: list[Finding], console: Console) -> None:
+    """Print a table of findings."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        mark, style = ("ok", "green") if finding.ok else ("missing", "red" if finding.needed else "yellow")
+        table.add_row(Text(mark, style), Text(finding.name), Text(finding.found))
+    console.print(table)
+    missing = [finding for finding in findings if not finding.ok]
+    if missing:
+        console.print(
+            "\nTo get what is missing" + ("" if any(f.needed for f in missing) else " (none of it is needed)")
+        )
+    for finding in missing:
+        console.print(Text.assemble(("  " + finding.name, "bold"), f": {finding.remedy}"))
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding(
+        "Python",
+        sys.version_info >= (3, 11),
+        platform.python_version(),
+        "install Python 3.11 or newer",
+        needed=True,
+    )
+    for name in ("numpy", "scipy", "brian2"):
+        version = package_version(name)
+        if version is None:
+            yield Finding(name, False, "not installed", f"pip install {name}", needed=True)
+            continue
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever an installation that does not fit raises
+            remedy = "pip install 'numpy<2.4'" if name != "scipy" else "pip install --upgrade scipy"
+            yield Finding(name, False, f"{version}, cannot be imported: {error}", remedy, needed=True)
+            continue
+        too_new = name == "numpy" and tuple(map(int, version.split(".")[:2])) >= (2, 4)
+        text = f"{version}, newer than Brian2 knows" if too_new else version
+        yield Finding(name, not too_new, text, "pip install 'numpy<2.4'", needed=True)
+
+
+def _compiler() -> Iterator[Finding]:
+    from brianlearn.brian.compiler import compiler_version, find_compiler
+
+    path = find_compiler()
+    error = "no g++ on the PATH" if path is None else _compile(path)
+    works = error is None
+    text = compiler_version() if works else str(error)
+    yield Finding("C++ compiler", works, text, _GET_COMPILER)
+    make = shutil.which("make")
+    yield Finding(
+        "device cpp_standalone", works and make is not None, _what(works, make is not None, "make"), _GET_COMPILER
+    )
+    cython, header = package_version("cython"), Path(sysconfig.get_path("include"), "Python.h").is_file()
+    missing = [name for name, there in (("C++ compiler", works), ("cython", cython), ("Python.h", header)) if not there]
+    text = f"cython {cython}" if not missing else f"no {', no '.join(missing)}"
+    yield Finding(
+        "device cython", not missing, text, f"pip install cython; {_GET_COMPILER}; Python headers: python3-dev"
+    )
+
+
+def _what(compiler: bool, other: bool, name: str) -> str:
+    missing = [text for text, there in (("C++ compiler", compiler), (name, other)) if not there]
+    return f"no {', no '.join(missing)}" if missing else f"compiler and {name}"
+
+
+def _compile(compiler: str) -> str | None:
+    """Compile and run a tiny program; None, or what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="brianlearn-doctor-") as folder:
+        source, program = Path(folder, "tiny.cpp"), Path(folder, "tiny")
+        source.write_text("#include <vector>\nint main() { return int(std::vector<int>(3).size()) - 3; }\n")
+        try:
+            for command in ([compiler, "-O2", str(source), "-o", str(program)], [str(program)]):
+                done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+                if done.returncode:
+                    return f"{compiler} does not work: {(done.stderr or done.stdout).strip()[:200]}"
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{compiler} does not work: {error}"
+    return None
+
+
+def _genn() -> Iterator[Finding]:
+    path = os.environ.get("GENN_PATH")
+    remedy = "install GeNN 4 (genn-team.github.io) and set GENN_PATH to its folder"
+    if path is None:
+        yield Finding("GeNN", False, "GENN_PATH is not set", remedy)
+    elif not Path(path).is_dir():
+        yield Finding("GeNN", False, f"GENN_PATH={path}: no such folder", remedy)
+    else:
+        version = Path(path, "version.txt")
+        text = version.read_text().strip() if version.is_file() else "no version.txt in it"
+        yield Finding("GeNN", version.is_file(), f"{text} in {path}", remedy)
+    yield _optional("brian2genn", "genn")
+
+
+def _torch() -> Iterator[Finding]:
+    yield _optional("torch", "torch")
+    program = shutil.which("nvidia-smi")
+    remedy = "an NVIDIA GPU with its driver; no part of this version needs one"
+    if program is None:
+        yield Finding("GPU", False, "no nvidia-smi on the PATH", remedy)
+        return
+    query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+        text = (done.stdout if done.returncode == 0 else done.stderr or done.stdout).strip()
+        yield Finding("GPU", done.returncode == 0 and bool(text), text or "none", remedy)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Finding("GPU", False, str(error), remedy)
+
+
+def _optional(package: str, extra: str) -> Finding:
+    found = importlib.util.find_spec(package) is not None
+    return Finding(
+        package,
+        found,
+        package_version(package) or "installed" if found else "not installed",
+        f"pip install 'brianlearn[{extra}]'",
+    )
+
+
+def _data() -> Iterator[Finding]:
+    from brianlearn.data import mnist
+
+    there = importlib.util.find_spec("sklearn") is not None
+    found = "built into scikit-learn" if there else "no scikit-learn"
+    yield Finding("data digits", there, found, "pip install scikit-learn")
+    for source in (mnist.MNIST, mnist.FASHION_MNIST):
+        cache = cache_folder() / source.name
+        remedy = (
+            f"is downloaded when it is first used, or put it into a folder {source.folders[0]} under $BRIANLEARN_DATA"
+        )
+        try:
+            files = mnist._found(source) or (mnist._complete(cache) if cache.is_dir() else None)
+        except BrianLearnError as error:
+            yield Finding(f"data {source.name}", False, error.problem, error.remedy or remedy)
+            continue
+        text = str(files[0].parent) if files else "not on this machine"
+        yield Finding(f"data {source.name}", files is not None, text, remedy)

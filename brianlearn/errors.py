@@ -1,0 +1,96 @@
+"""Errors that users can act on: each names the object, what it got, what it expected and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "BrianLearnError",
+    "DataError",
+    "DeviceError",
+    "EquationError",
+    "NonFiniteError",
+    "RuleError",
+    "RunFolderError",
+    "ShapeError",
+    "SpecError",
+    "UnitError",
+    "WeightsError",
+]
+
+
+class BrianLearnError(Exception):
+    """Base class of all errors that the user can act on.
+
+    Parameters
+    ----------
+    subject : str
+        The object that is wrong, in the user's terms (``"conv1"``, ``"Neuron 'lif'"``, a path).
+    problem : str
+        What is wrong, as a sentence without its final stop.
+    got, expected, remedy : optional
+        What was found, what would have been right, and what to do.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        problem: str,
+        *,
+        got: Any = None,
+        expected: Any = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.subject = subject
+        self.problem = problem
+        self.got = got
+        self.expected = expected
+        self.remedy = remedy
+        lines = [f"{subject}: {problem}."]
+        if got is not None:
+            lines.append(f"  got:      {got}")
+        if expected is not None:
+            lines.append(f"  expected: {expected}")
+        if remedy is not None:
+            lines.append(f"  remedy:   {remedy}")
+        super().__init__("\n".join(lines))
+
+
+class SpecError(BrianLearnError, ValueError):
+    """A network description that cannot be right."""
+
+
+class EquationError(SpecError):
+    """Equations, threshold or reset that Brian2 cannot read, or with unknown names."""
+
+
+class UnitError(SpecError):
+    """Physical units that do not fit."""
+
+
+class ShapeError(SpecError):
+    """Layers, inputs or weights whose shapes do not fit."""
+
+
+class RuleError(BrianLearnError, ValueError):
+    """A learning rule or optimiser with a wrong parameter, or one that an engine cannot run."""
+
+
+class WeightsError(BrianLearnError, ValueError):
+    """Weights that do not belong to the network."""
+
+
+class DataError(BrianLearnError, ValueError):
+    """Data that are missing, damaged or out of range."""
+
+
+class DeviceError(BrianLearnError, RuntimeError):
+    """A device that this machine cannot run, or a failed build."""
+
+
+class NonFiniteError(BrianLearnError, ArithmeticError):
+    """A state or weight that is not finite any more."""
+
+
+class RunFolderError(BrianLearnError, OSError):
+    """A run folder that cannot be written, read or continued."""

@@ -1,0 +1,63 @@
+"""What an engine is: the interface that the training loop uses and that both engines have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from brianlearn.rules.state import LearnerState
+from brianlearn.spec.samples import Raster, Samples
+
+__all__ = ["Engine", "TrialRecord"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrialRecord:
+    """What an engine measured in a chunk of n trials.
+
+    Attributes
+    ----------
+    logits : numpy.ndarray, shape (n, classes)
+        Mean readout over the steps after the burn-in; spike counts of the last layer without a readout.
+    loss : numpy.ndarray, shape (n,)
+        Mean squared error of the readout against the one-hot label, over classes and steps after the burn-in.
+        Meaningless without labels.
+    spike_counts : dict
+        Layer name, the input included -> spikes per trial, int (n,).
+    spikes : dict
+        Layer name -> `Raster`, where recorded.
+    readout : numpy.ndarray, shape (n, n_steps, classes), or None
+        Where recorded.
+    """
+
+    logits: np.ndarray
+    loss: np.ndarray
+    spike_counts: Mapping[str, np.ndarray]
+    spikes: Mapping[str, Raster] = field(default_factory=dict)
+    readout: np.ndarray | None = None
+
+
+class Engine(Protocol):
+    """One network, one rule, one optimiser, one device, one batch size.
+
+    Attributes
+    ----------
+    chunk_size : int
+        Largest number of samples per call; a multiple of the batch size.
+    device : str
+        The device that runs, e.g. ``"cpp_standalone"``.
+    """
+
+    chunk_size: int
+    device: str
+
+    def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
+        """Learn from at most ``chunk_size`` samples, in order, in batches; a last partial batch counts as a batch."""
+        ...
+
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+        """Run at most ``chunk_size`` samples with frozen weights; ``record`` may hold "spikes" and "readout"."""
+        ...

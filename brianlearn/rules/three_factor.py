@@ -1,0 +1,185 @@
+"""Local three-factor rules: presynaptic spike x postsynaptic surrogate derivative x broadcast third factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from brian2 import second
+from brian2.units.fundamentalunits import get_dimensions
+
+from brianlearn.errors import RuleError
+from brianlearn.spec.checks import is_number
+from brianlearn.spec.network import NetworkSpec, Projection
+
+__all__ = ["DALTON", "TFR", "ThreeFactorRule"]
+
+
+def _choice(owner: object, name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RuleError(
+            type(owner).__name__, f"{name} is wrong", got=repr(value), expected=" or ".join(map(repr, allowed))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ThreeFactorRule:
+    r"""Base class of the three-factor rules.
+
+    For layer l with presynaptic spikes s_{l-1}, surrogate derivative psi_l, gate_l and third factor L_l,
+
+        g_l = (2 / (B n_l^R)) sum_b sum_t (psi * gate * L)_l[t] outer s_{l-1}[t]
+
+    where B is the batch size and n_l^R the number of logits of the layer's readout. An optimiser turns g into a
+    weight change.
+
+    Parameters
+    ----------
+    eligibility : {"spike"}
+        The presynaptic factor: the spike of this step.
+    feedback : {"forward", "mirror"}
+        What carries the error backwards: the forward synapses themselves, or mirror synapses of their own, whose
+        weights start equal and are changed by the same amount on the same event.
+    update : {"batch", "step"}
+        When weights change: after every batch, or in every time step (which needs a batch size of 1).
+    burn_in : brian2.Quantity, optional
+        Start of a trial without learning; the network's burn-in where it is not given.
+    learning_rate_scale : mapping, optional
+        Layer name -> factor on the learning rate (with SGD the layers of a deep network learn at very different
+        speeds; Adam rescales).
+    """
+
+    eligibility: str = "spike"
+    feedback: str = "forward"
+    update: str = "batch"
+    burn_in: Any = None
+    learning_rate_scale: Mapping[str, float] = field(default_factory=dict)
+
+    name: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        _choice(self, "eligibility", self.eligibility, ("spike",))
+        _choice(self, "feedback", self.feedback, ("forward", "mirror"))
+        _choice(self, "update", self.update, ("batch", "step"))
+        if self.burn_in is not None and (
+            get_dimensions(self.burn_in) is not second.dim or not float(self.burn_in) >= 0
+        ):
+            raise RuleError(
+                type(self).__name__, "burn_in is wrong", got=repr(self.burn_in), expected="a time, e.g. 5*ms"
+            )
+        if not isinstance(self.learning_rate_scale, Mapping):
+            raise RuleError(
+                type(self).__name__,
+                "learning_rate_scale is of the wrong type",
+                got=repr(self.learning_rate_scale),
+                expected="layer name -> factor, e.g. {'conv1': 10.0}",
+            )
+        for layer, factor in self.learning_rate_scale.items():
+            if not (is_number(factor) and factor >= 0):
+                raise RuleError(
+                    type(self).__name__,
+                    f"learning_rate_scale of {layer!r} is wrong",
+                    got=repr(factor),
+                    expected="a finite number >= 0",
+                )
+
+    def burn_in_steps(self, spec: NetworkSpec) -> int:
+        """Time steps at the start of a trial without learning."""
+        if self.burn_in is None:
+            return spec.burn_in_steps
+        return round(float(self.burn_in) / float(spec.dt))
+
+    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
+        """The fixed readouts that the rule needs: layer that is looked at -> readout."""
+        raise RuleError(type(self).__name__, "this class is abstract", expected="TFR() or DALTON()")
+
+    def logits(self, spec: NetworkSpec) -> dict[str, int]:
+        """n_l^R: how many logits the readout of each layer has."""
+        raise RuleError(type(self).__name__, "this class is abstract", expected="TFR() or DALTON()")
+
+    def check(self, spec: NetworkSpec, batch_size: int) -> None:
+        """Check the rule against a network.
+
+        Raises
+        ------
+        RuleError
+        """
+        owner = type(self).__name__
+        if spec.readout is None:
+            raise RuleError(
+                owner, "the rule needs a readout", got="readout=None", expected="NetworkSpec(..., readout=Readout(n))"
+            )
+        names = [p.name for p in spec.projections]
+        for layer in self.learning_rate_scale:
+            if layer not in names:
+                raise RuleError(
+                    owner, f"learning_rate_scale names no layer: {layer!r}", expected=f"one of {', '.join(names)}"
+                )
+        if self.update == "step" and batch_size != 1:
+            raise RuleError(
+                owner,
+                "update='step' changes weights within a trial, so trials cannot share a batch",
+                got=f"batch_size={batch_size}",
+                expected="batch_size=1",
+                remedy="use update='batch'",
+            )
+        if self.burn_in is not None:
+            steps = float(self.burn_in) / float(spec.dt)
+            if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+                raise RuleError(
+                    owner,
+                    "burn_in is not a whole number of time steps",
+                    got=f"{self.burn_in} with dt = {spec.dt}",
+                    expected=f"a multiple of {spec.dt}",
+                )
+        if not self.burn_in_steps(spec) < spec.n_steps:
+            raise RuleError(
+                owner, "burn_in leaves no step to learn in", got=self.burn_in, expected=f"less than {spec.duration}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class TFR(ThreeFactorRule):
+    r"""Vanilla three-factor rule.
+
+    Every spiking layer has a fixed random readout R_l (classes x n_l) of its own:
+
+        err_l = R_l s_l - onehot(y),    L_l = R_l^T err_l,    n_l^R = classes.
+
+    The readout of the last layer is the network's (``readout``); the others are ``readout_<layer>``.
+    """
+
+    name: ClassVar[str] = "tfr"
+
+    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
+        last = spec.projections[-1].name
+        return {
+            p.name: spec.readout_of(p, "readout" if p.name == last else f"readout_{p.name}") for p in spec.projections
+        }
+
+    def logits(self, spec: NetworkSpec) -> dict[str, int]:
+        return {p.name: spec.classes for p in spec.projections}
+
+
+@dataclass(frozen=True, eq=False)
+class DALTON(ThreeFactorRule):
+    r"""Deep local learning by weight and surrogate-derivative transfer.
+
+    The readout of layer l is a copy of the next layer's weights, R_l = W_{l+1}; the last one, R_L, is fixed:
+
+        err_L = R_L s_L - onehot(y),    err_l = (R_{l+1}^T err_{l+1}) * psi_{l+1},    L_l = R_l^T err_l,
+
+    n_l^R = n_{l+1} (the number of classes for the last layer). So delta_l = psi_l L_l goes down to layer l-1, and
+    gate_l delta_l does the plasticity.
+    """
+
+    name: ClassVar[str] = "dalton"
+
+    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
+        last = spec.projections[-1]
+        return {last.name: spec.readout_of(last, "readout")}
+
+    def logits(self, spec: NetworkSpec) -> dict[str, int]:
+        sizes = [p.n_post for p in spec.projections[1:]] + [spec.classes]
+        return {p.name: n for p, n in zip(spec.projections, sizes, strict=True)}

@@ -1,0 +1,106 @@
+"""Weights: one float array per layer name, initial values and checks."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from brianlearn.errors import WeightsError
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.network import NetworkSpec, Projection
+
+__all__ = ["check_weights", "initial_weights", "weight_shapes"]
+
+
+def _projections(spec: NetworkSpec, rule: ThreeFactorRule | None) -> list[Projection]:
+    result = list(spec.projections)
+    if spec.readout_projection is not None:
+        result.append(spec.readout_projection)
+    if rule is not None:
+        result += [p for p in rule.readouts(spec).values() if p.name != "readout"]
+    return result
+
+
+def weight_shapes(spec: NetworkSpec, rule: ThreeFactorRule | None = None) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights of a network under a rule.
+
+    Returns
+    -------
+    dict
+        Layer name -> (out, in) or (out, in, kh, kw). A rule may add fixed readouts (``readout_conv1``, ...).
+    """
+    return {p.name: p.weight_shape for p in _projections(spec, rule)}
+
+
+def initial_weights(spec: NetworkSpec, rule: ThreeFactorRule | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random initial weights, float64.
+
+    Each array has its own random stream, from the seed and its name, so that adding a layer or changing the rule
+    leaves the others as they are.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : ThreeFactorRule, optional
+    seed : int
+
+    Returns
+    -------
+    dict
+        Layer name -> array.
+    """
+    weights = {}
+    for p in _projections(spec, rule):
+        rng = np.random.default_rng([seed, zlib.crc32(p.name.encode())])
+        weights[p.name] = p.layer.weights.draw(rng, p.weight_shape)
+    return weights
+
+
+def check_weights(
+    spec: NetworkSpec, rule: ThreeFactorRule | None, weights: Mapping[str, np.ndarray], where: str = "weights"
+) -> dict[str, np.ndarray]:
+    """Weights as float arrays, checked against a network.
+
+    Weights that the rule does not need (readouts of another rule) are left out.
+
+    Raises
+    ------
+    WeightsError
+        Missing or unknown layers, wrong shapes, values that are not finite.
+    """
+    shapes = weight_shapes(spec, rule)
+    missing = sorted(set(shapes) - set(weights))
+    unknown = sorted(name for name in set(weights) - set(shapes) if not name.startswith("readout_"))
+    if missing or unknown:
+        raise WeightsError(
+            where,
+            "these are the weights of another network",
+            got=", ".join(f"{k} {np.shape(v)}" for k, v in weights.items()) or "nothing",
+            expected=", ".join(f"{k} {v}" for k, v in shapes.items()),
+            remedy="load the weights into the network (and rule) that they were trained with",
+        )
+    result = {}
+    for name, shape in shapes.items():
+        array = np.asarray(weights[name])
+        if array.shape != shape:
+            raise WeightsError(
+                where,
+                f"the weights of {name} have the wrong shape",
+                got=array.shape,
+                expected=shape,
+                remedy="load the weights into the network that they were trained with",
+            )
+        if not np.issubdtype(array.dtype, np.floating):
+            raise WeightsError(where, f"the weights of {name} are not real numbers", got=array.dtype, expected="float")
+        if not np.isfinite(array).all():
+            index = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+            raise WeightsError(
+                where,
+                f"the weights of {name} are not finite",
+                got=f"{array[index]} at {index}",
+                expected="finite numbers",
+            )
+        result[name] = array
+    return result

@@ -1,0 +1,48 @@
+"""What a network is: neurons, layers, encoders. No engine, no learning."""
+
+from brianlearn.spec.connectivity import Connectivity
+from brianlearn.spec.encoders import Bernoulli, DirectCurrent, Encoder, IntegrateAndFire, Latency, Spikes
+from brianlearn.spec.layers import Conv, Dense, Input, Normal, Readout, Uniform
+from brianlearn.spec.network import NetworkSpec, Projection
+from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF
+from brianlearn.spec.samples import Activity, Events, Raster, Samples
+from brianlearn.spec.step import NeuronStep, Parameter, neuron_step
+from brianlearn.spec.surrogates import ArcTan, FastSigmoid, Gaussian, Rectangular, Sigmoid, Surrogate, Triangular
+
+__all__ = [
+    "LIF",
+    "Activity",
+    "AdaptiveLIF",
+    "ArcTan",
+    "Bernoulli",
+    "Connectivity",
+    "Conv",
+    "CubaLIF",
+    "DaltonIF",
+    "Dense",
+    "DirectCurrent",
+    "Encoder",
+    "Events",
+    "FastSigmoid",
+    "Gaussian",
+    "Input",
+    "IntegrateAndFire",
+    "Latency",
+    "NetworkSpec",
+    "Neuron",
+    "NeuronStep",
+    "Normal",
+    "Parameter",
+    "Projection",
+    "Raster",
+    "Readout",
+    "Rectangular",
+    "Samples",
+    "Sigmoid",
+    "Spikes",
+    "Surrogate",
+    "Triangular",
+    "Uniform",
+    "neuron_step",
+]

@@ -1,0 +1,17 @@
+"""The check that descriptions share: whether a value is one plain number."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeGuard
+
+import numpy as np
+
+__all__ = ["is_number"]
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether ``value`` is one finite real number without a unit: no bool, text, array or quantity."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return math.isfinite(value)

@@ -1,0 +1,137 @@
+"""Encoders: how input values become presynaptic activity.
+
+An encoder either runs inside the network (``IntegrateAndFire``, ``DirectCurrent``: the engine computes it from the
+values) or is drawn beforehand (``Bernoulli``, ``Latency``: `Encoder.raster` gives the spikes, the same on every engine
+and device).
+``Spikes`` takes inputs that are spikes already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brianlearn.errors import SpecError
+from brianlearn.spec.checks import is_number
+
+__all__ = ["Bernoulli", "DirectCurrent", "Encoder", "IntegrateAndFire", "Latency", "Spikes"]
+
+
+def _check(owner: object, name: str, value: object, low: float | None = None) -> None:
+    if not (is_number(value) and (low is None or value > low)):
+        raise SpecError(
+            type(owner).__name__,
+            f"{name} is wrong",
+            got=repr(value),
+            expected="a finite number" if low is None else f"a finite number > {low:g}",
+        )
+
+
+class Encoder:
+    """Base class of encoders."""
+
+    #: Whether spikes are drawn beforehand by `raster` (else the engine computes them from the values).
+    precomputed = False
+
+    def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        """Spikes of precomputed encoders.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (n_samples, n_inputs)
+        n_steps : int
+        seeds : numpy.ndarray of uint64, shape (n_samples, 2)
+            One random key per presentation, so that spikes do not depend on how samples are grouped.
+
+        Returns
+        -------
+        numpy.ndarray of bool, shape (n_samples, n_steps, n_inputs)
+        """
+        raise TypeError(f"{type(self).__name__} is computed by the engine")
+
+
+@dataclass(frozen=True)
+class IntegrateAndFire(Encoder):
+    """One integrate-and-fire neuron per input (DALTON): v <- v + gain x + bias, spike if v > 1, reset to 0.
+
+    Parameters
+    ----------
+    gain, bias : float
+        Dimensionless, per time step.
+    """
+
+    gain: float = 1.0
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, "gain", self.gain, 0.0)
+        _check(self, "bias", self.bias)
+
+
+@dataclass(frozen=True)
+class DirectCurrent(Encoder):
+    """The value itself, times ``gain``, is what the first layer receives in every step, weighted by its synapses.
+
+    Parameters
+    ----------
+    gain : float
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self, "gain", self.gain, 0.0)
+
+
+@dataclass(frozen=True)
+class Bernoulli(Encoder):
+    """In each step, a spike with probability min(1, max(0, gain x)), independently.
+
+    Parameters
+    ----------
+    gain : float
+        Spike probability per step of an input of 1.
+    """
+
+    gain: float = 1.0
+    precomputed = True
+
+    def __post_init__(self) -> None:
+        _check(self, "gain", self.gain, 0.0)
+
+    def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        spikes = np.empty((len(values), n_steps, values.shape[1]), bool)
+        for k, (x, key) in enumerate(zip(values, seeds, strict=True)):
+            draw = np.random.Generator(np.random.Philox(key=key))
+            spikes[k] = draw.random((n_steps, len(x))) < self.gain * x
+        return spikes
+
+
+@dataclass(frozen=True)
+class Latency(Encoder):
+    """Time to first spike: an input x > threshold spikes once, in step round((1 - min(x, 1)) (n_steps - 1)).
+
+    Parameters
+    ----------
+    threshold : float
+        Inputs up to this value stay silent.
+    """
+
+    threshold: float = 0.0
+    precomputed = True
+
+    def __post_init__(self) -> None:
+        _check(self, "threshold", self.threshold)
+
+    def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        step = np.rint((1.0 - np.clip(values, 0.0, 1.0)) * (n_steps - 1)).astype(int)
+        spikes = step[:, None, :] == np.arange(n_steps)[None, :, None]
+        return spikes & (values > self.threshold)[:, None, :]
+
+
+@dataclass(frozen=True)
+class Spikes(Encoder):
+    """Inputs that are spikes already: `Events`."""
+
+    precomputed = True

@@ -1,0 +1,215 @@
+"""Layers: what connects to what, with which neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2 import second
+from brian2.units.fundamentalunits import get_dimensions
+
+from brianlearn.errors import SpecError, UnitError
+from brianlearn.spec.checks import is_number
+from brianlearn.spec.encoders import Encoder, IntegrateAndFire
+from brianlearn.spec.neuron import Neuron
+
+__all__ = ["Conv", "Dense", "Input", "Layer", "Normal", "Readout", "Uniform"]
+
+
+def _whole(owner: str, name: str, value: Any, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise SpecError(owner, f"{name} is wrong", got=repr(value), expected=f"a whole number >= {low}")
+    return int(value)
+
+
+def _check_scale(owner: object, scale: object) -> None:
+    if not (is_number(scale) and scale >= 0):
+        raise SpecError(type(owner).__name__, "scale is wrong", got=repr(scale), expected="a finite number >= 0")
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Initial weights from N(0, std = scale/sqrt(fan_in))."""
+
+    scale: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_scale(self, self.scale)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw an array whose first axis is the output."""
+        return rng.normal(0.0, self.scale / np.sqrt(np.prod(shape[1:])), shape)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Initial weights from U(-scale/sqrt(fan_in), scale/sqrt(fan_in))."""
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_scale(self, self.scale)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw an array whose first axis is the output."""
+        bound = self.scale / np.sqrt(np.prod(shape[1:]))
+        return rng.uniform(-bound, bound, shape)
+
+
+@dataclass(frozen=True)
+class Input:
+    """The input of a network.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels, height, width), or (n,) for vectors.
+    encoder : Encoder
+        How values become spikes.
+    """
+
+    shape: tuple[int, ...]
+    encoder: Encoder = IntegrateAndFire()
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.shape) if isinstance(self.shape, Sequence) else (self.shape,)
+        object.__setattr__(self, "shape", tuple(_whole("Input", "shape", n, 1) for n in shape))
+        if not shape:
+            raise SpecError("Input", "shape is empty", expected="e.g. (1, 28, 28)")
+        if not isinstance(self.encoder, Encoder):
+            raise SpecError("Input", "encoder is of the wrong type", got=repr(self.encoder), expected="an Encoder")
+
+
+def _check_draw(owner: str, weights: object) -> None:
+    if not isinstance(weights, Normal | Uniform):
+        raise SpecError(
+            owner, "weights is of the wrong type", got=repr(weights), expected="Normal(...) or Uniform(...)"
+        )
+
+
+class Layer:
+    """Base class of layers of spiking neurons."""
+
+    neuron: Neuron
+    dropout: float
+    name: str | None
+    weights: Normal | Uniform
+    kind: str
+
+    def _check(self) -> None:
+        owner = self.name or type(self).__name__
+        if not isinstance(self.neuron, Neuron):
+            raise SpecError(
+                owner, "neuron is of the wrong type", got=repr(self.neuron), expected="a Neuron, e.g. bl.CubaLIF()"
+            )
+        if not (is_number(self.dropout) and 0 <= self.dropout < 1):
+            raise SpecError(owner, "dropout is wrong", got=self.dropout, expected="a probability in [0, 1)")
+        _check_draw(owner, self.weights)
+        if self.name is not None and (not self.name.isidentifier() or self.name.startswith(("_", "readout", "input"))):
+            raise SpecError(
+                owner,
+                "the layer's name cannot be used",
+                got=repr(self.name),
+                expected="letters, digits and '_', not starting with '_', 'readout' or 'input'",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Layer):
+    """All-to-all connections onto a population of neurons.
+
+    Parameters
+    ----------
+    size : int
+        Number of neurons.
+    neuron : Neuron
+    dropout : float, optional
+        Probability with which a neuron's spikes are dropped for a whole trial while learning.
+    weights : Normal or Uniform, optional
+        Initial weights; shape (size, n_in).
+    name : str, optional
+        ``dense1``, ``dense2``, ... where it is not given.
+    """
+
+    size: int
+    neuron: Neuron
+    dropout: float = 0.0
+    weights: Normal | Uniform = Normal(2.0)
+    name: str | None = None
+    kind = "dense"
+
+    def __post_init__(self) -> None:
+        _whole(self.name or "Dense", "size", self.size, 1)
+        self._check()
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Layer):
+    """A convolution, optionally average-pooled, onto a population of neurons (convolution -> pool -> neuron).
+
+    Parameters
+    ----------
+    channels : int
+        Output channels.
+    kernel : int
+        Side of the square kernel.
+    neuron : Neuron
+    stride : int, optional
+    padding : int, optional
+        Zeros added on each side.
+    pool : int, optional
+        Side of the average pool on the synaptic input; a rest that does not fill a window is left out.
+    dropout : float, optional
+        As in `Dense`.
+    weights : Normal or Uniform, optional
+        Initial kernels; shape (channels, in, kernel, kernel).
+    name : str, optional
+        ``conv1``, ``conv2``, ... where it is not given.
+    """
+
+    channels: int
+    kernel: int
+    neuron: Neuron
+    stride: int = 1
+    padding: int = 0
+    pool: int = 1
+    dropout: float = 0.0
+    weights: Normal | Uniform = Uniform(1.0)
+    name: str | None = None
+    kind = "conv"
+
+    def __post_init__(self) -> None:
+        owner = self.name or "Conv"
+        for field in ("channels", "kernel", "stride", "pool"):
+            _whole(owner, field, getattr(self, field), 1)
+        _whole(owner, "padding", self.padding, 0)
+        self._check()
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """A linear readout without spikes: y[t] = R s[t], or leaky, y[t] = exp(-dt/tau) y[t-1] + R s[t].
+
+    Parameters
+    ----------
+    classes : int
+    tau : brian2.Quantity, optional
+        Time constant of a leaky readout; memoryless where it is not given.
+    weights : Normal or Uniform, optional
+        Initial weights; shape (classes, n_in).
+    """
+
+    classes: int
+    tau: Any = None
+    weights: Normal | Uniform = Uniform(1.0)
+
+    def __post_init__(self) -> None:
+        _whole("readout", "classes", self.classes, 2)
+        _check_draw("readout", self.weights)
+        if self.tau is not None:
+            if get_dimensions(self.tau) is not second.dim:
+                raise UnitError("readout", "tau has the wrong unit", got=repr(self.tau), expected="a time, e.g. 10*ms")
+            if not float(self.tau) > 0:
+                raise SpecError("readout", "tau is wrong", got=self.tau, expected="a time > 0")

@@ -1,0 +1,143 @@
+"""Neuron models of the field, ready to use. Each function returns a `Neuron`; its equations can be printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brian2 import ms
+
+from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.surrogates import FastSigmoid, Surrogate
+
+__all__ = ["LIF", "AdaptiveLIF", "CubaLIF", "DaltonIF"]
+
+
+def LIF(tau_m: Any = 20 * ms, *, surrogate: Surrogate = FastSigmoid(), **options: Any) -> Neuron:
+    """Leaky integrate-and-fire neuron; a presynaptic spike steps the membrane (delta synapse).
+
+    tau_m dv/dt = -v;  spike if v > 1;  v <- 0.
+
+    Parameters
+    ----------
+    tau_m : brian2.Quantity
+        Membrane time constant.
+    surrogate : Surrogate
+    **options
+        Other fields of `Neuron` (``refractory``, ``floor``, ``reset``, ...).
+
+    Returns
+    -------
+    Neuron
+    """
+    fields: dict[str, Any] = dict(
+        equations="dv/dt = -v/tau_m : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        input="v",
+        constants=dict(tau_m=tau_m),
+        surrogate=surrogate,
+    )
+    return Neuron(**(fields | options))
+
+
+def CubaLIF(
+    tau_m: Any = 20 * ms, tau_s: Any = 5 * ms, R: float = 1.0, *, surrogate: Surrogate = FastSigmoid(), **options: Any
+) -> Neuron:
+    """Leaky integrate-and-fire neuron with an exponential synaptic current (CUBA LIF).
+
+    tau_m dv/dt = -v + R I;  tau_s dI/dt = -I;  spike if v > 1;  v <- 0.
+
+    Parameters
+    ----------
+    tau_m, tau_s : brian2.Quantity
+        Membrane and synaptic time constants; they may be equal.
+    R : float
+        Membrane resistance, dimensionless.
+    surrogate : Surrogate
+    **options
+        Other fields of `Neuron`.
+
+    Returns
+    -------
+    Neuron
+    """
+    fields: dict[str, Any] = dict(
+        equations="""dv/dt = (R*I - v)/tau_m : 1
+dI/dt = -I/tau_s : 1""",
+        threshold="v > 1",
+        reset="v = 0",
+        input="I",
+        constants=dict(tau_m=tau_m, tau_s=tau_s, R=R),
+        surrogate=surrogate,
+    )
+    return Neuron(**(fields | options))
+
+
+def DaltonIF(tau_s: Any = 5 * ms, *, surrogate: Surrogate = FastSigmoid(slope=5.0), **options: Any) -> Neuron:
+    """The neuron of the DALTON paper: an integrate-and-fire neuron with a synaptic current and a floor at 0.
+
+    Per time step, I <- a I + (weighted spikes), v <- max(v + I, 0), spike if v > 1, v <- 0, with a = exp(-dt/tau_s).
+    As a differential equation the membrane integrates the current, scaled so that a current of 1 raises v by 1 in one
+    step: dv/dt = I/(tau_s (1 - exp(-dt/tau_s))).
+
+    Parameters
+    ----------
+    tau_s : brian2.Quantity
+        Synaptic time constant (tau_cur of the paper: 1 or 5 ms).
+    surrogate : Surrogate
+    **options
+        Other fields of `Neuron`.
+
+    Returns
+    -------
+    Neuron
+    """
+    fields: dict[str, Any] = dict(
+        equations="""dv/dt = I/(tau_s*(1 - exp(-dt/tau_s))) : 1
+dI/dt = -I/tau_s : 1""",
+        threshold="v > 1",
+        reset="v = 0",
+        input="I",
+        constants=dict(tau_s=tau_s),
+        floor=0.0,
+        surrogate=surrogate,
+    )
+    return Neuron(**(fields | options))
+
+
+def AdaptiveLIF(
+    tau_m: Any = 20 * ms,
+    tau_a: Any = 200 * ms,
+    beta: float = 0.2,
+    *,
+    surrogate: Surrogate = FastSigmoid(),
+    **options: Any,
+) -> Neuron:
+    """Leaky integrate-and-fire neuron with an adaptive threshold (ALIF; Bellec et al. 2018).
+
+    tau_m dv/dt = -v;  tau_a da/dt = -a;  spike if v > 1 + beta a;  v <- 0, a <- a + 1.
+
+    Parameters
+    ----------
+    tau_m, tau_a : brian2.Quantity
+        Membrane and adaptation time constants.
+    beta : float
+        Threshold increase per unit of adaptation, dimensionless.
+    surrogate : Surrogate
+    **options
+        Other fields of `Neuron`.
+
+    Returns
+    -------
+    Neuron
+    """
+    fields: dict[str, Any] = dict(
+        equations="""dv/dt = -v/tau_m : 1
+da/dt = -a/tau_a : 1""",
+        threshold="v > 1 + beta*a",
+        reset="v = 0; a += 1",
+        input="v",
+        constants=dict(tau_m=tau_m, tau_a=tau_a, beta=beta),
+        surrogate=surrogate,
+    )
+    return Neuron(**(fields | options))

@@ -1,0 +1,26 @@
+"""The loop that both engines share: learners, experiments, checkpoints, run folders, progress."""
+
+from brianlearn.training.checkpoint import Checkpoint
+from brianlearn.training.evaluation import Evaluation, evaluate
+from brianlearn.training.experiment import Experiment
+from brianlearn.training.learner import Learner, Metrics
+from brianlearn.training.progress import LineProgress, LiveProgress, Progress
+from brianlearn.training.result import Result
+from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.serialise import from_dict, to_dict
+
+__all__ = [
+    "Checkpoint",
+    "Evaluation",
+    "Experiment",
+    "Learner",
+    "LineProgress",
+    "LiveProgress",
+    "Metrics",
+    "Progress",
+    "Result",
+    "RunFolder",
+    "evaluate",
+    "from_dict",
+    "to_dict",
+]

@@ -1,0 +1,100 @@
+"""A checkpoint: all that learning needs to go on, bit for bit, from the end of a chunk of samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brianlearn.errors import RunFolderError
+from brianlearn.rules.state import LearnerState
+from brianlearn.training.files import read_arrays, write_arrays
+from brianlearn.training.learner import Metrics
+
+__all__ = ["Checkpoint"]
+
+#: Version of the layout of the file.
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The state of learning between two chunks.
+
+    No random state is stored, because there is none: random numbers come from (seed, epoch, sample).
+
+    Attributes
+    ----------
+    state : LearnerState
+        ``state.epoch`` is the current epoch, from 0.
+    chunk : int
+        Chunks of this epoch that are learned.
+    parts : tuple of Metrics
+        What they measured.
+    """
+
+    state: LearnerState
+    chunk: int = 0
+    parts: tuple[Metrics, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Write the file, replacing an earlier one in one step.
+
+        Raises
+        ------
+        RunFolderError
+        """
+        state = self.state
+        header = {
+            "format": FORMAT,
+            "epoch": state.epoch,
+            "chunk": self.chunk,
+            "steps": state.steps,
+            "samples_seen": state.samples_seen,
+            "seed": state.seed,
+            "parts": [dataclasses.asdict(part) for part in self.parts],
+        }
+        arrays = {"header": np.array(json.dumps(header))}
+        arrays |= {f"weights/{name}": array for name, array in state.weights.items()}
+        for name, slots in state.optimiser.items():
+            arrays |= {f"optimiser/{name}/{slot}": array for slot, array in slots.items()}
+        write_arrays(path, arrays)
+
+    @staticmethod
+    def load(path: Path) -> Checkpoint:
+        """Read the file.
+
+        Raises
+        ------
+        RunFolderError
+            If it is missing or damaged.
+        """
+        arrays = read_arrays(path)
+        try:
+            header = json.loads(str(arrays.pop("header")))
+            if header["format"] != FORMAT:
+                raise ValueError(f"format {header['format']} instead of {FORMAT}")
+            weights: dict[str, np.ndarray] = {}
+            optimiser: dict[str, dict[str, np.ndarray]] = {}
+            for key, array in arrays.items():
+                match key.split("/"):
+                    case ["weights", name]:
+                        weights[name] = array
+                    case ["optimiser", name, slot]:
+                        optimiser.setdefault(name, {})[slot] = array
+                    case _:
+                        raise ValueError(f"unknown array {key!r}")
+            counters = {name: int(header[name]) for name in ("steps", "samples_seen", "epoch", "seed")}
+            parts = tuple(Metrics(**part) for part in header["parts"])
+            return Checkpoint(LearnerState(weights, optimiser, **counters), int(header["chunk"]), parts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(
+                str(path),
+                "the checkpoint is damaged",
+                got=f"{type(error).__name__}: {error}",
+                expected="a checkpoint as `brianlearn train` writes it",
+                remedy="start the run again, or restore the file from a copy",
+            ) from error

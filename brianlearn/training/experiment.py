@@ -1,0 +1,220 @@
+"""An experiment: a network, a rule and data, trained into a run folder from which it can always go on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from brianlearn.data.augment import RandomAffine
+from brianlearn.errors import RuleError, RunFolderError
+from brianlearn.rules.optimisers import Adam, Optimiser
+from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.samples import Samples
+from brianlearn.training.learner import DTYPES
+from brianlearn.training.progress import Progress, choose_progress
+from brianlearn.training.result import Result
+from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.serialise import from_dict, to_dict
+from brianlearn.training.session import begin, proceed
+from brianlearn.training.splits import split
+
+if TYPE_CHECKING:
+    from brianlearn.data import DataSet
+
+__all__ = ["Experiment"]
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Trains a network and keeps everything in a run folder.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : ThreeFactorRule, optional
+    optimiser : Optimiser, optional
+    data : str, DataSet or (Samples, Samples), optional
+        The name of a data set (see `brianlearn.load`), a data set, or training and test samples.
+    epochs : int, optional
+        Presentations of the whole training set, each in an order of its own.
+    batch_size : int, optional
+        Samples per weight update.
+    device, dtype : str, optional
+        As in `Learner`.
+    seed : int, optional
+        Of the initial weights, the order of the samples, the validation samples and random encoders.
+    augment : RandomAffine, optional
+        Random changes of the training images, new in every epoch.
+    validation : int, optional
+        Number of training samples that are held out and tested after each epoch.
+    limit, test_limit : int, optional
+        Use only the first so many training (test) samples.
+    chunk_size : int, optional
+        Samples from one checkpoint to the next; chosen by the engine where it is not given.
+    runs : path-like, optional
+        Where the run folder goes.
+    name : str, optional
+        Part of the run folder's name; that of the data where it is not given.
+    engine : {"brian"}, optional
+
+    Raises
+    ------
+    RuleError
+        Arguments that cannot be right, each named.
+
+    Examples
+    --------
+    >>> import brianlearn as bl
+    >>> from brian2 import ms
+    >>> spec = bl.NetworkSpec(bl.Input((1, 8, 8)), [bl.Dense(20, bl.DaltonIF())], bl.Readout(10), duration=10*ms)
+    >>> result = bl.Experiment(spec, bl.DALTON(), bl.Adam(0.003), "digits", epochs=5).run()  # doctest: +SKIP
+    >>> result.test_accuracy  # doctest: +SKIP
+    0.9
+    """
+
+    spec: NetworkSpec
+    rule: ThreeFactorRule = field(default_factory=DALTON)
+    optimiser: Optimiser = field(default_factory=Adam)
+    data: str | DataSet | tuple[Samples, Samples] = "digits"
+    epochs: int = 10
+    batch_size: int = 1
+    device: str = "auto"
+    dtype: str = "float32"
+    seed: int = 0
+    augment: RandomAffine | None = None
+    validation: int = 0
+    limit: int | None = None
+    test_limit: int | None = None
+    chunk_size: int | None = None
+    runs: str | os.PathLike[str] = "runs"
+    name: str | None = None
+    engine: str = "brian"
+
+    def __post_init__(self) -> None:
+        for name, kind, example in (
+            ("spec", NetworkSpec, "a NetworkSpec"),
+            ("rule", ThreeFactorRule, "a rule, e.g. bl.DALTON()"),
+            ("optimiser", Optimiser, "an optimiser, e.g. bl.Adam(1e-3)"),
+            ("device", str, "the name of a device"),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise RuleError("Experiment", f"{name} is of the wrong type", got=repr(value), expected=example)
+        if self.augment is not None and not isinstance(self.augment, RandomAffine):
+            raise RuleError(
+                "Experiment",
+                "augment is of the wrong type",
+                got=repr(self.augment),
+                expected="None or RandomAffine(...)",
+            )
+        for name, low in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("validation", 0)):
+            self._whole(name, low)
+        for name in ("limit", "test_limit", "chunk_size"):
+            if getattr(self, name) is not None:
+                self._whole(name, 1)
+        if self.dtype not in DTYPES:
+            raise RuleError("Experiment", "unknown dtype", got=repr(self.dtype), expected=" or ".join(DTYPES))
+        self.rule.check(self.spec, self.batch_size)
+
+    def _whole(self, name: str, low: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+            raise RuleError("Experiment", f"{name} is wrong", got=repr(value), expected=f"a whole number >= {low}")
+        object.__setattr__(self, name, int(value))
+
+    @classmethod
+    def from_run(cls, run: str | os.PathLike[str], data: Any = None) -> Experiment:
+        """The experiment of a run folder, to run it again or to go on with it.
+
+        Parameters
+        ----------
+        run : path-like
+        data : DataSet or (Samples, Samples), optional
+            Needed where the run's data had no name.
+
+        Raises
+        ------
+        RunFolderError
+            No run folder, a damaged one, or data without a name.
+        """
+        folder = RunFolder.open(run)
+        config = folder.config()
+        try:
+            settings = {name: config[name] for name in _PLAIN} | {
+                name: config["data"][name] for name in ("validation", "limit", "test_limit")
+            }
+            parts = {name: from_dict(config[name], f"{folder.path}/config.json") for name in _OBJECTS}
+            data_name = config["data"]["name"]
+        except (KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{folder.path}/config.json", "the file is damaged", got=f"{type(error).__name__}: {error}"
+            ) from error
+        if data is None and data_name is None:
+            raise RunFolderError(
+                str(folder.path),
+                "the run was trained with samples that have no name",
+                got="data=(Samples, Samples)",
+                expected="the same samples again",
+                remedy=f"in Python: Experiment.from_run({str(folder.path)!r}, data=(train, test))",
+            )
+        return cls(**parts, **settings, data=data_name if data is None else data, runs=folder.path.parent)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the samples that is needed to run it again, as what JSON can hold."""
+        data = {name: getattr(self, name) for name in ("validation", "limit", "test_limit")}
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "data": {"name": self.data if isinstance(self.data, str) else getattr(self.data, "name", None), **data},
+            **{name: to_dict(getattr(self, name)) for name in _OBJECTS},
+        }
+
+    def run(self, resume: str | os.PathLike[str] | None = None, progress: bool | Progress = True) -> Result:
+        """Train, test, and write the run folder.
+
+        Parameters
+        ----------
+        resume : path-like, optional
+            The folder of an earlier run of this experiment, which goes on where it was cut off, bit for bit as if it
+            had not been. ``epochs`` may be larger than it was. A finished run is not trained again.
+        progress : bool or Progress, optional
+            Whether to report to stderr: a live display on a terminal, one line per epoch elsewhere.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        DataError, ShapeError
+            Data that are missing or do not fit the network.
+        RunFolderError
+            A folder that cannot be written; to resume: no run folder, a damaged one, or that of another experiment.
+        DeviceError
+            A device that this machine cannot run, or a failed build.
+        NonFiniteError
+            A weight or readout that is not finite any more. The last good checkpoint is kept.
+        KeyboardInterrupt
+            Ctrl-C. The last checkpoint is kept, and the display says how to go on.
+        """
+        display = choose_progress(progress)
+        with display:
+            splits = split(
+                self.data,
+                self.spec,
+                validation=self.validation,
+                limit=self.limit,
+                test_limit=self.test_limit,
+                seed=self.seed,
+            )
+            session = begin(self, splits) if resume is None else proceed(self, splits, resume, display)
+            return session if isinstance(session, Result) else session.run(display)
+
+
+#: Settings that are stored by their fields.
+_OBJECTS = ("augment", "rule", "optimiser", "spec")
+#: Settings that are stored as they are.
+_PLAIN = ("name", "engine", "device", "dtype", "seed", "epochs", "batch_size", "chunk_size")

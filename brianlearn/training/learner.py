@@ -1,0 +1,314 @@
+"""The learner: (state, samples) -> (state, metrics), on any engine and device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError
+from brianlearn.rules.engine import Engine, TrialRecord
+from brianlearn.rules.optimisers import Adam, Optimiser
+from brianlearn.rules.state import LearnerState
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.rules.weights import check_weights, initial_weights
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.samples import Activity, Raster, Samples
+
+__all__ = ["Learner", "Metrics"]
+
+DTYPES = ("float32", "float64")
+RECORDS = ("spikes", "readout")
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a call of `Learner.learn` measured, while it learned.
+
+    Attributes
+    ----------
+    samples : int
+    accuracy, loss : float
+        Of the predictions made during learning; the loss as in `Activity`.
+    firing_rates : dict
+        Layer name -> mean rate in Hz per neuron, the input included.
+    seconds : float
+        Wall time.
+    """
+
+    samples: int
+    accuracy: float
+    loss: float
+    firing_rates: Mapping[str, float]
+    seconds: float
+
+    @staticmethod
+    def merge(parts: list[Metrics]) -> Metrics:
+        """Metrics of several calls together."""
+        n = sum(p.samples for p in parts)
+        weights = [p.samples / n for p in parts]
+        rates = {
+            k: sum(w * p.firing_rates[k] for w, p in zip(weights, parts, strict=True)) for k in parts[0].firing_rates
+        }
+        return Metrics(
+            n,
+            sum(w * p.accuracy for w, p in zip(weights, parts, strict=True)),
+            sum(w * p.loss for w, p in zip(weights, parts, strict=True)),
+            rates,
+            sum(p.seconds for p in parts),
+        )
+
+
+class Learner:
+    """Runs and teaches a network.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : ThreeFactorRule, optional
+        Without one the learner only infers.
+    optimiser : Optimiser, optional
+        ``Adam(1e-3)`` where it is not given.
+    engine : {"brian"}
+        Event-driven Brian2 network.
+    device : str
+        ``"cpp_standalone"`` (compiled C++), ``"cython"``, ``"numpy"``; ``"runtime"`` is cython where a compiler is
+        found, else numpy; ``"auto"`` is cpp_standalone where a compiler is found, else numpy.
+    dtype : {"float32", "float64"}
+    batch_size : int
+        Samples per weight update.
+    seed : int
+        Of the initial weights and all random numbers.
+    chunk_size : int, optional
+        Samples per run of the engine; chosen from memory where it is not given.
+
+    Examples
+    --------
+    >>> import brianlearn as bl
+    >>> from brian2 import ms
+    >>> layers = [bl.Dense(20, bl.DaltonIF())]
+    >>> spec = bl.NetworkSpec(bl.Input((1, 8, 8)), layers, bl.Readout(10), duration=10*ms)
+    >>> learner = bl.Learner(spec, bl.DALTON(), device="numpy")
+    >>> state = learner.init()
+    >>> train, test = bl.load("digits").split(test=360)
+    >>> state, metrics = learner.learn(state, train[:8])
+    >>> activity = learner.infer(state, test[:8])
+    >>> activity.predictions.shape
+    (8,)
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: ThreeFactorRule | None = None,
+        optimiser: Optimiser | None = None,
+        *,
+        engine: str = "brian",
+        device: str = "auto",
+        dtype: str = "float32",
+        batch_size: int = 1,
+        seed: int = 0,
+        chunk_size: int | None = None,
+    ) -> None:
+        if not isinstance(spec, NetworkSpec):
+            raise RuleError("Learner", "spec is of the wrong type", got=repr(spec), expected="a NetworkSpec")
+        for name, value in (("batch_size", batch_size), ("chunk_size", chunk_size)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise RuleError("Learner", f"{name} is wrong", got=repr(value), expected="a whole number >= 1")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise RuleError("Learner", "seed is wrong", got=repr(seed), expected="a whole number >= 0")
+        if dtype not in DTYPES:
+            raise RuleError("Learner", "unknown dtype", got=repr(dtype), expected=" or ".join(DTYPES))
+        if engine != "brian":
+            raise RuleError("Learner", "unknown engine", got=repr(engine), expected="'brian'")
+        if rule is not None:
+            if not isinstance(rule, ThreeFactorRule):
+                raise RuleError(
+                    "Learner", "rule is of the wrong type", got=repr(rule), expected="a rule, e.g. bl.DALTON()"
+                )
+            rule.check(spec, batch_size)
+        if optimiser is not None and not isinstance(optimiser, Optimiser):
+            raise RuleError(
+                "Learner", "optimiser is of the wrong type", got=repr(optimiser), expected="e.g. bl.Adam(1e-3)"
+            )
+        self.spec, self.rule, self.optimiser = spec, rule, optimiser or Adam()
+        self.dtype, self.batch_size, self.seed = dtype, batch_size, seed
+        self.engine = self._make_engine(device, chunk_size)
+
+    def _make_engine(self, device: str, chunk_size: int | None) -> Engine:
+        from brianlearn.brian.engine import BrianEngine
+
+        return BrianEngine(
+            self.spec,
+            self.rule,
+            self.optimiser,
+            device=device,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+            chunk_size=chunk_size,
+        )
+
+    @property
+    def device(self) -> str:
+        """The device that runs."""
+        return self.engine.device
+
+    def init(self, weights: Mapping[str, Any] | None = None) -> LearnerState:
+        """The state before learning.
+
+        Parameters
+        ----------
+        weights : mapping, optional
+            Layer name -> array; layers that are not given start as the spec says, from the learner's seed. A mapping
+            must not name layers that the network does not have.
+
+        Returns
+        -------
+        LearnerState
+
+        Raises
+        ------
+        WeightsError
+        """
+        start: dict[str, Any] = dict(initial_weights(self.spec, self.rule, self.seed))
+        if weights is not None:
+            start = {**{k: v for k, v in start.items() if k.startswith("readout_")}, **weights}
+        checked = check_weights(self.spec, self.rule, start)
+        arrays = {name: np.array(array, dtype=self.dtype) for name, array in checked.items()}
+        learned = [p.name for p in self.spec.projections] if self.rule is not None else []
+        slots = {name: {slot: np.zeros_like(arrays[name]) for slot in self.optimiser.slots} for name in learned}
+        return LearnerState(arrays, slots if self.optimiser.slots else {}, seed=self.seed)
+
+    def chunks(self, n: int) -> Iterator[slice]:
+        """Slices of at most ``chunk_size`` samples that cover n samples, in whole batches but for the last."""
+        size = self.engine.chunk_size
+        for start in range(0, n, size):
+            yield slice(start, min(start + size, n))
+
+    def learn(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
+        """Learn from samples, in their order, in batches of ``batch_size``.
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+            With labels. A last partial batch is a batch of its own.
+
+        Returns
+        -------
+        state : LearnerState
+            The new one; the old one stays valid.
+        metrics : Metrics
+
+        Raises
+        ------
+        RuleError
+            If the learner has no rule.
+        NonFiniteError
+            If a weight or a readout is not finite any more, naming the layer and the step. ``state`` is then the
+            last good one.
+        """
+        if self.rule is None:
+            raise RuleError("Learner", "there is no rule to learn with", expected="Learner(spec, bl.DALTON(), ...)")
+        samples.check(self.spec, labels=True)
+        if len(samples) == 0:
+            raise BrianLearnError("Learner", "there are no samples to learn from", got="0 samples")
+        rate = self.optimiser.rate_at(state.epoch)
+        parts = []
+        for chunk in self.chunks(len(samples)):
+            started = time.perf_counter()
+            new, record = self.engine.learn(state, samples[chunk], rate)
+            if not _finite(new, record):
+                raise self._locate(state, samples[chunk], rate)
+            state = new
+            parts.append(self._metrics(record, samples[chunk], time.perf_counter() - started))
+        return state, Metrics.merge(parts)
+
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...] = ()) -> Activity:
+        """Run samples with frozen weights.
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+            Labels are optional.
+        record : tuple of {"spikes", "readout"}
+            What to keep beside the predictions.
+
+        Returns
+        -------
+        Activity
+        """
+        record = (record,) if isinstance(record, str) else tuple(record)
+        for what in record:
+            if what not in RECORDS:
+                raise RuleError("Learner.infer", "cannot record this", got=repr(what), expected=" or ".join(RECORDS))
+        samples.check(self.spec, labels=samples.labels is not None)
+        if len(samples) == 0:
+            raise BrianLearnError("Learner", "there are no samples to infer", got="0 samples")
+        check_weights(self.spec, self.rule, state.weights, "state.weights")
+        parts = [self.engine.infer(state, samples[chunk], record) for chunk in self.chunks(len(samples))]
+        return self._activity(parts, samples)
+
+    def _rates(self, record: TrialRecord) -> dict[str, float]:
+        sizes = {"input": int(np.prod(self.spec.input.shape)), **{p.name: p.n_post for p in self.spec.projections}}
+        duration = float(self.spec.duration)
+        return {name: float(np.mean(n)) / (sizes[name] * duration) for name, n in record.spike_counts.items()}
+
+    def _metrics(self, record: TrialRecord, samples: Samples, seconds: float) -> Metrics:
+        accuracy = float(np.mean(record.logits.argmax(axis=1) == samples.labels))
+        return Metrics(len(samples), accuracy, float(np.mean(record.loss)), self._rates(record), seconds)
+
+    def _activity(self, parts: list[TrialRecord], samples: Samples) -> Activity:
+        logits = np.concatenate([p.logits for p in parts])
+        merged = TrialRecord(
+            logits,
+            np.concatenate([p.loss for p in parts]),
+            {k: np.concatenate([p.spike_counts[k] for p in parts]) for k in parts[0].spike_counts},
+        )
+        readouts = [p.readout for p in parts if p.readout is not None]
+        predictions = logits.argmax(axis=1)
+        labelled = samples.labels is not None
+        return Activity(
+            predictions=predictions,
+            logits=logits,
+            firing_rates=self._rates(merged),
+            spikes={k: Raster.concatenate([p.spikes[k] for p in parts]) for k in parts[0].spikes},
+            readout=np.concatenate(readouts) if readouts else None,
+            accuracy=float(np.mean(predictions == samples.labels)) if labelled else None,
+            loss=float(np.mean(merged.loss)) if labelled and self.spec.readout is not None else None,
+        )
+
+    def _locate(self, state: LearnerState, samples: Samples, rate: float) -> NonFiniteError:
+        """Name the update that made something non-finite, by running ever shorter starts of the chunk again."""
+        n_batches = -(-len(samples) // self.batch_size)
+        good, bad = 0, n_batches
+        culprit = (state, TrialRecord(np.zeros(0), np.zeros(0), {}))
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            result = self.engine.learn(state, samples[: middle * self.batch_size], rate)
+            if _finite(*result):
+                good = middle
+            else:
+                bad, culprit = middle, result
+        if bad == n_batches:
+            culprit = self.engine.learn(state, samples, rate)
+        layer = next((name for name, w in culprit[0].weights.items() if not np.isfinite(w).all()), "readout")
+        first, last = good * self.batch_size, min(bad * self.batch_size, len(samples)) - 1
+        return NonFiniteError(
+            layer,
+            "learning stopped: a value is not finite any more",
+            got=f"NaN or infinity in {layer} after weight update {state.steps + bad} (epoch {state.epoch}, "
+            f"samples {state.samples_seen + first} to {state.samples_seen + last}, "
+            f"ids {samples.ids[first : last + 1].tolist()})",
+            expected="finite weights and readouts",
+            remedy="lower the learning rate, or look at these samples; the state before this chunk is unharmed",
+        )
+
+
+def _finite(state: LearnerState, record: TrialRecord) -> bool:
+    arrays = [*state.weights.values(), *(a for slots in state.optimiser.values() for a in slots.values())]
+    return all(np.isfinite(a).all() for a in [*arrays, record.logits, record.loss])

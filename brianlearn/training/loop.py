@@ -1,0 +1,156 @@
+"""The training loop: chunk by chunk through the epochs, a checkpoint after each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from brianlearn.data.augment import RandomAffine
+from brianlearn.errors import NonFiniteError
+from brianlearn.rules.state import LearnerState
+from brianlearn.spec.samples import Samples
+from brianlearn.training.checkpoint import Checkpoint
+from brianlearn.training.learner import Learner, Metrics
+from brianlearn.training.progress import Progress
+from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.splits import Splits, epoch_order
+
+__all__ = ["Score", "score", "train"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Accuracy and loss with frozen weights.
+
+    Attributes
+    ----------
+    accuracy : float
+    loss : float or None
+        Mean squared error of the readout (see `Activity`); None without a readout.
+    samples : int
+    """
+
+    accuracy: float
+    loss: float | None
+    samples: int
+
+
+def train(
+    learner: Learner,
+    splits: Splits,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    epochs: int,
+    display: Progress,
+    augment: RandomAffine | None = None,
+) -> LearnerState:
+    """Train from a checkpoint to the end of the last epoch.
+
+    Everything that happens depends on the checkpoint and the arguments only, so that a run that was cut off anywhere
+    continues bit for bit.
+
+    Parameters
+    ----------
+    learner : Learner
+    splits : Splits
+    folder : RunFolder
+        Takes a checkpoint after every chunk of samples and a line of metrics after every epoch.
+    checkpoint : Checkpoint
+    epochs : int
+        Number of epochs from the very start.
+    display : Progress
+    augment : RandomAffine, optional
+        Changes the training images of each epoch.
+
+    Returns
+    -------
+    LearnerState
+
+    Raises
+    ------
+    NonFiniteError
+        If a weight or readout is not finite any more. The folder keeps the last good checkpoint.
+    RunFolderError
+        If the folder cannot be written.
+    """
+    n = len(splits.train)
+    chunks = list(learner.chunks(n))
+    state, first, parts = checkpoint.state, checkpoint.chunk, list(checkpoint.parts)
+    while state.epoch < epochs:
+        order = epoch_order(n, state.seed, state.epoch)
+        display.learning(state.epoch, epochs, n, chunks[first - 1].stop if first else 0)
+        for k in range(first, len(chunks)):
+            samples = splits.train[order[chunks[k]]]
+            if augment is not None:
+                samples = augment(samples, state.sample_keys(samples.ids, learning=True))
+            state, measured = learner.learn(state, samples)
+            parts.append(measured)
+            folder.write_checkpoint(Checkpoint(state, k + 1, tuple(parts)))
+            display.learned(chunks[k].stop, Metrics.merge(parts))
+        validation = None
+        if splits.validation is not None:
+            validation = score(learner, state, splits.validation, display, "validation")
+        line = _line(learner, state, Metrics.merge(parts), validation)
+        # the line first: cut off in between, the line is dropped and the epoch's end done again
+        folder.append_metrics(line)
+        state, first, parts = state.next_epoch(learner.optimiser), 0, []
+        folder.write_checkpoint(Checkpoint(state))
+        display.epoch(line, epochs)
+    return state
+
+
+def score(learner: Learner, state: LearnerState, samples: Samples, display: Progress, what: str) -> Score:
+    """Run samples with frozen weights, chunk by chunk.
+
+    Parameters
+    ----------
+    learner : Learner
+    state : LearnerState
+    samples : Samples
+        With labels.
+    display : Progress
+    what : str
+        How the display names the samples.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    NonFiniteError
+        If the loss is not finite.
+    """
+    correct, loss = 0, 0.0
+    display.testing(what, len(samples), 0)
+    for chunk in learner.chunks(len(samples)):
+        part = samples[chunk]
+        activity = learner.infer(state, part)
+        correct += int(np.sum(activity.predictions == part.labels))
+        loss += len(part) * (activity.loss or 0.0)
+        display.testing(what, len(samples), chunk.stop)
+    n = len(samples)
+    if not np.isfinite(loss):
+        raise NonFiniteError(
+            "readout", f"the loss of the {what} samples is not finite", got=loss, expected="a finite loss"
+        )
+    return Score(correct / n, None if learner.spec.readout is None else loss / n, n)
+
+
+def _line(learner: Learner, state: LearnerState, metrics: Metrics, validation: Score | None) -> dict[str, Any]:
+    """What ``metrics.jsonl`` says about an epoch."""
+    return {
+        "epoch": state.epoch + 1,
+        "samples": metrics.samples,
+        "train_accuracy": metrics.accuracy,
+        "train_loss": metrics.loss,
+        "validation_accuracy": validation.accuracy if validation else None,
+        "validation_loss": validation.loss if validation else None,
+        "learning_rate": learner.optimiser.rate_at(state.epoch),
+        "firing_rates_hz": dict(metrics.firing_rates),
+        "weight_norms": {name: float(np.linalg.norm(array)) for name, array in state.weights.items()},
+        "samples_per_second": metrics.samples / metrics.seconds,
+        "seconds": metrics.seconds,
+    }

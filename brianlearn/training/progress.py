@@ -1,0 +1,165 @@
+"""How a run reports while it runs: silent, one line per epoch, or a live display. All of it goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from brianlearn.training.learner import Metrics
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["LineProgress", "LiveProgress", "Progress", "choose_progress", "epoch_line"]
+
+
+class Progress:
+    """What the training loop tells; this base class keeps silent.
+
+    A context manager: leaving it ends the display. To report otherwise, override what you need and give an instance to
+    ``Experiment.run(progress=...)``.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+    def building(self, device: str) -> None:
+        """The network is being made ready, on a device that may have to compile it first."""
+
+    def learning(self, epoch: int, epochs: int, samples: int, done: int) -> None:
+        """Epoch ``epoch`` (from 0) of ``epochs`` begins, or continues after ``done`` of its ``samples``."""
+
+    def learned(self, done: int, running: Metrics) -> None:
+        """``done`` samples of the epoch are learned; ``running`` measures them all."""
+
+    def epoch(self, line: dict[str, Any], epochs: int) -> None:
+        """An epoch is finished; ``line`` is what ``metrics.jsonl`` says about it."""
+
+    def testing(self, what: str, samples: int, done: int) -> None:
+        """``done`` of ``samples`` samples have run with frozen weights; ``what`` is "validation" or "test"."""
+
+
+def epoch_line(line: dict[str, Any], epochs: int) -> str:
+    """One epoch in one line, for people."""
+    text = f"epoch {line['epoch']}/{epochs}: train accuracy {line['train_accuracy']:.2%}, loss {line['train_loss']:.4g}"
+    if line["validation_accuracy"] is not None:
+        text += f", validation accuracy {line['validation_accuracy']:.2%}"
+    return f"{text}, {line['samples_per_second']:.0f} samples/s, {line['seconds']:.1f} s"
+
+
+class LineProgress(Progress):
+    """One plain line per epoch: for logs and pipes."""
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def building(self, device: str) -> None:
+        if device != "numpy":
+            self.note(f"making the network ready on {device} (compiles the first time)")
+
+    def epoch(self, line: dict[str, Any], epochs: int) -> None:
+        self.note(epoch_line(line, epochs))
+
+
+class LiveProgress(Progress):
+    """A bar over the samples of the epoch, with samples/s, time left, running accuracy and loss; one line per epoch.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        stderr where it is not given.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._bar = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=None),
+            progress.TextColumn("{task.fields[status]}"),
+            console=console or Console(stderr=True),
+            transient=True,
+            expand=True,
+        )
+        self._task = self._bar.add_task("", total=None, status="", visible=False)
+        self._where = ""
+        self._samples = self._left = 0
+        self._learned, self._seconds = 0, 0.0  # by this process, not before a resume
+        self._last: tuple[int, float] = (0, 0.0)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def _show(self, description: str, total: int | None, done: int, status: str) -> None:
+        self._bar.update(
+            self._task, description=description, total=total, completed=done, status=status, visible=True, refresh=True
+        )
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False, markup=False)
+
+    def building(self, device: str) -> None:
+        what = "making the network ready" if device == "numpy" else f"compiling for {device} (up to a minute, once)"
+        self._show(what, None, 0, "")
+
+    def learning(self, epoch: int, epochs: int, samples: int, done: int) -> None:
+        self._where, self._samples = f"epoch {epoch + 1}/{epochs}", samples
+        self._left = (epochs - epoch - 1) * samples
+        self._last = (done, time.perf_counter())
+        self._show(self._where, samples, done, "")
+
+    def learned(self, done: int, running: Metrics) -> None:
+        now = time.perf_counter()
+        self._learned += done - self._last[0]
+        self._seconds += now - self._last[1]
+        self._last = (done, now)
+        rate = self._learned / max(self._seconds, 1e-9)
+        left = (self._left + self._samples - done) / max(rate, 1e-9)
+        speed = f"{done / self._samples:.0%}  {rate:.0f} samples/s  {_clock(left)} left"
+        status = f"{speed}  accuracy {running.accuracy:.1%}  loss {running.loss:.4g}"
+        self._show(self._where, self._samples, done, status)
+
+    def epoch(self, line: dict[str, Any], epochs: int) -> None:
+        self.note(epoch_line(line, epochs))
+
+    def testing(self, what: str, samples: int, done: int) -> None:
+        self._show(what, samples, done, f"{done}/{samples}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def choose_progress(progress: bool | Progress) -> Progress:
+    """The display that fits: live on a terminal, plain lines elsewhere.
+
+    Parameters
+    ----------
+    progress : bool or Progress
+        False keeps silent; a `Progress` is taken as it is.
+    """
+    if isinstance(progress, Progress):
+        return progress
+    if not progress:
+        return Progress()
+    return LiveProgress() if sys.stderr.isatty() else LineProgress()

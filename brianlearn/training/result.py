@@ -1,0 +1,89 @@
+"""What a run comes to."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brianlearn.errors import RunFolderError
+from brianlearn.training.run_folder import RunFolder
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a training run.
+
+    Attributes
+    ----------
+    run : pathlib.Path
+        The run folder.
+    rule, device : str
+    epochs : int
+    train_accuracy, train_loss : float
+        While learning, in the last epoch.
+    validation_accuracy, validation_loss : float or None
+        After the last epoch, where samples were held out.
+    test_accuracy : float
+    test_loss : float or None
+    samples_per_second : float
+        Training samples per second, all epochs together, without the time to build the network.
+    build_seconds : float
+        Time to make the network ready: code generation and compilation where they were needed.
+    seconds : float
+        Time to train, all epochs together.
+    """
+
+    run: Path
+    rule: str
+    device: str
+    epochs: int
+    train_accuracy: float
+    train_loss: float
+    validation_accuracy: float | None
+    validation_loss: float | None
+    test_accuracy: float
+    test_loss: float | None
+    samples_per_second: float
+    build_seconds: float
+    seconds: float
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights at the end: layer name -> array."""
+        return RunFolder(self.run).weights()
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One mapping per epoch, as in ``metrics.jsonl``."""
+        return RunFolder(self.run).metrics()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As what JSON can hold."""
+        return {**dataclasses.asdict(self), "run": str(self.run)}
+
+    @staticmethod
+    def read(folder: RunFolder) -> Result | None:
+        """The result of a finished run; None where the run is not finished.
+
+        Raises
+        ------
+        RunFolderError
+            If the file is damaged.
+        """
+        stored = folder.result()
+        if stored is None:
+            return None
+        try:
+            return Result(**{**stored, "run": folder.path})
+        except TypeError as error:
+            raise RunFolderError(str(folder.path / "result.json"), "the file is damaged", got=str(error)) from error
+
+    def write(self, folder: RunFolder) -> None:
+        """Store it in the run folder."""
+        folder.write_result({k: v for k, v in dataclasses.asdict(self).items() if k != "run"})

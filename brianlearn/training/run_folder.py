@@ -1,0 +1,211 @@
+"""The folder of one run: what was run, with what, how it went, and what came out.
+
+=================  ====================================================================================
+config.json        everything needed to run it again
+versions.json      Python, packages, compiler and machine that ran it
+metrics.jsonl      one JSON object per epoch
+checkpoint.npz     weights, optimiser state, counters and position at the end of the last chunk of samples
+weights.npz        the weights at the end, one array per layer
+result.json        the accuracies at the end; there only when the run is finished
+=================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brianlearn.errors import RunFolderError
+from brianlearn.training.checkpoint import Checkpoint
+from brianlearn.training.files import read_arrays, read_json, write_arrays, write_json, write_text
+
+__all__ = ["RunFolder"]
+
+#: Version of the layout of the folder.
+FORMAT = 1
+
+
+class RunFolder:
+    """A run folder on the disk; use `create` or `open`.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def create(runs: str | os.PathLike[str], name: str) -> RunFolder:
+        """Make the folder ``runs/<date>-<time>-<name>``; never one that is there already.
+
+        Parameters
+        ----------
+        runs : path-like
+            Made where it is missing.
+        name : str
+            Characters that do not belong into a file name become ``-``.
+
+        Raises
+        ------
+        RunFolderError
+            If it cannot be made.
+        """
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-.') or 'run'}"
+        count = 1
+        try:
+            Path(runs).mkdir(parents=True, exist_ok=True)
+            while True:
+                path = Path(runs, stem if count == 1 else f"{stem}-{count}")
+                try:
+                    path.mkdir()
+                except FileExistsError:  # another run started in the same second
+                    count += 1
+                    continue
+                return RunFolder(path)
+        except OSError as error:
+            raise RunFolderError(
+                str(runs),
+                "the folder for runs cannot be written",
+                got=error.strerror or str(error),
+                expected="a folder in which a run folder can be made",
+                remedy="choose another one: runs=... (--runs on the command line)",
+            ) from error
+
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> RunFolder:
+        """The folder of an earlier run.
+
+        Raises
+        ------
+        RunFolderError
+            If it is no run folder, or of a version that this one does not know.
+        """
+        folder = RunFolder(Path(path))
+        if not folder.path.is_dir():
+            raise RunFolderError(
+                str(path), "there is no such run folder", expected="a folder that `brianlearn train` has written"
+            )
+        if not (folder.path / "config.json").is_file():
+            raise RunFolderError(
+                str(path),
+                "this is not a run folder",
+                got="no config.json in it",
+                expected="a folder that `brianlearn train` has written, e.g. runs/20250101-120000-digits-dalton",
+            )
+        config = folder.config()
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
+            found = config.get("format") if isinstance(config, dict) else None
+            raise RunFolderError(
+                str(path), "the run folder is of another version", got=f"format {found}", expected=f"format {FORMAT}"
+            )
+        return folder
+
+    def discard(self) -> None:
+        """Remove the folder if nothing is in it."""
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def unfinish(self) -> None:
+        """Take back result and final weights, before the run goes on for more epochs."""
+        for name in ("result.json", "weights.npz"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def config(self) -> dict[str, Any]:
+        """What was run."""
+        return read_json(self.path / "config.json")
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Store what is run."""
+        write_json(self.path / "config.json", {"format": FORMAT, **config})
+
+    def versions(self) -> dict[str, str | None]:
+        """What ran it."""
+        return read_json(self.path / "versions.json")
+
+    def write_versions(self, versions: dict[str, str | None]) -> None:
+        """Store what runs it."""
+        write_json(self.path / "versions.json", versions)
+
+    def checkpoint(self) -> Checkpoint:
+        """The last good state.
+
+        Raises
+        ------
+        RunFolderError
+            If it is missing or damaged.
+        """
+        return Checkpoint.load(self.path / "checkpoint.npz")
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Replace the last good state."""
+        checkpoint.save(self.path / "checkpoint.npz")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One mapping per finished epoch; empty before the first one.
+
+        Raises
+        ------
+        RunFolderError
+            If the file is damaged.
+        """
+        file = self.path / "metrics.jsonl"
+        if not file.exists():
+            return []
+        lines = file.read_text(encoding="utf-8").split("\n")
+        lines.pop()  # after the last newline: nothing, or a line that was cut off
+        try:
+            metrics = [json.loads(line) for line in lines]
+            if not all(isinstance(line, dict) and isinstance(line.get("epoch"), int) for line in metrics):
+                raise ValueError("a line without an epoch")
+            return metrics
+        except ValueError as error:
+            raise RunFolderError(
+                str(file), "the file is damaged", got=str(error), expected="one JSON object per line"
+            ) from error
+
+    def append_metrics(self, line: dict[str, Any]) -> None:
+        """Add an epoch."""
+        file = self.path / "metrics.jsonl"
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line, allow_nan=False) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise RunFolderError(str(file), "the file cannot be written", got=error.strerror or str(error)) from error
+
+    def keep_metrics(self, epochs: int) -> None:
+        """Drop what was written after the first ``epochs`` epochs: the run continues there."""
+        lines = [line for line in self.metrics() if line["epoch"] <= epochs]
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights at the end, or, of a run that is not finished, those of the last checkpoint.
+
+        Raises
+        ------
+        RunFolderError
+        """
+        file = self.path / "weights.npz"
+        return read_arrays(file) if file.exists() else dict(self.checkpoint().state.weights)
+
+    def write_weights(self, weights: dict[str, np.ndarray]) -> None:
+        """Store the weights at the end."""
+        write_arrays(self.path / "weights.npz", weights)
+
+    def result(self) -> dict[str, Any] | None:
+        """The accuracies at the end; None where the run is not finished."""
+        file = self.path / "result.json"
+        return read_json(file) if file.exists() else None
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Store the accuracies at the end: this makes the run a finished one."""
+        write_json(self.path / "result.json", result)

@@ -1,0 +1,267 @@
+"""Networks, rules and optimisers as plain dictionaries (JSON), and back.
+
+Only the types listed here are built, by their own constructors, which check what they get: reading a file runs no code
+that it brings along. Numbers come back bit for bit, quantities as a value in base units with the name of the unit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from brian2.units.fundamentalunits import Quantity, get_dimensions
+
+from brianlearn.data import augment
+from brianlearn.errors import BrianLearnError, RuleError, SpecError
+from brianlearn.rules import optimisers, three_factor
+from brianlearn.spec import encoders, layers, network, neuron, surrogates
+from brianlearn.spec.equations import unit_text
+from brianlearn.training.quantities import parse_unit
+
+__all__ = ["differences", "from_dict", "to_dict"]
+
+#: The key that names the type of an object. No identifier starts with "$", so it cannot be a constant or a layer.
+TYPE = "$type"
+
+_TYPES: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        network.NetworkSpec,
+        layers.Input,
+        layers.Dense,
+        layers.Conv,
+        layers.Readout,
+        layers.Normal,
+        layers.Uniform,
+        neuron.Neuron,
+        encoders.Bernoulli,
+        encoders.DirectCurrent,
+        encoders.IntegrateAndFire,
+        encoders.Latency,
+        encoders.Spikes,
+        surrogates.ArcTan,
+        surrogates.FastSigmoid,
+        surrogates.Gaussian,
+        surrogates.Rectangular,
+        surrogates.Sigmoid,
+        surrogates.Triangular,
+        three_factor.DALTON,
+        three_factor.TFR,
+        optimisers.SGD,
+        optimisers.Momentum,
+        optimisers.Adam,
+        augment.RandomAffine,
+    )
+}
+
+
+def to_dict(obj: Any) -> Any:
+    """An object as what JSON can hold.
+
+    Parameters
+    ----------
+    obj : object
+        A network, layer, neuron, encoder, surrogate, initial-weight distribution, rule or optimiser of this package; or
+        numbers, text, quantities, arrays, mappings and sequences of these.
+
+    Returns
+    -------
+    dict, list, str, float, int, bool or None
+        Objects are ``{"$type": name, field: value, ...}``; quantities
+        ``{"$type": "Quantity", "value": base units, "unit": "second"}``.
+
+    Raises
+    ------
+    SpecError
+        If something cannot be stored: a class or function of one's own.
+
+    Examples
+    --------
+    >>> import brianlearn as bl
+    >>> from brianlearn.training.serialise import from_dict, to_dict
+    >>> to_dict(bl.Adam(0.01))["learning_rate"]
+    0.01
+    >>> from_dict(to_dict(bl.Adam(0.01))) == bl.Adam(0.01)
+    True
+    """
+    if isinstance(obj, Quantity):
+        return {TYPE: "Quantity", "value": _numbers(np.asarray(obj)), "unit": unit_text(get_dimensions(obj))}
+    if obj is None or isinstance(obj, bool | str):
+        return obj
+    if isinstance(obj, np.ndarray | np.generic) and not (np.ndim(obj) == 0 and np.isrealobj(obj)):
+        array = np.asarray(obj)
+        if array.dtype.kind not in "biuf":
+            raise _cannot_store(obj)
+        return {TYPE: "array", "dtype": array.dtype.name, "value": _numbers(array)}
+    if isinstance(obj, np.generic | np.ndarray):
+        return to_dict(obj.item())
+    if isinstance(obj, int):
+        return obj
+    if isinstance(obj, float):
+        return _number(obj)
+    if isinstance(obj, Mapping):
+        for key in obj:
+            if not isinstance(key, str) or key.startswith("$"):
+                raise SpecError(
+                    "to_dict", "a name cannot be stored", got=repr(key), expected="text that starts with no '$'"
+                )
+        return {key: to_dict(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [to_dict(value) for value in obj]
+    if dataclasses.is_dataclass(obj) and _TYPES.get(type(obj).__name__) is type(obj):
+        fields = {field.name: to_dict(getattr(obj, field.name)) for field in dataclasses.fields(obj)}
+        return {TYPE: type(obj).__name__, **fields}
+    raise _cannot_store(obj)
+
+
+def from_dict(data: Any, where: str = "from_dict") -> Any:
+    """The inverse of `to_dict`.
+
+    Parameters
+    ----------
+    data : object
+        What `to_dict` returned, or what came back from a JSON file.
+    where : str, optional
+        How errors name the source, e.g. the file.
+
+    Returns
+    -------
+    object
+        Sequences come back as lists; the constructors make tuples of them where they need them.
+
+    Raises
+    ------
+    BrianLearnError
+        Unknown types or fields, missing fields, and whatever the constructors refuse.
+    """
+    if isinstance(data, list):
+        return [from_dict(value, where) for value in data]
+    if not isinstance(data, dict):
+        if data is None or isinstance(data, bool | int | float | str):
+            return data
+        raise SpecError(where, "foreign content", got=repr(data), expected="what JSON can hold")
+    if TYPE not in data:
+        return {key: from_dict(value, where) for key, value in data.items()}
+    name = data[TYPE]
+    fields = {key: value for key, value in data.items() if key != TYPE}
+    if name == "Quantity":
+        return _quantity(fields, where)
+    if name == "array":
+        return _array(fields, where)
+    if name == "float":
+        return _special_float(fields, where)
+    cls = _TYPES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise SpecError(
+            where,
+            "unknown type",
+            got=repr(name),
+            expected=", ".join(sorted(_TYPES)),
+            remedy="the file is damaged, or from another version of brianlearn",
+        )
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise SpecError(
+            where, f"{name} has no such field", got=", ".join(map(repr, unknown)), expected=", ".join(known)
+        )
+    values = {key: from_dict(value, where) for key, value in fields.items()}
+    try:
+        return cls(**values)
+    except (TypeError, AttributeError) as error:  # a field is missing, or of a type that no constructor expects
+        kind = RuleError if issubclass(cls, three_factor.ThreeFactorRule | optimisers.Optimiser) else SpecError
+        raise kind(where, f"{name} cannot be built", got=f"{', '.join(fields)}", remedy=str(error)) from None
+
+
+def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two plain dictionaries differ.
+
+    Parameters
+    ----------
+    then, now : object
+        What `to_dict` returned.
+    where : str, optional
+        How places begin.
+
+    Yields
+    ------
+    tuple of (str, object, object)
+        The place, e.g. ``"spec.layers[0].size"``, and the two values; None where there is none.
+    """
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in sorted(then.keys() | now.keys()):
+            yield from differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for k, (a, b) in enumerate(zip(then, now, strict=True)):
+            yield from differences(a, b, f"{where}[{k}]")
+    elif then != now:
+        yield where, then, now
+
+
+def _cannot_store(obj: Any) -> SpecError:
+    return SpecError(
+        "to_dict",
+        "this cannot be stored in a file",
+        got=f"{type(obj).__module__}.{type(obj).__name__}: {obj!r}",
+        expected=f"numbers, quantities, arrays, or one of {', '.join(sorted(_TYPES))}",
+        remedy="a run folder must say all that is needed to run again: use what the package has, or Neuron for a model",
+    )
+
+
+def _number(value: float) -> Any:
+    """A float; JSON has no infinity."""
+    return value if math.isfinite(value) else {TYPE: "float", "value": repr(value)}
+
+
+def _numbers(array: np.ndarray) -> Any:
+    if array.ndim:
+        return [_numbers(row) for row in array]
+    item = array.item()
+    return _number(item) if isinstance(item, float) else item
+
+
+def _take(fields: dict[str, Any], kind: str, names: tuple[str, ...], where: str) -> list[Any]:
+    if set(fields) != set(names):
+        raise SpecError(
+            where, f"damaged {kind}", got=", ".join(sorted(fields)) or "nothing", expected=" and ".join(names)
+        )
+    return [fields[name] for name in names]
+
+
+def _to_array(value: Any, kind: str, dtype: str, where: str) -> np.ndarray:
+    try:
+        return np.asarray(from_dict(value, where), dtype=dtype)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, BrianLearnError):
+            raise
+        raise SpecError(where, f"damaged {kind}", got=repr(value), expected=f"numbers ({dtype})") from None
+
+
+def _quantity(fields: dict[str, Any], where: str) -> Quantity:
+    value, unit = _take(fields, "quantity", ("value", "unit"), where)
+    if not isinstance(unit, str):
+        raise SpecError(where, "damaged quantity", got=f"unit {unit!r}", expected="the name of a unit")
+    factor = parse_unit(unit)
+    numbers = _to_array(value, "quantity", "float64", where) * float(factor)
+    return Quantity(numbers if numbers.ndim else float(numbers), dim=get_dimensions(factor))
+
+
+def _array(fields: dict[str, Any], where: str) -> np.ndarray:
+    value, dtype = _take(fields, "array", ("value", "dtype"), where)
+    try:
+        kind = np.dtype(dtype).kind
+    except TypeError:
+        kind = ""
+    if not isinstance(dtype, str) or kind not in ("b", "i", "u", "f"):
+        raise SpecError(where, "damaged array", got=f"dtype {dtype!r}", expected="e.g. float64")
+    return _to_array(value, "array", dtype, where)
+
+
+def _special_float(fields: dict[str, Any], where: str) -> float:
+    (value,) = _take(fields, "number", ("value",), where)
+    if value not in ("inf", "-inf", "nan"):
+        raise SpecError(where, "damaged number", got=repr(value), expected="'inf', '-inf' or 'nan'")
+    return float(value)

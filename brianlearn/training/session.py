@@ -1,0 +1,225 @@
+"""Beginning a run, going on with one, and finishing it: what an experiment does in its run folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from brianlearn.environment import versions
+from brianlearn.errors import NonFiniteError, RunFolderError, WeightsError
+from brianlearn.rules.weights import check_weights
+from brianlearn.training.checkpoint import Checkpoint
+from brianlearn.training.learner import Learner
+from brianlearn.training.loop import score, train
+from brianlearn.training.progress import Progress
+from brianlearn.training.result import Result
+from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.serialise import differences
+from brianlearn.training.splits import Splits
+
+if TYPE_CHECKING:
+    from brianlearn.training.experiment import Experiment
+
+__all__ = ["Session", "begin", "proceed"]
+
+#: Parts of config.json that may differ when a run goes on.
+FREE = ("format", "resolved", "epochs", "name")
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """A run that is ready to train.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    splits : Splits
+    folder : RunFolder
+    learner : Learner
+    checkpoint : Checkpoint
+        Where it starts.
+    """
+
+    experiment: Experiment
+    splits: Splits
+    folder: RunFolder
+    learner: Learner
+    checkpoint: Checkpoint
+
+    def run(self, display: Progress) -> Result:
+        """Train, test and write the result; see `Experiment.run`."""
+        try:
+            return self._run(display)
+        except KeyboardInterrupt:
+            script = "" if self.splits.name else "SCRIPT "
+            display.note(
+                "stopped; the last checkpoint is kept. Go on with:\n"
+                f"  brianlearn train {script}--resume {shlex.quote(str(self.folder.path))}"
+            )
+            raise
+        except NonFiniteError as error:
+            error.add_note(f"The last good checkpoint is kept: {self.folder.path / 'checkpoint.npz'}")
+            raise
+
+    def _run(self, display: Progress) -> Result:
+        learner, splits, folder = self.learner, self.splits, self.folder
+        display.building(learner.device)
+        started = time.perf_counter()
+        # engines compile when they first run: one sample, so that this is neither shown nor measured as learning
+        learner.infer(self.checkpoint.state, splits.train[:1])
+        build_seconds = time.perf_counter() - started
+        experiment = self.experiment
+        state = train(learner, splits, folder, self.checkpoint, experiment.epochs, display, experiment.augment)
+        tested = score(learner, state, splits.test, display, "test")
+        folder.write_weights(dict(state.weights))
+        metrics = folder.metrics()
+        seconds = sum(line["seconds"] for line in metrics)
+        last = metrics[-1]
+        result = Result(
+            run=folder.path,
+            rule=self.experiment.rule.name,
+            device=learner.device,
+            epochs=self.experiment.epochs,
+            **{f"{p}_{q}": last[f"{p}_{q}"] for p in ("train", "validation") for q in ("accuracy", "loss")},
+            test_accuracy=tested.accuracy,
+            test_loss=tested.loss,
+            samples_per_second=sum(line["samples"] for line in metrics) / seconds,
+            build_seconds=build_seconds,
+            seconds=seconds,
+        )
+        result.write(folder)
+        return result
+
+
+def begin(experiment: Experiment, splits: Splits) -> Session:
+    """A new run folder, and the network in its initial state.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder cannot be written; nothing has been built then.
+    RuleError, DeviceError
+        What the engine or this machine cannot run; the folder is removed again.
+    """
+    folder = RunFolder.create(experiment.runs, f"{experiment.name or splits.name or 'run'}-{experiment.rule.name}")
+    try:
+        learner = _learner(experiment, experiment.device, experiment.chunk_size)
+        checkpoint = Checkpoint(learner.init())
+        # what the machine chose is stored too: chunks must end at the same samples when the run goes on
+        resolved = {"device": learner.device, "chunk_size": learner.engine.chunk_size}
+        config = _config(experiment, splits, resolved)
+        folder.write_versions(versions())
+        folder.write_checkpoint(checkpoint)
+        folder.write_config(config)
+    except BaseException:
+        folder.discard()
+        raise
+    return Session(experiment, splits, folder, learner, checkpoint)
+
+
+def proceed(experiment: Experiment, splits: Splits, run: str | os.PathLike[str], display: Progress) -> Session | Result:
+    """Go on with a run from its last checkpoint.
+
+    Returns
+    -------
+    Session, or Result
+        The result where the run is finished.
+
+    Raises
+    ------
+    RunFolderError
+        No run folder, a damaged one, or that of another experiment.
+    """
+    folder = RunFolder.open(run)
+    resolved = _check_same(experiment, splits, folder)
+    finished = Result.read(folder)
+    if finished is not None and finished.epochs == experiment.epochs:
+        display.note(f"{folder.path} is finished already: {finished.epochs} epochs")
+        return finished
+    checkpoint = _checkpoint(experiment, folder)
+    learner = _learner(experiment, resolved["device"], resolved["chunk_size"])
+    then, now = folder.versions(), versions()
+    changed = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+    if changed:
+        display.note(f"not the same environment, so the run may not go on bit for bit: {', '.join(changed)}")
+    done = checkpoint.state.epoch
+    folder.write_config(_config(experiment, splits, resolved))
+    folder.unfinish()
+    folder.keep_metrics(done)
+    if done < experiment.epochs:
+        samples = sum(part.samples for part in checkpoint.parts)
+        display.note(f"going on with {folder.path}: epoch {done + 1} of {experiment.epochs}, after {samples} samples")
+    return Session(experiment, splits, folder, learner, checkpoint)
+
+
+def _learner(experiment: Experiment, device: str, chunk_size: int | None) -> Learner:
+    return Learner(
+        experiment.spec,
+        experiment.rule,
+        experiment.optimiser,
+        engine=experiment.engine,
+        device=device,
+        dtype=experiment.dtype,
+        batch_size=experiment.batch_size,
+        seed=experiment.seed,
+        chunk_size=chunk_size,
+    )
+
+
+def _config(experiment: Experiment, splits: Splits, resolved: dict[str, Any]) -> dict[str, Any]:
+    """What config.json holds; ``resolved`` is what the machine chose."""
+    settings = experiment.settings()
+    settings["data"] |= {"fingerprint": splits.fingerprint}
+    return {**settings, "resolved": resolved}
+
+
+def _check_same(experiment: Experiment, splits: Splits, folder: RunFolder) -> dict[str, Any]:
+    """Check that a run folder is one of this experiment; what its machine chose."""
+    stored = folder.config()
+    configs = (stored, _config(experiment, splits, {}))
+    then, now = ({key: value for key, value in config.items() if key not in FREE} for config in configs)
+    changed = list(differences(then, now))
+    if changed:
+        raise RunFolderError(
+            str(folder.path),
+            "this is a run of another experiment",
+            got="; ".join(f"{where} = {new}" for where, _, new in changed),
+            expected="; ".join(f"{where} = {old}" for where, old, _ in changed),
+            remedy="give the same settings as in the run, or start a new run without resume; "
+            "`brianlearn train --resume RUN` without a script takes them all from the run",
+        )
+    resolved = stored.get("resolved")
+    if not isinstance(resolved, dict) or set(resolved) != {"device", "chunk_size"}:
+        raise RunFolderError(f"{folder.path}/config.json", "the file is damaged", got=f"resolved = {resolved!r}")
+    return resolved
+
+
+def _checkpoint(experiment: Experiment, folder: RunFolder) -> Checkpoint:
+    """The last good checkpoint, checked against the experiment and the metrics."""
+    checkpoint = folder.checkpoint()
+    where = f"{folder.path}/checkpoint.npz"
+    try:
+        check_weights(experiment.spec, experiment.rule, checkpoint.state.weights, where)
+    except WeightsError as error:
+        raise RunFolderError(where, "the checkpoint is damaged", got=error.got, expected=error.expected) from error
+    done = checkpoint.state.epoch
+    if done > experiment.epochs or (done == experiment.epochs and checkpoint.chunk):
+        raise RunFolderError(
+            str(folder.path),
+            "the run is further than it should go",
+            got=f"{done} epochs finished" + (", and a part of the next" if checkpoint.chunk else ""),
+            expected=f"at most {experiment.epochs} epochs",
+            remedy="give more epochs",
+        )
+    epochs = [line["epoch"] for line in folder.metrics() if line["epoch"] <= done]
+    if epochs != list(range(1, done + 1)):
+        raise RunFolderError(
+            f"{folder.path}/metrics.jsonl",
+            "the file is damaged",
+            got=f"lines for the epochs {epochs}",
+            expected=f"one line for each of the {done} finished epochs",
+        )
+    return checkpoint

@@ -1,0 +1,233 @@
+"""Networks and rules on which engines and devices are compared with the reference, weight by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import reference
+from brian2 import ms, mV, nS
+
+from brianlearn.rules import DALTON, SGD, TFR, Adam, Momentum, initial_weights
+from brianlearn.spec import (
+    LIF,
+    AdaptiveLIF,
+    Conv,
+    CubaLIF,
+    DaltonIF,
+    Dense,
+    DirectCurrent,
+    Gaussian,
+    Input,
+    NetworkSpec,
+    Neuron,
+    Normal,
+    Readout,
+    Samples,
+)
+
+DT = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One comparison: what is built, what teaches it, and neurons of the reference where they are no preset."""
+
+    spec: NetworkSpec
+    rule: Any = field(default_factory=DALTON)
+    optimiser: Any = field(default_factory=lambda: Adam(1e-3))
+    batch: int = 3
+    n: int = 5
+    neurons: Mapping[str, reference.Neuron] = field(default_factory=dict)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return initial_weights(self.spec, self.rule, seed=4)
+
+    def samples(self) -> Samples:
+        rng = np.random.default_rng(11)
+        values = rng.uniform(0.0, 0.6, (self.n, *self.spec.input.shape))
+        return Samples(values, rng.integers(0, self.spec.classes, self.n))
+
+    def reference(self) -> reference.Result:
+        samples = self.samples()
+        return reference.run(
+            self.spec,
+            self.weights(),
+            samples.inputs,
+            samples.labels,
+            self.rule,
+            self.optimiser,
+            self.batch,
+            neurons=self.neurons,
+        )
+
+    def reference_inference(self) -> reference.Result:
+        samples = self.samples()
+        return reference.run(self.spec, self.weights(), samples.inputs, samples.labels, neurons=self.neurons)
+
+
+# networks ------------------------------------------------------------------------------------------------------------
+
+STRONG = Normal(3.0)
+
+
+def dense(first: Neuron | None = None, second: Neuron | None = None, **options: Any) -> NetworkSpec:
+    first = first or CubaLIF(R=4.0)
+    layers = [Dense(9, first, weights=STRONG), Dense(7, second or first, weights=STRONG)]
+    return NetworkSpec(
+        **(dict(input=Input((12,)), layers=layers, readout=Readout(4), duration=15 * ms) | options)  # type: ignore[arg-type]
+    )
+
+
+def one_convolution() -> NetworkSpec:
+    neuron = DaltonIF()
+    layers = [Conv(3, 3, neuron, pool=2, weights=STRONG), Dense(8, neuron), Dense(6, neuron)]
+    return NetworkSpec(Input((1, 8, 8)), layers, Readout(4), duration=15 * ms)
+
+
+def two_convolutions() -> NetworkSpec:
+    neuron = DaltonIF()
+    layers = [
+        Conv(3, 3, neuron, padding=1, pool=2, weights=STRONG),
+        Conv(4, 2, neuron, stride=2, weights=STRONG),
+        Dense(6, neuron),
+    ]
+    return NetworkSpec(Input((2, 9, 8)), layers, Readout(4), duration=12 * ms)
+
+
+# neurons beyond the presets -----------------------------------------------------------------------------------------
+
+EIF = Neuron(
+    """dv/dt = (-v + delta_T*exp((v - v_T)/delta_T) + I)/tau_m : 1
+    dI/dt = -I/tau_s : 1""",
+    threshold="v > 2",
+    reset="v = 0",
+    input="I",
+    constants=dict(delta_T=0.2, v_T=0.8, tau_m=10 * ms, tau_s=5 * ms),
+    weight_unit=3.0,
+    method="euler",
+)
+
+
+def reference_eif() -> reference.Neuron:
+    return reference.eif(DT, 10e-3, 5e-3, 0.2, 0.8, 2.0, weight_unit=3.0)
+
+
+CONDUCTANCE = Neuron(
+    """dv/dt = (g_L*(E_L - v) + g*(E_e - v))/C : volt (unless refractory)
+    dg/dt = -g/tau_s : siemens""",
+    threshold="v > v_T",
+    reset="v = E_L",
+    input="g",
+    constants=dict(g_L=10 * nS, E_L=-70 * mV, E_e=0 * mV, C=(10 * nS) * (15 * ms), tau_s=5 * ms, v_T=-50 * mV),
+    refractory=2 * ms,
+    v_scale=20 * mV,
+    weight_unit=8 * nS,
+    initial=dict(v=-70 * mV),
+    surrogate=Gaussian(0.8),
+)
+
+
+def reference_conductance() -> reference.Neuron:
+    """Exponential Euler by hand: v relaxes to its steady state at the conductance of the start of the step."""
+    g_L, E_L, E_e, C, tau_s, v_T = 10e-9, -70e-3, 0.0, 10e-9 * 15e-3, 5e-3, -50e-3
+
+    def step(state: reference.State, moving: Mapping[str, np.ndarray]) -> reference.State:
+        v, g = state["v"], state["g"]
+        rate, target = (g_L + g) / C, (g_L * E_L + g * E_e) / (g_L + g)
+        relaxed = target + (v - target) * np.exp(-rate * DT)
+        return {"v": np.where(moving["v"], relaxed, v), "g": g * np.exp(-DT / tau_s)}
+
+    return reference.Neuron(
+        step,
+        input="g",
+        states=("v", "g"),
+        threshold=lambda state: v_T,
+        reset=lambda state: state | {"v": np.full_like(state["v"], E_L)},
+        psi=reference.gaussian(0.8),
+        v_scale=20e-3,
+        weight_unit=8e-9,
+        refractory=2,
+        frozen=("v",),
+        initial={"v": E_L},
+    )
+
+
+FROZEN = Neuron(
+    """dv/dt = (I - v)/tau_m : 1 (unless refractory)
+    dI/dt = -I/tau_s : 1""",
+    threshold="v > 1",
+    reset="v = 0",
+    input="I",
+    constants=dict(tau_m=15 * ms, tau_s=5 * ms),
+    refractory=3 * ms,
+    weight_unit=4.0,
+)
+
+
+def reference_frozen() -> reference.Neuron:
+    a, b, k = reference.cuba_coefficients(DT, 15e-3, 5e-3, 1.0)
+    return reference.cuba_lif(a, b, k, refractory=3, frozen=("v",), weight_unit=4.0)
+
+
+FROZEN_DELTA = LIF(equations="dv/dt = -v/tau_m : 1 (unless refractory)", refractory=2 * ms)
+
+
+def _heterogeneous(n: int) -> Neuron:
+    rng = np.random.default_rng(2)
+    tau_m = rng.uniform(8, 30, n)
+    tau_m[0] = 5.0  # one neuron at the singular point tau_m = tau_s
+    return CubaLIF(tau_m=tau_m * ms, tau_s=5 * ms, R=4.0)
+
+
+CASES: dict[str, Case] = {
+    f"{net}-{rule.name}-{type(optimiser).__name__.lower()}-batch{batch}": Case(make(), rule, optimiser, batch)
+    for net, make in {"dense": dense, "conv": one_convolution, "conv-conv": two_convolutions}.items()
+    for rule in (TFR(), DALTON())
+    for optimiser in (SGD(1e-2), Adam(1e-3))
+    for batch in (1, 3)
+}
+CASES |= {
+    "momentum": Case(dense(), optimiser=Momentum(1e-2)),
+    "mirror-dense": Case(dense(), DALTON(feedback="mirror")),
+    "mirror-conv": Case(two_convolutions(), DALTON(feedback="mirror"), SGD(1e-2)),
+    "mirror-tfr": Case(one_convolution(), TFR(feedback="mirror")),
+    "step-sgd": Case(dense(), DALTON(update="step"), SGD(1e-2), batch=1),
+    "step-sgd-conv-tfr": Case(one_convolution(), TFR(update="step"), SGD(1e-2), batch=1),
+    "step-sgd-mirror": Case(one_convolution(), DALTON(update="step", feedback="mirror"), SGD(1e-2), batch=1),
+    "step-adam": Case(dense(), DALTON(update="step"), Adam(1e-4), batch=1, n=3),
+    "burn-in": Case(dense(burn_in=4 * ms)),
+    "burn-in-of-the-rule": Case(dense(burn_in=2 * ms), DALTON(burn_in=5 * ms)),
+    "leaky-readout": Case(dense(readout=Readout(4, tau=8 * ms)), TFR()),
+    "learning-rate-scale": Case(dense(), DALTON(learning_rate_scale={"dense1": 3.0, "dense2": 0.0}), SGD(1e-2)),
+    "direct-current": Case(dense(input=Input((12,), DirectCurrent(gain=0.5)))),
+    "equal-time-constants": Case(dense(CubaLIF(tau_m=7 * ms, tau_s=7 * ms, R=4.0))),
+    "heterogeneous": Case(dense(_heterogeneous(9), CubaLIF(R=4.0))),
+    "delta-synapses": Case(dense(LIF())),
+    "subtractive-reset": Case(dense(CubaLIF(R=4.0, reset="v -= 1"))),
+    "adaptive": Case(dense(AdaptiveLIF())),
+    "refractory": Case(dense(CubaLIF(R=4.0, refractory=2 * ms))),
+    "frozen-while-refractory": Case(
+        dense(FROZEN), neurons={"dense1": reference_frozen(), "dense2": reference_frozen()}
+    ),
+    "frozen-delta-synapses": Case(dense(FROZEN_DELTA)),
+    "eif": Case(dense(EIF), neurons={"dense1": reference_eif(), "dense2": reference_eif()}),
+    "conductance-based": Case(
+        dense(CONDUCTANCE), neurons={"dense1": reference_conductance(), "dense2": reference_conductance()}
+    ),
+    "mixed-neurons": Case(
+        dense(EIF, CONDUCTANCE), TFR(), neurons={"dense1": reference_eif(), "dense2": reference_conductance()}
+    ),
+}
+
+#: Every mechanism once; what is compiled for each device in the fast tests.
+COMPILED = [
+    "conv-conv-dalton-adam-batch3",
+    "conv-tfr-sgd-batch1",
+    "mirror-conv",
+    "step-sgd-mirror",
+    "frozen-while-refractory",
+    "mixed-neurons",
+]

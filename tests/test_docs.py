@@ -1,0 +1,33 @@
+"""What the documentation says runs: the Python in docs/ and the examples in docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import brianlearn
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = ("neurons.md", "rules.md", "data.md")
+MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn."))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_of_a_page(page):
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, f"docs/{page}", "exec"), scope)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if not m.endswith("__main__")])
+def test_examples_of_docstrings(module):
+    if module.startswith("brianlearn.discrete"):
+        pytest.importorskip("torch")
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
