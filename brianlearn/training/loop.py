@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ class Score:
     samples: int
 
 
+def _go_on() -> None:
+    pass
+
+
 def train(
     learner: Learner,
     splits: Splits,
@@ -45,6 +50,7 @@ def train(
     epochs: int,
     display: Progress,
     augment: RandomAffine | None = None,
+    check: Callable[[], None] = _go_on,
 ) -> LearnerState:
     """Train from a checkpoint to the end of the last epoch.
 
@@ -63,6 +69,8 @@ def train(
     display : Progress
     augment : RandomAffine, optional
         Changes the training images of each epoch.
+    check : callable, optional
+        Called after every checkpoint; what it raises ends the training (see `interruptible`).
 
     Returns
     -------
@@ -89,9 +97,10 @@ def train(
             parts.append(measured)
             folder.write_checkpoint(Checkpoint(state, k + 1, tuple(parts)))
             display.learned(chunks[k].stop, Metrics.merge(parts))
+            check()
         validation = None
         if splits.validation is not None:
-            validation = score(learner, state, splits.validation, display, "validation")
+            validation = score(learner, state, splits.validation, display, "validation", check)
         line = _line(learner, state, Metrics.merge(parts), validation)
         # the line first: cut off in between, the line is dropped and the epoch's end done again
         folder.append_metrics(line)
@@ -101,7 +110,14 @@ def train(
     return state
 
 
-def score(learner: Learner, state: LearnerState, samples: Samples, display: Progress, what: str) -> Score:
+def score(
+    learner: Learner,
+    state: LearnerState,
+    samples: Samples,
+    display: Progress,
+    what: str,
+    check: Callable[[], None] = _go_on,
+) -> Score:
     """Run samples with frozen weights, chunk by chunk.
 
     Parameters
@@ -113,6 +129,8 @@ def score(learner: Learner, state: LearnerState, samples: Samples, display: Prog
     display : Progress
     what : str
         How the display names the samples.
+    check : callable, optional
+        Called after every chunk; what it raises ends the scoring.
 
     Returns
     -------
@@ -131,6 +149,7 @@ def score(learner: Learner, state: LearnerState, samples: Samples, display: Prog
         correct += int(np.sum(activity.predictions == part.labels))
         loss += len(part) * (activity.loss or 0.0)
         display.testing(what, len(samples), chunk.stop)
+        check()
     n = len(samples)
     if not np.isfinite(loss):
         raise NonFiniteError(

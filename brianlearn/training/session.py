@@ -12,6 +12,7 @@ from brianlearn.environment import versions
 from brianlearn.errors import NonFiniteError, RunFolderError, WeightsError
 from brianlearn.rules.weights import check_weights
 from brianlearn.training.checkpoint import Checkpoint
+from brianlearn.training.interrupt import interruptible
 from brianlearn.training.learner import Learner
 from brianlearn.training.loop import score, train
 from brianlearn.training.progress import Progress
@@ -72,8 +73,11 @@ class Session:
         learner.infer(self.checkpoint.state, splits.train[:1])
         build_seconds = time.perf_counter() - started
         experiment = self.experiment
-        state = train(learner, splits, folder, self.checkpoint, experiment.epochs, display, experiment.augment)
-        tested = score(learner, state, splits.test, display, "test")
+        with interruptible(display.note) as check:
+            state = train(
+                learner, splits, folder, self.checkpoint, experiment.epochs, display, experiment.augment, check
+            )
+            tested = score(learner, state, splits.test, display, "test", check)
         folder.write_weights(dict(state.weights))
         metrics = folder.metrics()
         seconds = sum(line["seconds"] for line in metrics)
