@@ -28,13 +28,14 @@ from rich.table import Table
 from brianlearn.errors import BrianLearnError, SpecError
 
 if TYPE_CHECKING:
+    from brianlearn.rules import Rule
     from brianlearn.training import Experiment, Result
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="brianlearn",
-    help="Deep spiking networks, declared as Brian2 equations and taught by local rules.",
+    help="Deep spiking networks, declared as Brian2 equations, taught by local rules or back-propagation.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,10 +47,32 @@ class RuleName(StrEnum):
 
     dalton = "dalton"
     tfr = "tfr"
+    stbp = "stbp"
+    bptt = "bptt"
 
 
-DEVICES = "auto, numpy, cython, cpp_standalone or runtime"
+class LossName(StrEnum):
+    """Losses of back-propagation rules by name."""
+
+    van_rossum = "van-rossum"
+    hamming = "hamming"
+    spike_count = "spike-count"
+    rate_mse = "rate-mse"
+    readout_mse = "readout-mse"
+    cross_entropy = "cross-entropy"
+
+
+class EngineName(StrEnum):
+    """Engines by name."""
+
+    auto = "auto"
+    brian = "brian"
+    discrete = "discrete"
+
+
+DEVICES = "auto; brian: numpy, cython, cpp_standalone or runtime; discrete: cpu, cuda"
 Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
+Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
 Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes into.")]
 
@@ -61,6 +84,8 @@ def train(
         Path | None, typer.Argument(help="Network script: a Python file that defines experiment().", show_default=False)
     ] = None,
     rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
+    loss: Annotated[LossName | None, typer.Option(help="What stbp or bptt minimises.")] = None,
+    engine: Engine = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Presentations of the training set.")] = None,
@@ -85,6 +110,7 @@ def train(
     With --resume all settings come from the run folder; the script is only needed for samples of its own.
     """
     plain = {
+        "engine": engine and engine.value,
         "device": device,
         "dtype": dtype,
         "epochs": epochs,
@@ -107,7 +133,7 @@ def train(
             experiment = scripted
         else:
             raise typer.BadParameter("give a network script, or --resume RUN", param_hint="SCRIPT")
-        experiment = _override(experiment, rule, learning_rate, constants or [], plain)
+        experiment = _override(experiment, rule, loss, learning_rate, constants or [], plain)
         result = experiment.run(resume=resume)
         _report(result, as_json)
 
@@ -115,6 +141,7 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
+    engine: Engine = None,
     device: Device = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
     as_json: Json = False,
@@ -123,7 +150,7 @@ def evaluate(
     with _errors():
         from brianlearn.training import evaluate as evaluate_run
 
-        found = evaluate_run(run, device=device, limit=limit)
+        found = evaluate_run(run, engine=engine and engine.value, device=device, limit=limit)
         if as_json:
             print(json.dumps(found.to_dict()))
             return
@@ -131,8 +158,39 @@ def evaluate(
         table.add_row("test accuracy", f"{found.test_accuracy:.2%} of {found.samples} samples")
         if found.test_loss is not None:
             table.add_row("test loss", f"{found.test_loss:.4g}")
-        table.add_row("speed", f"{found.samples_per_second:.0f} samples/s on {found.device}")
+        table.add_row("speed", f"{found.samples_per_second:.0f} samples/s on {found.engine}, {found.device}")
         Console().print(table)
+
+
+@app.command()
+def verify(
+    target: Annotated[Path, typer.Argument(metavar="SCRIPT_OR_RUN", help="Network script, or run folder.")],
+    device: Annotated[str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone or runtime.")] = "auto",
+    samples: Annotated[int, typer.Option(min=1, help="Test samples that both engines run.")] = 20,
+    rule: Annotated[RuleName | None, typer.Option(help="Compare weights too, after one batch of this rule.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run both engines on the same weights and inputs and compare every spike; exit status 1 where they differ."""
+    with _errors():
+        from brianlearn.training import Experiment
+        from brianlearn.training.verify import verify_experiment
+
+        experiment: Any = target if target.is_dir() else _load(target)
+        weights = None
+        if rule is not None:
+            if target.is_dir():
+                experiment, weights = Experiment.from_run(target), target
+            experiment = dataclasses.replace(experiment, rule=_rule(experiment.rule, rule, None), engine="auto")
+        found = verify_experiment(experiment, run=weights, device=device, samples=samples, learn=rule is not None)
+        if as_json:
+            print(json.dumps(found.to_dict()))
+        else:
+            table = _table()
+            for row in found.rows():
+                table.add_row(*row)
+            Console().print(table)
+        if not found.agrees:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -267,19 +325,16 @@ def _resumed(resume: Path, scripted: Experiment | None) -> Experiment:
 def _override(
     experiment: Experiment,
     rule: RuleName | None,
+    loss: LossName | None,
     learning_rate: float | None,
     constants: list[str],
     plain: dict[str, Any],
 ) -> Experiment:
     """The experiment with the options of the command line."""
-    from brianlearn.rules import DALTON, TFR
     from brianlearn.training.quantities import parse_quantity
 
     changes = {name: value for name, value in plain.items() if value is not None}
-    if rule is not None:
-        kind = {RuleName.dalton: DALTON, RuleName.tfr: TFR}[rule]
-        fields = {field.name: getattr(experiment.rule, field.name) for field in dataclasses.fields(kind)}
-        changes["rule"] = kind(**fields)
+    changes["rule"] = _rule(experiment.rule, rule, loss)
     if learning_rate is not None:
         changes["optimiser"] = dataclasses.replace(experiment.optimiser, learning_rate=learning_rate)
     values = {}
@@ -291,6 +346,41 @@ def _override(
     if values:
         changes["spec"] = experiment.spec.with_constants(**values)
     return dataclasses.replace(experiment, **changes)
+
+
+def _rule(rule: Rule, name: RuleName | None, loss: LossName | None) -> Rule:
+    """The script's rule, with the options of the command line."""
+    from brianlearn.errors import RuleError
+    from brianlearn.rules import DALTON, STBP, TFR, ThreeFactorRule, losses
+    from brianlearn.rules.stbp import BackPropagation, SurrogateBPTT
+
+    if name is not None and name != rule.name:
+        kinds: dict[RuleName, Any] = {
+            RuleName.dalton: DALTON,
+            RuleName.tfr: TFR,
+            RuleName.stbp: STBP,
+            RuleName.bptt: SurrogateBPTT,
+        }
+        kind = kinds[name]
+        if issubclass(kind, ThreeFactorRule) and isinstance(rule, ThreeFactorRule):
+            kept = [field.name for field in dataclasses.fields(kind)]
+        else:  # of another family: its own defaults
+            kept = ["learning_rate_scale"]
+        rule = kind(**{field: getattr(rule, field) for field in kept})
+    if loss is None:
+        return rule
+    if not isinstance(rule, BackPropagation):
+        raise RuleError(
+            f"rule {rule.name!r}",
+            "the rule has errors of its own and takes no loss",
+            got=f"--loss {loss.value}",
+            expected="--rule stbp or --rule bptt",
+        )
+    found: Any = next(cls for cls in vars(losses).values() if getattr(cls, "name", None) == loss.value)
+    if isinstance(rule.loss, found):
+        return rule
+    both = {field.name for field in dataclasses.fields(found)} & {f.name for f in dataclasses.fields(rule.loss)}  # type: ignore[arg-type]
+    return dataclasses.replace(rule, loss=found(**{field: getattr(rule.loss, field) for field in both}))  # type: ignore[type-var]
 
 
 def _table() -> Table:

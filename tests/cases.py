@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import reference
-from brian2 import ms, mV, nS
+from brian2 import Mohm, ms, mV, nA, nS
 
-from brianlearn.rules import DALTON, SGD, TFR, Adam, Momentum, initial_weights
+from brianlearn.rules import DALTON, SGD, TFR, Adam, LearnerState, Momentum, initial_weights
+from brianlearn.rules.dropout import kept
 from brianlearn.spec import (
     LIF,
     AdaptiveLIF,
@@ -61,7 +62,14 @@ class Case:
             self.optimiser,
             self.batch,
             neurons=self.neurons,
+            masks=self.masks(),
         )
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """What dropout leaves of each layer's spikes, as a learner with seed 0 draws it in its first epoch."""
+        keys = LearnerState({}).sample_keys(self.samples().ids, learning=True)
+        layers = {p.name: (p.layer.dropout, p.out_shape) for p in self.spec.projections}
+        return {n: kept(rate, n, shape, keys) / (1 - rate) for n, (rate, shape) in layers.items() if rate}
 
     def reference_inference(self) -> reference.Result:
         samples = self.samples()
@@ -81,9 +89,13 @@ def dense(first: Neuron | None = None, second: Neuron | None = None, **options: 
     )
 
 
-def one_convolution() -> NetworkSpec:
+def one_convolution(dropout: float = 0.0) -> NetworkSpec:
     neuron = DaltonIF()
-    layers = [Conv(3, 3, neuron, pool=2, weights=STRONG), Dense(8, neuron), Dense(6, neuron)]
+    layers = [
+        Conv(3, 3, neuron, pool=2, weights=STRONG, dropout=dropout),
+        Dense(8, neuron),
+        Dense(6, neuron, dropout=dropout),
+    ]
     return NetworkSpec(Input((1, 8, 8)), layers, Readout(4), duration=15 * ms)
 
 
@@ -175,6 +187,24 @@ def reference_frozen() -> reference.Neuron:
 FROZEN_DELTA = LIF(equations="dv/dt = -v/tau_m : 1 (unless refractory)", refractory=2 * ms)
 
 
+#: A membrane and an input variable with units, weights and surrogate that are scaled to them.
+SCALED = Neuron(
+    """dv/dt = (R*I - v)/tau_m : volt
+    dI/dt = -I/tau_s : amp""",
+    threshold="v > 20*mV",
+    reset="v = 0*mV",
+    input="I",
+    constants=dict(tau_m=20 * ms, tau_s=5 * ms, R=80 * Mohm),
+    v_scale=20 * mV,
+    weight_unit=1 * nA,
+)
+
+
+def reference_scaled() -> reference.Neuron:
+    a, b, k = reference.cuba_coefficients(DT, 20e-3, 5e-3, 80e6)
+    return reference.cuba_lif(a, b, k, threshold=lambda state: 20e-3, v_scale=20e-3, weight_unit=1e-9)
+
+
 def _heterogeneous(n: int) -> Neuron:
     rng = np.random.default_rng(2)
     tau_m = rng.uniform(8, 30, n)
@@ -213,6 +243,24 @@ CASES |= {
         dense(FROZEN), neurons={"dense1": reference_frozen(), "dense2": reference_frozen()}
     ),
     "frozen-delta-synapses": Case(dense(FROZEN_DELTA)),
+    "trace": Case(dense(), DALTON(eligibility="trace")),
+    "trace-tfr": Case(
+        dense(LIF(), SCALED), TFR(eligibility="trace"), SGD(1e-2), neurons={"dense2": reference_scaled()}
+    ),
+    "trace-conv": Case(two_convolutions(), DALTON(eligibility="trace")),
+    "trace-mirror": Case(one_convolution(), DALTON(eligibility="trace", feedback="mirror"), SGD(1e-2)),
+    "trace-step": Case(dense(), DALTON(eligibility="trace", update="step"), SGD(1e-2), batch=1),
+    "trace-direct-current": Case(
+        dense(AdaptiveLIF(), input=Input((12,), DirectCurrent(gain=0.5))), TFR(eligibility="trace", burn_in=3 * ms)
+    ),
+    "trace-frozen": Case(
+        dense(FROZEN),
+        DALTON(eligibility="trace"),
+        neurons={"dense1": reference_frozen(), "dense2": reference_frozen()},
+    ),
+    "dropout": Case(one_convolution(dropout=0.3)),
+    "dropout-tfr": Case(one_convolution(dropout=0.3), TFR(), SGD(1e-2)),
+    "dropout-trace-mirror": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace", feedback="mirror")),
     "eif": Case(dense(EIF), neurons={"dense1": reference_eif(), "dense2": reference_eif()}),
     "conductance-based": Case(
         dense(CONDUCTANCE), neurons={"dense1": reference_conductance(), "dense2": reference_conductance()}
@@ -230,4 +278,5 @@ COMPILED = [
     "step-sgd-mirror",
     "frozen-while-refractory",
     "mixed-neurons",
+    "dropout-trace-mirror",
 ]

@@ -13,10 +13,12 @@ One time step of a network with spiking layers l = 1..L, for one sample with lab
         psi             =   sigma'((v - theta)/scale) before the reset; 0 while refractory
         s_l             =   [v > theta], not refractory;  reset where s_l
     y = decay y + R s_L                               readout
-    third factors L_l from L down to 1;  g_l += (2/n_l^R) (psi gate L)_l  outer  s_{l-1}
+    third factors L_l from L down to 1;  g_l += (2/n_l^R) (psi gate L)_l  outer  e_l
 
 and after a batch of B samples (or after every step) W_l <- W_l - optimiser(g_l/B). A_l(W) is the linear map of the
-layer: a matrix, or a convolution followed by an average pool.
+layer: a matrix, or a convolution followed by an average pool. e_l is s_{l-1}, or its trace: what v_l would be if spikes
+of s_{l-1} with weight 1 were all that ever happened to it. With dropout, others see s_l times a mask that stands for
+the trial, 0 or 1/(1 - rate), and L_l is multiplied by it.
 
 A sample presented to the network is a trial of T steps; all state starts anew.
 
@@ -312,6 +314,7 @@ class Rule:
     kind: str  # "tfr" or "dalton"
     burn_in: int = 0  # steps without learning
     update: str = "batch"  # or "step": after every time step, batches of one sample
+    eligibility: str = "spike"  # or "trace"
     scale: Mapping[str, float] = field(default_factory=dict)  # of the learning rate, by layer
 
 
@@ -381,6 +384,25 @@ class Population:
         return LayerStep(spikes.astype(float), psi, gate)
 
 
+class Trace:
+    """The linear response of a layer's neurons to presynaptic spikes, by running one of them for every presynaptic one.
+
+    The step of a linear neuron is affine: what the state adds to it is step(state) - step(0).
+    """
+
+    def __init__(self, neuron: Neuron, shape: tuple[int, ...]) -> None:
+        self.neuron, self.moving = neuron, {name: np.ones(shape, bool) for name in neuron.states}
+        self.zero = {name: np.zeros(shape) for name in neuron.states}
+        self.state = dict(self.zero)
+
+    def advance(self, presynaptic: Array) -> Array:
+        neuron, state = self.neuron, dict(self.state)
+        state[neuron.input] = state[neuron.input] + neuron.weight_unit * presynaptic
+        drift = neuron.step(self.zero, self.moving)
+        self.state = {name: value - drift[name] for name, value in neuron.step(state, self.moving).items()}
+        return self.state[neuron.membrane] / neuron.v_scale
+
+
 # rules ---------------------------------------------------------------------------------------------------------------
 
 
@@ -392,21 +414,28 @@ def logits_of(rule: Rule, network: Network, shapes: Sequence[tuple[int, ...]]) -
 
 
 def third_factors(
-    rule: Rule, network: Network, weights: Mapping[str, Array], done: Sequence[LayerStep], y: Array, target: Array
+    rule: Rule,
+    network: Network,
+    weights: Mapping[str, Array],
+    done: Sequence[LayerStep],
+    y: Array,
+    target: Array,
+    masks: Mapping[str, Array],
 ) -> list[Array]:
     """L_l for every layer; y[l] is the readout of layer l in this step (DALTON uses the last one only)."""
     last = len(network.layers) - 1
     factors: list[Array] = [np.zeros(0)] * (last + 1)
+    heard = [masks.get(layer.name, 1.0) for layer in network.layers]
     if rule.kind == "tfr":
         for k, layer in enumerate(network.layers):
             R = weights["readout" if k == last else f"readout_{layer.name}"]
-            factors[k] = (R.T @ (y[k] - target)).reshape(done[k].spikes.shape)
+            factors[k] = heard[k] * (R.T @ (y[k] - target)).reshape(done[k].spikes.shape)
         return factors
-    factors[last] = (weights["readout"].T @ (y[last] - target)).reshape(done[last].spikes.shape)
+    factors[last] = heard[last] * (weights["readout"].T @ (y[last] - target)).reshape(done[last].spikes.shape)
     for k in range(last - 1, -1, -1):  # err_{k} = L_{k+1} psi_{k+1}, and L_k = A_{k+1}^T err_k
         above = network.layers[k + 1]
         error = factors[k + 1] * done[k + 1].psi
-        factors[k] = above.backward(weights[above.name], error, done[k].spikes.shape)
+        factors[k] = heard[k] * above.backward(weights[above.name], error, done[k].spikes.shape)
     return factors
 
 
@@ -444,6 +473,7 @@ def simulate(
     rule: Rule | None = None,
     optimiser: Optimiser | None = None,
     batch: int = 1,
+    masks: Mapping[str, Array] | None = None,
 ) -> Result:
     """Present samples in their order, and learn if there is a rule.
 
@@ -458,6 +488,8 @@ def simulate(
     optimiser : Optimiser, optional
     batch : int
         Samples per weight update; a last partial batch divides by its own size.
+    masks : dict, optional
+        Layer name -> what others see of its spikes in each trial, as factors (n, *shape): dropout.
 
     Returns
     -------
@@ -485,16 +517,21 @@ def simulate(
             target[labels[k]] = 1
         presynaptic = network.encoder(np.asarray(inputs[k], float), T)
         populations = [Population(layer, s) for layer, s in zip(layers, shapes[1:], strict=True)]
+        traces = [Trace(layer.neuron, s) for layer, s in zip(layers, shapes[:-1], strict=True)]
         y = np.zeros((len(layers), network.classes))
+        heard = {name: values[k] for name, values in (masks or {}).items()}
 
         for t in range(T):
             s = [np.asarray(presynaptic[t], float)]
             done: list[LayerStep] = []
             for population in populations:
                 done.append(population.advance(weights[population.layer.name], s[-1]))
-                s.append(done[-1].spikes)
-            for name, activity in zip(spikes, s, strict=True):
+                s.append(done[-1].spikes * heard.get(population.layer.name, 1.0))
+            for name, activity in zip(spikes, [s[0], *(step.spikes for step in done)], strict=True):
                 spikes[name][k, t] = activity
+            eligible = s
+            if rule is not None and rule.eligibility == "trace":
+                eligible = [trace.advance(x) for trace, x in zip(traces, s[:-1], strict=True)]
 
             for j, layer in enumerate(layers):
                 R = weights.get("readout" if j == last else f"readout_{layer.name}")
@@ -503,11 +540,11 @@ def simulate(
             readout[k, t] = y[last]
 
             if rule is not None and t >= rule.burn_in:
-                factors = third_factors(rule, network, weights, done, y, target)
+                factors = third_factors(rule, network, weights, done, y, target, heard)
                 logits = logits_of(rule, network, shapes)
                 for j, layer in enumerate(layers):
                     error = 2 / logits[j] * done[j].psi * done[j].gate * factors[j]
-                    g[layer.name] += layer.gradient(weights[layer.name], error, s[j])
+                    g[layer.name] += layer.gradient(weights[layer.name], error, eligible[j])
                 if rule.update == "step":
                     optimisation.update(weights, g, rule.scale)
                     gradients.append(g)
@@ -657,18 +694,21 @@ def run(
     optimiser: object = None,
     batch: int = 1,
     neurons: Mapping[str, Neuron] | None = None,
+    masks: Mapping[str, Array] | None = None,
 ) -> Result:
     """`simulate` for descriptions of the package: a NetworkSpec, TFR() or DALTON(), SGD(), Momentum() or Adam()."""
     network, dt = from_spec(spec, neurons), float(spec.dt)
     if rule is None:
         return simulate(network, weights, inputs, labels)
     burn_in = network.burn_in if rule.burn_in is None else round(float(rule.burn_in) / dt)
-    described = Rule(type(rule).__name__.lower(), burn_in, rule.update, dict(rule.learning_rate_scale))
+    assert rule.credit == "online"
+    described = Rule(
+        type(rule).__name__.lower(), burn_in, rule.update, rule.eligibility, dict(rule.learning_rate_scale)
+    )
     fields = {
         name: getattr(optimiser, name)
         for name in ("learning_rate", "momentum", "beta1", "beta2", "eps")
         if hasattr(optimiser, name)
     }
-    return simulate(
-        network, weights, inputs, labels, described, Optimiser(type(optimiser).__name__.lower(), **fields), batch
-    )
+    made = Optimiser(type(optimiser).__name__.lower(), **fields)
+    return simulate(network, weights, inputs, labels, described, made, batch, masks)

@@ -173,7 +173,7 @@ def test_unknown_data_set():
     with pytest.raises(DataError, match="unknown data set") as info:
         load("mnsit")
     assert info.value.got == "'mnsit'"
-    assert info.value.expected == "digits, mnist, fashion_mnist" == ", ".join(known_data())
+    assert info.value.expected == "digits, mnist, fashion_mnist, nmnist" == ", ".join(known_data())
     with pytest.raises(DataError, match="takes no path"):
         load("digits", path="somewhere")
 

@@ -10,7 +10,7 @@ from brianlearn.brian import describe
 from brianlearn.brian.schedule import Schedule
 from brianlearn.errors import RuleError
 from brianlearn.rules import DALTON, SGD, TFR
-from brianlearn.spec import CubaLIF
+from brianlearn.spec import LIF, CubaLIF, Dense, Neuron
 
 
 def _slot_order(text: str, *names: str) -> bool:
@@ -55,6 +55,30 @@ def test_other_rules_and_neurons() -> None:
     assert "Brian2's state updater, method euler" in describe(dense(EIF), DALTON())
     inference = describe(dense())
     assert "psi" not in inference and "learn" not in inference
+
+
+def test_traces_and_dropout() -> None:
+    spec = dense(layers=[Dense(5, CubaLIF(), dropout=0.5), Dense(4, LIF())])
+    text = describe(spec, DALTON(eligibility="trace"), batch_size=2)
+    assert "on_pre 'deliver': v_post += weight*keep_pre" in text
+    assert "on_pre 'learn': gradient += delta_post*trace_v_pre" in text
+    assert "eligible if trace_v != 0" in text
+    assert "trace_v_next = E_v_v*trace_v + E_v_I*trace_I" in text
+    assert "delta = psi*L*keep" in text
+    assert _slot_order(
+        text,
+        "dense1_spike_resetter:\n      v = 0\n      trace_v += 1.0*keep",
+        "dense1_traces:\n      trace_v_next = E_v_v*trace_v",
+        "dense1_eligible_thresholder:",
+        "synapses_dense2_learn:",
+    )
+    assert "keep" not in describe(spec)  # inference drops nothing
+
+
+def test_names_of_traces_are_kept_free() -> None:
+    taken = Neuron("dtrace_v/dt = -trace_v/tau : 1", "trace_v > 1", "trace_v = 0", "trace_v", dict(tau=5 * ms))
+    with pytest.raises(RuleError, match=r"layer dense1(.|\n)*trace_v"):
+        describe(dense(taken, LIF()), DALTON(eligibility="trace"))
 
 
 def test_describe_refuses_what_the_engine_refuses() -> None:

@@ -85,7 +85,7 @@ def test_spikes_equal_brian2_and_the_reference(name: str) -> None:
     weights = {n: w for n, w in case.weights().items() if not n.startswith("readout_")}
     expected, reference = brian(case.spec, weights, case.samples()), case.reference_inference()
     for kernels in (True, False):
-        module = export(case.spec, weights, kernels=kernels, dtype=torch.float64)
+        module = export(case.spec, weights, kernels=kernels, dtype=torch.float64).eval()
         activity = module(case.samples().inputs)
         check_spikes(activity, expected)
         for layer, spikes in reference.spikes.items():

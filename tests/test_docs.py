@@ -13,12 +13,14 @@ import pytest
 import brianlearn
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("neurons.md", "rules.md", "data.md")
+PAGES = ("neurons.md", "rules.md", "data.md", "stbp.md", "verify.md")
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn."))
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_of_a_page(page):
+    if page in ("rules.md", "stbp.md", "verify.md"):
+        pytest.importorskip("torch")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     scope: dict[str, object] = {}

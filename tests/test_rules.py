@@ -55,7 +55,7 @@ def test_burn_in_is_the_networks_unless_given(dense_spec, rule):
 
 
 WRONG_RULES = {
-    "eligibility": (dict(eligibility="trace"), "'spike'"),
+    "eligibility": (dict(eligibility="rate"), "'spike' or 'trace'"),
     "feedback": (dict(feedback="random"), "'forward' or 'mirror'"),
     "update": (dict(update="epoch"), "'batch' or 'step'"),
     "burn_in": (dict(burn_in=5), "5*ms"),
@@ -82,7 +82,6 @@ def test_wrong_rules_are_refused(rule, what):
     [
         (DALTON(), dict(readout=None), 1, "needs a readout"),
         (DALTON(learning_rate_scale={"dense9": 1.0}), {}, 1, "names no layer: 'dense9'"),
-        (TFR(update="step"), {}, 2, "cannot share a batch"),
         (TFR(burn_in=15 * ms), {}, 1, "no step to learn in"),
         (TFR(burn_in=2.5 * ms), {}, 1, "whole number of time steps"),
     ],

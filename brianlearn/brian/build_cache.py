@@ -52,7 +52,10 @@ def fingerprint(plan: Plan) -> str:
     learning: list[object] | None = None
     if rule is not None:
         optimiser = {k: v for k, v in vars(plan.optimiser).items() if k not in ("learning_rate", "halve_every")}
-        learning = [rule.name, rule.feedback, rule.update, rule.eligibility, rule.logits(spec)]
+        learning = [rule.name, rule.feedback, rule.update, rule.eligibility, rule.logits(spec), sorted(plan.dropped)]
+        learning += [
+            [name, r.states, r.input, r.membrane, list(r.coefficients), r.gain] for name, r in plan.traces.items()
+        ]
         learning += [type(plan.optimiser).__name__, optimiser, plan.batch_size]
     readout = None if spec.readout is None else [spec.readout.classes, spec.readout.tau is None]
     network = [repr(spec.input), layers, readout, float(spec.dt), spec.n_steps, bool(spec.burn_in_steps), spec.timing]

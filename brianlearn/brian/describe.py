@@ -46,7 +46,7 @@ def describe(
     RuleError
         What the engine cannot run.
     """
-    refuse(spec, rule)
+    refuse(spec, rule, batch_size)
     if rule is not None:
         rule.check(spec, batch_size)
     plan = Plan(spec, rule, optimiser or Adam(), batch_size, batch_size, "float64")
@@ -116,7 +116,7 @@ def _slots(net: BrianNetwork) -> str:
 def _row(net: BrianNetwork, obj: Any) -> list[str]:
     code: str
     if isinstance(obj, Thresholder):
-        code = f"spike if {obj.group.events[obj.event]}"
+        code = f"{obj.event} if {obj.group.events[obj.event]}"
     elif isinstance(obj, Resetter):
         code = obj.group.event_codes[obj.event]
     elif isinstance(obj, StateUpdater):

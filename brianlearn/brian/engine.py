@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,9 @@ from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
 from brianlearn.brian.standalone import StandaloneDevice
+from brianlearn.brian.statements import coefficient_name, trace_name
 from brianlearn.errors import RuleError
+from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.state import LearnerState
@@ -73,7 +76,7 @@ class BrianEngine:
         chunk_size: int | None = None,
     ) -> None:
         self.device = resolve_device(device)
-        refuse(spec, rule)
+        refuse(spec, rule, batch_size)
         wanted = chunk_size or _default_chunk(spec)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
         self._plan = Plan(spec, rule, optimiser, batch_size, self.chunk_size, dtype)
@@ -106,7 +109,7 @@ def _default_chunk(spec: NetworkSpec) -> int:
     return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK // work, 50)), 1, CHUNK_TRIALS))
 
 
-def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None) -> None:
+def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None, batch_size: int) -> None:
     """Refuse by name what the engine cannot run.
 
     Raises
@@ -120,12 +123,39 @@ def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None) -> None:
             got=f"timing={spec.timing!r}",
             expected="timing='same_step'",
         )
-    for p in spec.projections:
-        assert isinstance(p.layer, Layer)
-        if rule is not None and p.layer.dropout:
+    if rule is not None and rule.update == "step" and batch_size != 1:
+        raise RuleError(
+            "engine 'brian'",
+            "update='step' changes weights within a trial, so trials cannot share a batch",
+            got=f"batch_size={batch_size}",
+            expected="batch_size=1",
+            remedy="use update='batch', or engine='discrete'",
+        )
+    if rule is not None and rule.credit != "online":
+        raise RuleError(
+            f"engine 'brian', rule {rule.name!r}",
+            "this engine learns event by event and cannot propagate errors back through time",
+            got=f"credit={rule.credit!r}",
+            expected="credit='online'",
+            remedy="use engine='discrete'; the weights then run in Brian2",
+        )
+    if rule is not None and rule.eligibility == "trace":
+        _refuse_names(spec)
+
+
+def _refuse_names(spec: NetworkSpec) -> None:
+    """Refuse neurons with a variable of their own that has the name of a trace."""
+    for below, p in pairwise(spec.projections):
+        assert isinstance(below.layer, Layer)
+        response = linear_response(p, float(spec.dt))
+        ours = {*map(trace_name, response.states), *(coefficient_name(*pair) for pair in response.coefficients)}
+        parsed = below.layer.neuron.parsed
+        taken = sorted(ours & {*parsed.equations.names, *parsed.constants})
+        if taken:
             raise RuleError(
-                f"engine 'brian', layer {p.name}",
-                "learning with dropout is not available",
-                got=f"dropout={p.layer.dropout}",
-                expected="dropout=0",
+                f"engine 'brian', layer {below.name}",
+                "the neuron has variables with the names of the traces of its spikes",
+                got=", ".join(taken),
+                expected=f"names other than {', '.join(sorted(ours))}",
+                remedy="rename them, or use eligibility='spike'",
             )

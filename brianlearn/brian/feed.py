@@ -10,7 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from brianlearn.brian.plan import Plan
+from brianlearn.brian.statements import coefficient_name
 from brianlearn.errors import BrianLearnError
+from brianlearn.rules.dropout import kept
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import DALTON
@@ -35,6 +37,8 @@ def constants(plan: Plan) -> dict[str, np.ndarray]:
     for name, step in plan.steps.items():
         for parameter in step.parameters:
             values[f"{name}.{parameter.name}"] = np.ravel(parameter.value) if parameter.value.ndim else parameter.value
+    for name, response in plan.traces.items():
+        values |= {f"{name}.{coefficient_name(*pair)}": np.asarray(v) for pair, v in response.coefficients.items()}
     readout = plan.spec.readout
     if readout is not None and readout.tau is not None:
         decay = np.exp(-float(plan.spec.dt) / float(readout.tau))
@@ -86,6 +90,7 @@ def inputs(
         result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n))
     if plan.rule is not None:
         result |= _learning_inputs(plan, n, learning=learning)
+        result |= _masks(plan, state, samples, learning=learning)
     result |= _weights(plan, state, learning_rate if learning else 0.0)
     return result
 
@@ -115,6 +120,19 @@ def _learning_inputs(plan: Plan, n: int, *, learning: bool) -> dict[str, np.ndar
             if rest:
                 counts[full + 1] = rest
         result["batch_count"] = counts
+    return result
+
+
+def _masks(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> dict[str, np.ndarray]:
+    """What others see of a neuron's spikes in each trial, as a factor: 0, or 1/(1 - rate) so that the mean stays."""
+    result, keys = {}, state.sample_keys(samples.ids, learning=learning)
+    for p in plan.spec.projections:
+        if p.name in plan.dropped:
+            masks = np.ones((plan.capacity + 1, p.n_post))
+            if learning:
+                rate = plan.dropped[p.name]
+                masks[: len(samples)] = kept(rate, p.name, (p.n_post,), keys) / (1.0 - rate)
+            result[f"keep_{p.name}"] = masks
     return result
 
 

@@ -45,6 +45,21 @@ inline double learn_{name}(double x) {{{spikes}
 }}
 """
 
+_LEARN_BY_TRACE = """
+inline double learn_{name}(double x) {{
+    {real}* rows = brian::_array_w_{name}_{changed};
+    const {real}* __restrict error = brian::_array_{target}_{error};
+    const {real}* __restrict trace = brian::_array_{source}_{trace};
+    for (int i = 0; i < {n_pre}; i++) {{
+        if (trace[i] == 0) continue;
+        {real}* __restrict row = rows + (size_t) i*{n_post};
+        const {real} amount = {rate}*trace[i];
+        for (int j = 0; j < {n_post}; j++) row[j] += amount*error[j];
+    }}
+    return x;
+}}
+"""
+
 _FEEDBACK = """
 inline double feedback_{name}(double x) {{
     const {real}* weights = brian::_array_w_{name}_weight;
@@ -95,8 +110,8 @@ class DenseKernels:
     dtype : str
     scale : float
         What a weight of 1 adds.
-    carries_value : bool
-        Whether a presynaptic event carries the value ``x`` of its neuron (a direct current).
+    carries : str
+        Variable of the source that multiplies the weight of its events; none if empty.
     """
 
     name: str
@@ -107,11 +122,11 @@ class DenseKernels:
     variable: str
     dtype: str
     scale: float = 1.0
-    carries_value: bool = False
+    carries: str = ""
 
     def _code(self, template: str, **names: str) -> str:
         spikes = _SPIKES.format(source=self.source, n_pre=self.n_pre)
-        amplitude = f"*brian::_array_{self.source}_x[spikes[k]]" if self.carries_value else ""
+        amplitude = f"*brian::_array_{self.source}_{self.carries}[spikes[k]]" if self.carries else ""
         return template.format(
             **{key: getattr(self, key) for key in ("name", "source", "target", "n_pre", "n_post", "variable")},
             real="float" if self.dtype == "float32" else "double",
@@ -122,7 +137,14 @@ class DenseKernels:
         )
 
     def group(
-        self, clock: Clock, *, learned: str | None, error: str, direct: bool, feedback: tuple[str, str] | None
+        self,
+        clock: Clock,
+        *,
+        learned: str | None,
+        error: str,
+        direct: bool,
+        feedback: tuple[str, str] | None,
+        trace: str | None = None,
     ) -> NeuronGroup:
         """The group of one element that runs the loops, each in its slot.
 
@@ -137,6 +159,8 @@ class DenseKernels:
             Whether weights are changed at once, by the learning rate ``eta``, instead of the gradient.
         feedback : (str, str) or None
             Slot of ``feedback`` and the variable of the target that goes down.
+        trace : str, optional
+            Variable of the source that is the presynaptic factor; its spikes where it is not given.
         """
         name = f"synapses_{self.name}"
         deliver = "readout_deliver" if self.variable == "y" else f"{self.name}_deliver"
@@ -144,7 +168,9 @@ class DenseKernels:
         if learned is not None:
             rate = f"-brian::_array_{name}_eta[0]" if direct else "1"
             changed = "weight" if direct else "gradient"
-            loops["learn"] = (learned, self._code(_LEARN, error=error, changed=changed, rate=rate))
+            template = _LEARN if trace is None else _LEARN_BY_TRACE
+            code = self._code(template, error=error, changed=changed, rate=rate, trace=trace or "")
+            loops["learn"] = (learned, code)
         if feedback is not None:
             loops["feedback"] = (feedback[0], self._code(_FEEDBACK, error_down=feedback[1]))
         model = "x : 1" + ("\neta : 1 (shared, constant)" if learned is not None and direct else "")

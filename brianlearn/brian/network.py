@@ -6,12 +6,14 @@ down), delta_gated = gate*delta (what changes weights), gradient (summed over ev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from brian2 import (
     Clock,
+    Equations,
     Network,
     NeuronGroup,
     PopulationRateMonitor,
@@ -33,6 +35,10 @@ from brianlearn.brian.statements import (
     integrate_statements,
     plasticity_signal,
     pooled,
+    trace_delivery,
+    trace_equations,
+    trace_name,
+    trace_statements,
 )
 from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
@@ -147,6 +153,9 @@ class _Builder:
             rows["learning"] = ((n * steps + 1,), self.dt)
             if self.rule.update == "batch":
                 rows["batch_count"] = ((batches + 1,), batch)
+            for p in self.spec.projections:
+                if p.name in self.plan.dropped:
+                    rows[f"keep_{p.name}"] = ((n + 1, p.n_post), trial)
         for name, (shape, dt) in rows.items():
             # one row more than there are trials: the step after the last trial records it and updates the weights
             self.net.timed[name] = TimedArray(np.zeros(shape), dt=dt * second, name=name)
@@ -182,52 +191,83 @@ class _Builder:
     def _encoder(self) -> None:
         encoder, n = self.spec.input.encoder, int(np.prod(self.spec.input.shape))
         if isinstance(encoder, IntegrateAndFire):
-            group = self._group("input", n, "x : 1\nv : 1", threshold="v > 1", reset="v = 0")
+            group = self._source("input", n, "x : 1\nv : 1", threshold="v > 1", reset="v = 0")
             gain, bias = float(encoder.gain), float(encoder.bias)
             drive = f"{gain!r}*input_values(t, i)" + (f" + {bias!r}" if bias else "")
             self._regularly(group, f"x = {drive}\nv = 0", "start", "trial", clock=self.net.trial_clock)
             self._regularly(group, "v = v + x", "input_integrate", "integrate")
-            _place(group.resetter["spike"], "input_reset")
         elif isinstance(encoder, DirectCurrent):
-            group = self._group("input", n, "x : 1", threshold="x != 0", reset="")
+            group = self._source("input", n, "x : 1", threshold="x != 0", reset="")
             self._regularly(
                 group, f"x = {float(encoder.gain)!r}*input_values(t, i)", "start", "trial", clock=self.net.trial_clock
             )
         else:
-            group = self._group("input", n, "x : 1", threshold="x > 0", reset="")
+            group = self._source("input", n, "x : 1", threshold="x > 0", reset="")
             self._regularly(group, "x = input_spikes(t, i)", "input_integrate", "read")
-        _place(group.thresholder["spike"], "input_threshold")
-        self.net.groups["input"] = group
+        self._placed("input", group)
 
-    def _amplitude(self, source: str) -> str:
-        """Factor on a presynaptic event beside its weight: a direct current carries its value."""
-        return "*x_pre" if source == "input" and isinstance(self.spec.input.encoder, DirectCurrent) else ""
+    def _carries(self, source: str) -> str:
+        """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""
+        if source in self.plan.dropped:
+            return "keep"
+        return "x" if source == "input" and isinstance(self.spec.input.encoder, DirectCurrent) else ""
+
+    def _amplitude(self, source: str, side: str = "_pre") -> str:
+        """Factor on a presynaptic event beside its weight."""
+        carried = self._carries(source)
+        return f"*{carried}{side}" if carried else ""
+
+    def _source(self, name: str, n: int, model: Any, *, reset: str, **options: Any) -> NeuronGroup:
+        """A group of neurons that fire; with the traces of their spikes, where the layer above learns from them."""
+        response = self.plan.traces.get(name)
+        if response is not None:
+            model = Equations(model) if isinstance(model, str) else model
+            model = model + Equations(trace_equations(response))
+            delivery = trace_delivery(response, self._amplitude(name, side=""))
+            reset = "\n".join([*(line.strip() for line in reset.splitlines()), delivery])
+            options["events"] = {"eligible": f"{trace_name(response.membrane)} != 0"}
+        return self._group(name, n, model, reset=reset, **options)
+
+    def _placed(self, name: str, group: NeuronGroup) -> None:
+        """Put threshold, reset and traces of a group that fires into their slots."""
+        _place(group.thresholder["spike"], f"{name}_threshold")
+        if group.event_codes["spike"].strip():
+            _place(group.resetter["spike"], f"{name}_reset")
+        response = self.plan.traces.get(name)
+        if response is not None:
+            above = next(p.name for p in self.spec.projections if p.source == name)
+            zero = "\n".join(f"{trace_name(state)} = 0" for state in response.states)
+            self._regularly(group, zero, "start", "trial_traces", clock=self.net.trial_clock)
+            self._regularly(group, trace_statements(response), f"{above}_integrate", "traces")
+            _place(group.thresholder["eligible"], f"{above}_threshold")
+        self.net.groups[name] = group
 
     # layers ---------------------------------------------------------------------------------------------------------
 
     def _neurons(self, p: Projection) -> None:
         neuron, step = neuron_of(p), self.steps[p.name]
         model = group_equations(p, step, learning=self.rule is not None)
+        dropped = p.name in self.plan.dropped
+        if dropped:
+            model = model + Equations("keep : 1")
         options: dict[str, Any] = dict(threshold=neuron.threshold, reset=neuron.reset)
         if neuron.refractory is not None:
             options["refractory"] = neuron.refractory
         if step.update is None:
             options["method"] = neuron.method_used
-        group = self._group(p.name, p.n_post, model, **options)
+        group = self._source(p.name, p.n_post, model, **options)
         if step.refractory is not None:
             self._regularly(group, step.refractory, f"{p.name}_deliver", "refractory", order=-1)
             ready = "not_refractory = True\nlastspike = -10000*second"
             # before the rest of the reset: Brian2 writes variables (unless refractory) only where not_refractory
             self._regularly(group, ready, "start", "ready", order=-1, clock=self.net.trial_clock)
-        self._regularly(group, step.reset_trial, "start", "trial", clock=self.net.trial_clock)
+        mask = f"\nkeep = keep_{p.name}(t, i)" if dropped else ""
+        self._regularly(group, step.reset_trial + mask, "start", "trial", clock=self.net.trial_clock)
         _place(group.state_updater, f"{p.name}_integrate", -1)
         code = integrate_statements(step, learning=self.rule is not None)
         if code:
             self._regularly(group, code, f"{p.name}_integrate", "integrate")
-        _place(group.thresholder["spike"], f"{p.name}_threshold")
-        if neuron.reset.strip():
-            _place(group.resetter["spike"], f"{p.name}_reset")
-        self.net.groups[p.name] = group
+        self._placed(p.name, group)
 
     # weights --------------------------------------------------------------------------------------------------------
 
@@ -264,10 +304,11 @@ class _Builder:
     def _forward_loops(self, p: Projection) -> None:
         neuron, learning = neuron_of(p), self.rule is not None
         scale = float(np.asarray(neuron.weight_unit))
-        carries = bool(self._amplitude(p.source))
+        carries = self._carries(p.source)
         kernels = DenseKernels(
             p.name, p.source, p.name, p.n_pre, p.n_post, neuron.input, self.plan.dtype, scale, carries
         )
+        response = self.plan.traces.get(p.source)
         back = (f"{p.source}_feedback", "delta") if learning and self._feeds_forward_back(p) else None
         self.net.synapses[p.name] = kernels.group(
             self.net.clock,
@@ -275,6 +316,7 @@ class _Builder:
             error=plasticity_signal(self.steps[p.name]),
             direct=self.plan.direct,
             feedback=back,
+            trace=None if response is None else trace_name(response.membrane),
         )
 
     def _forward(self, p: Projection) -> None:
@@ -286,14 +328,20 @@ class _Builder:
         names, model = ["weight"], ["weight_index : integer (constant)"]
         learning = self.rule is not None
         if learning:
-            on_pre["learn"] = self._change(p, "post") + amplitude
+            on_pre["learn"] = self._change(p, "post", "pre")
             names += [] if self.plan.direct else ["gradient"]
             model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
         if learning and self._feeds_forward_back(p):
             model.append(f"L_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
         source, target = self.net.groups[p.source], self.net.groups[p.name]
         synapses = Synapses(
-            source, target, "\n".join(model), on_pre=on_pre, name=f"synapses_{p.name}", clock=self.net.clock
+            source,
+            target,
+            "\n".join(model),
+            on_pre=on_pre,
+            on_event=self._on_event(p, on_pre),
+            name=f"synapses_{p.name}",
+            clock=self.net.clock,
         )
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], tuple(names), c.pre, c.post, c.weight)
@@ -304,10 +352,19 @@ class _Builder:
             _place(synapses.summed_updaters["L_pre"], f"{p.source}_feedback")
         self.net.synapses[p.name] = synapses
 
-    def _change(self, p: Projection, side: str) -> str:
+    def _change(self, p: Projection, side: str, source_side: str) -> str:
         """What a presynaptic event does to its weight: lower it, or add to the gradient."""
         error = f"{plasticity_signal(self.steps[p.name])}_{side}"
+        response = self.plan.traces.get(p.source)
+        if response is not None:
+            error += f"*{trace_name(response.membrane)}_{source_side}"
+        else:
+            error += self._amplitude(p.source, f"_{source_side}")
         return f"weight -= {pooled('eta', p)}*{error}" if self.plan.direct else f"gradient += {pooled('', p)}{error}"
+
+    def _on_event(self, p: Projection, pathways: Mapping[str, str]) -> dict[str, str]:
+        """The presynaptic event of each pathway: spikes deliver; a trace that is not zero changes weights."""
+        return {name: "eligible" if name == "learn" and p.source in self.plan.traces else "spike" for name in pathways}
 
     # third factor ---------------------------------------------------------------------------------------------------
 
@@ -326,7 +383,8 @@ class _Builder:
             else:
                 self._mirror(above[p.name], p.name, "delta", learned=True)
         step = self.steps[p.name]
-        code = "delta = psi*L" + ("\ndelta_gated = gate*delta" if step.floor is not None else "")
+        code = "delta = psi*L" + ("*keep" if p.name in self.plan.dropped else "")
+        code += "\ndelta_gated = gate*delta" if step.floor is not None else ""
         self._regularly(self.net.groups[p.name], code, f"{p.name}_feedback", "delta", order=1)
 
     def _mirror(self, p: Projection, target: str, error: str, *, learned: bool) -> None:
@@ -335,7 +393,7 @@ class _Builder:
         model = ["weight_index : integer (constant)", f"L_post = {pooled('weight', p)}*{error}_pre : 1 (summed)"]
         names, on_post = ["weight"], None
         if learned:
-            on_post = {"learn": self._change(p, "pre")}
+            on_post = {"learn": self._change(p, "pre", "post")}
             names += [] if self.plan.direct else ["gradient"]
             model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
         synapses = Synapses(
@@ -343,6 +401,7 @@ class _Builder:
             self.net.groups[target],
             "\n".join(model),
             on_post=on_post,
+            on_event=self._on_event(p, on_post or {}),
             name=f"mirror_{p.name}",
             clock=self.net.clock,
         )
@@ -377,7 +436,9 @@ class _Builder:
         model = ["weight_index : integer (constant)"]
         back = learning and self.rule is not None and self.rule.feedback == "forward"
         if self._loops(p):
-            kernels = DenseKernels(p.name, source, p.name, p.n_pre, p.n_post, "y", self.plan.dtype)
+            kernels = DenseKernels(
+                p.name, source, p.name, p.n_pre, p.n_post, "y", self.plan.dtype, carries=self._carries(source)
+            )
             self.net.synapses[p.name] = kernels.group(
                 self.net.clock,
                 learned=None,
@@ -392,7 +453,7 @@ class _Builder:
             self.net.groups[source],
             group,
             "\n".join(model),
-            on_pre={"deliver": "y_post += weight"},
+            on_pre={"deliver": f"y_post += weight{self._amplitude(source)}"},
             name=f"synapses_{p.name}",
             clock=self.net.clock,
         )

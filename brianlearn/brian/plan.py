@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from brianlearn.rules.eligibility import LinearResponse, linear_response
 from brianlearn.rules.optimisers import SGD, Optimiser
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer
@@ -71,6 +72,21 @@ class Plan:
         """2/n_l^R."""
         assert self.rule is not None
         return 2.0 / self.rule.logits(self.spec)[layer]
+
+    @cached_property
+    def traces(self) -> dict[str, LinearResponse]:
+        """Presynaptic layer -> the response that its spikes' traces follow, where the rule learns with traces."""
+        if self.rule is None or self.rule.eligibility != "trace":
+            return {}
+        return {p.source: linear_response(p, float(self.spec.dt)) for p in self.spec.projections}
+
+    @cached_property
+    def dropped(self) -> dict[str, float]:
+        """Layer -> probability with which a neuron is silent for a trial, where the network learns with dropout."""
+        if self.rule is None:
+            return {}
+        rates = {p.name: p.layer.dropout for p in self.spec.projections if isinstance(p.layer, Layer)}
+        return {name: rate for name, rate in rates.items() if rate}
 
     @cached_property
     def steps(self) -> dict[str, NeuronStep]:

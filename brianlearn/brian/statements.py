@@ -7,11 +7,23 @@ from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION, SingleEquation
 
 from brianlearn.brian.plan import neuron_of
+from brianlearn.rules.eligibility import LinearResponse
 from brianlearn.spec.equations import unit_text
 from brianlearn.spec.network import Projection
 from brianlearn.spec.step import NeuronStep
 
-__all__ = ["deliver_expression", "group_equations", "integrate_statements", "plasticity_signal", "pooled"]
+__all__ = [
+    "coefficient_name",
+    "deliver_expression",
+    "group_equations",
+    "integrate_statements",
+    "plasticity_signal",
+    "pooled",
+    "trace_delivery",
+    "trace_equations",
+    "trace_name",
+    "trace_statements",
+]
 
 
 def pooled(text: str, p: Projection) -> str:
@@ -38,6 +50,37 @@ def deliver_expression(p: Projection) -> str:
 def plasticity_signal(step: NeuronStep) -> str:
     """The variable that changes weights: delta, gated where the membrane has a floor."""
     return "delta" if step.floor is None else "delta_gated"
+
+
+def trace_equations(response: LinearResponse) -> str:
+    """Variables of presynaptic neurons that follow the response of the layer above to their spikes; plain numbers."""
+    lines = [f"{trace_name(state)} : 1" for state in response.states]
+    lines += [f"{coefficient_name(*pair)} : 1 (shared, constant)" for pair in response.coefficients]
+    return "\n".join(lines)
+
+
+def trace_delivery(response: LinearResponse, amplitude: str) -> str:
+    """What a presynaptic neuron's own spike adds to its trace; ``amplitude`` is a factor, or empty."""
+    return f"{trace_name(response.input)} += {response.gain!r}{amplitude}"
+
+
+def trace_statements(response: LinearResponse) -> str:
+    """One step of the traces: the propagator of the layer above, without its floor and reset."""
+    lines = []
+    for state in response.states:
+        terms = [f"{coefficient_name(state, source)}*{trace_name(source)}" for source in response.row(state)]
+        lines.append(f"{trace_name(state)}_next = {' + '.join(terms)}")
+    return "\n".join([*lines, *(f"{trace_name(state)} = {trace_name(state)}_next" for state in response.states)])
+
+
+def trace_name(state: str) -> str:
+    """The trace variable that stands for a state variable of the layer above."""
+    return f"trace_{state}"
+
+
+def coefficient_name(target: str, source: str) -> str:
+    """The entry of the propagator that takes one trace variable to the next value of another."""
+    return f"E_{target}_{source}"
 
 
 def integrate_statements(step: NeuronStep, *, learning: bool) -> str:

@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import DiscreteNetwork, export, postsynaptic_potential
 
-__all__ = ["DiscreteActivity", "DiscreteNetwork", "export", "postsynaptic_potential"]
+__all__ = ["DiscreteActivity", "DiscreteNetwork", "TrialLoss", "export", "postsynaptic_potential"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import torch
 
 from brianlearn.errors import DataError, ShapeError, SpecError
+from brianlearn.rules.dropout import kept
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, Spikes
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Events
@@ -114,7 +113,5 @@ def dropout_mask(
     if keys is None:
         keep = torch.rand((samples, *shape), dtype=like.dtype, device=like.device) >= rate
     else:
-        stream = np.uint64(zlib.crc32(name.encode())) << np.uint64(32)
-        draws = [np.random.Generator(np.random.Philox(key=[k[0], k[1] ^ stream])).random(shape) for k in keys]
-        keep = torch.from_numpy(np.stack(draws) >= rate).to(like.device)
+        keep = torch.from_numpy(kept(rate, name, shape, keys)).to(like.device)
     return keep.to(like.dtype) / (1.0 - rate)

@@ -13,7 +13,7 @@ from brianlearn.discrete.adjoint import FIRED, GRAD_AFTER, PSI, SPIKE, Adjoint
 from brianlearn.discrete.expressions import Assign
 from brianlearn.discrete.program import DELIVERED, Program
 
-__all__ = ["BLOCK", "backward_source", "constant_arguments", "forward_source", "header"]
+__all__ = ["BLOCK", "backward_source", "constant_arguments", "forward_source", "header", "step_source"]
 
 #: Neurons per block.
 BLOCK = 1024
@@ -147,15 +147,50 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
         ``forward(first, last, steps, delivered, *outputs, *constants)`` on neurons ``first:last``; arrays
         (steps, neurons).
     """
-    states, spike = program.states, program.spike
+    states = program.states
     initial: dict[str, str] = {f"{s}_state": f"real__({program.initial[s]!r})" for s in states}
     allocate = [f"{s}_state__ = np.empty({BLOCK}, real__)" for s in states]
-    step = [f"{name} = {s}_state__[i__]" for s, name in states.items()]
     if program.refractory:
         allocate.append(f"since_spike__ = np.empty({BLOCK}, np.int32)")
         initial["since_spike"] = "1 << 30"
+    step = _one_step(program, f"{DELIVERED}_t__[i__]")
+    step += [f"{DELIVERED if o == overwrite else o}_t__[i__] = {o}" for o in outputs]
+    arrays = [DELIVERED, *(o for o in outputs if o != overwrite)]
+    time = "range(steps__)"
+    return _loops("forward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
+
+
+def step_source(program: Program, outputs: Sequence[str]) -> str:
+    """The kernel of a single step, which carries states on.
+
+    Parameters
+    ----------
+    program : Program
+    outputs : sequence of str
+        What is stored: ``"spike"``, or names of the program.
+
+    Returns
+    -------
+    str
+        ``step(first, last, steps, delivered, *states, [since_spike], *outputs, *constants)`` on neurons
+        ``first:last``; arrays (neurons,). ``steps`` is not read.
+    """
+    scalars, fields = constant_arguments(program)
+    arrays = [DELIVERED, *(f"{s}_state" for s in program.states), *(["since_spike"] if program.refractory else [])]
+    arguments = [*(f"{a}__" for a in (*arrays, *outputs)), *scalars, *(f"{f}__" for f in fields)]
+    lines = [f"def step(first__, last__, steps__, {', '.join(arguments)}):", "    for i__ in range(first__, last__):"]
+    lines += _lines(2, [f"{f} = {f}__[i__]" for f in fields])
+    lines += _lines(2, [*_one_step(program, f"{DELIVERED}__[i__]"), *(f"{o}__[i__] = {o}" for o in outputs)])
+    return "\n".join(lines) + "\n"
+
+
+def _one_step(program: Program, delivered: str) -> list[str]:
+    """The statements of one step of neuron ``i__``, from its states and back to them."""
+    states, spike = program.states, program.spike
+    step = [f"{name} = {s}_state__[i__]" for s, name in states.items()]
+    if program.refractory:
         step.append(f"not_refractory = since_spike__[i__] >= {program.refractory_steps}")
-    step += [f"{DELIVERED} = {DELIVERED}_t__[i__]", *_statements(program.body)]
+    step += [f"{DELIVERED} = {delivered}", *_statements(program.body)]
     if spike is not None:
         step += [f"{FIRED} = {_text(spike.fires)}", *_statements(spike.reset)]
         step.append(f"{SPIKE} = real__(1.0) if {FIRED} else real__(0.0)")
@@ -166,10 +201,7 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
         plain = _text(before)
         value = plain if after is None else f"{_text(after)} if {FIRED} else {plain}"
         step.append(f"{s}_state__[i__] = {value}")
-    step += [f"{DELIVERED if o == overwrite else o}_t__[i__] = {o}" for o in outputs]
-    arrays = [DELIVERED, *(o for o in outputs if o != overwrite)]
-    time = "range(steps__)"
-    return _loops("forward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
+    return step
 
 
 def backward_source(program: Program, adjoint: Adjoint, *, membrane: bool) -> str:

@@ -31,10 +31,11 @@ from brianlearn.discrete.kernel_source import (
     constant_arguments,
     forward_source,
     header,
+    step_source,
 )
 from brianlearn.discrete.program import Program
 
-__all__ = ["Kernels", "have_numba"]
+__all__ = ["Kernels", "StepKernel", "have_numba"]
 
 #: Double precision keeps the order and rounding of every operation, so that spikes equal Brian2's. Single precision may
 #: fuse multiplications and additions; freer rules cost digits in exponentials and win no time.
@@ -71,6 +72,7 @@ class Kernels:
         self.outputs = outputs
         self.stored = [*outputs, *(name for name in saved if name not in outputs)]
         self.arrays = backward_arrays(program, self.adjoint, membrane=membrane)
+        self._functions: dict[object, Callable[..., None]] = {}
 
     def source(self) -> str:
         """The text of the kernels, for training."""
@@ -96,7 +98,13 @@ class Kernels:
         return values
 
     def forward(
-        self, delivered: torch.Tensor, constants: Sequence[Any], *, save: bool, overwrite: bool = False
+        self,
+        delivered: torch.Tensor,
+        constants: Sequence[Any],
+        *,
+        save: bool,
+        overwrite: bool = False,
+        record: Sequence[str] = (),
     ) -> dict[str, torch.Tensor]:
         """Run a sequence.
 
@@ -110,15 +118,16 @@ class Kernels:
             Whether to store what `backward` needs.
         overwrite : bool
             Whether the memory of ``delivered`` may be used for what is stored.
+        record : sequence of str
+            Names of the program that are stored beside the outputs.
 
         Returns
         -------
         dict
             Name -> tensor (steps, neurons).
         """
-        names = tuple(self.stored if save else self.outputs)
+        names = tuple(dict.fromkeys([*(self.stored if save else self.outputs), *record]))
         reused = next((n for n in reversed(names) if n != "not_refractory"), None) if overwrite else None
-        source = header(self.dtype) + "\n\n" + forward_source(self.program, names, reused)
         result = {
             name: torch.empty_like(delivered, dtype=torch.bool if name == "not_refractory" else None)
             for name in names
@@ -126,7 +135,8 @@ class Kernels:
         }
         data = delivered.detach()
         arrays = [data.numpy(), *(tensor.numpy() for tensor in result.values())]
-        _parallel(_compiled(source, "forward", self.dtype), data.shape, arrays, constants)
+        kernel = self._function((names, reused), lambda: forward_source(self.program, names, reused), "forward")
+        _parallel(kernel, data.shape, arrays, constants)
         return result if reused is None else {**result, reused: data}
 
     def backward(self, arrays: dict[str, torch.Tensor], constants: Sequence[Any]) -> torch.Tensor:
@@ -143,12 +153,40 @@ class Kernels:
         -------
         torch.Tensor, shape (steps, neurons)
         """
-        text = backward_source(self.program, self.adjoint, membrane=self.membrane)
-        kernel = _compiled(header(self.dtype) + "\n\n" + text, "backward", self.dtype)
+        kernel = self._function(
+            "backward", lambda: backward_source(self.program, self.adjoint, membrane=self.membrane), "backward"
+        )
         example = arrays["grad_out_membrane" if self.program.spike is None else "grad_out_spike"]
         arrays = arrays | {"grad_delivered": torch.empty_like(example)}
         _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
         return arrays["grad_delivered"]
+
+    def _function(self, key: object, source: Callable[[], str], name: str) -> Callable[..., None]:
+        """A compiled kernel; its text is made once, which takes longer than running it on a small layer."""
+        if key not in self._functions:
+            self._functions[key] = _compiled(header(self.dtype) + "\n\n" + source(), name, self.dtype)
+        return self._functions[key]
+
+
+class StepKernel:
+    """The kernel of a single step, which carries states on.
+
+    Parameters
+    ----------
+    program : Program
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    outputs : sequence of str
+        What is stored: ``"spike"``, or names of the program.
+    """
+
+    def __init__(self, program: Program, dtype: str, outputs: Sequence[str]) -> None:
+        source = header(dtype) + "\n\n" + step_source(program, outputs)
+        self._kernel = _compiled(source, "step", dtype)
+
+    def __call__(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:
+        """Run one step; arrays (neurons,) in the order of `step_source`."""
+        _parallel(self._kernel, (1, len(arrays[0])), arrays, constants)
 
 
 # running -------------------------------------------------------------------------------------------------------------

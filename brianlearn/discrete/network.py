@@ -127,8 +127,24 @@ class DiscreteNetwork(torch.nn.Module):
     def _readout(self, source: torch.Tensor) -> torch.Tensor | None:
         if self.spec.readout is None:
             return None
-        sums = F.linear(source.flatten(2), self.get_parameter("readout"))
-        return sums if self._leak is None else self._leak(sums, overwrite=True)[1]
+        return self.read(source.flatten(2), self.get_parameter("readout"))
+
+    def read(self, spikes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """A readout of the network's kind, memoryless or leaky, of spikes (T, B, neurons)."""
+        sums = F.linear(spikes, weight)
+        if self._leak is None:
+            return sums
+        readout = self._leak(sums, overwrite=True)[1]
+        assert readout is not None
+        return readout
+
+    def synapses(self, layer: str) -> SynapticMap:
+        """The synaptic map onto a layer."""
+        return self._maps[layer]
+
+    def recurrence(self, layer: str) -> Recurrence:
+        """The neurons of a layer."""
+        return self._recurrences[layer]
 
     def _check_record(self, record: Sequence[str]) -> None:
         for name in record:

@@ -14,7 +14,7 @@ import torch
 from brianlearn.discrete.expressions import Assign, elementwise, expression
 from brianlearn.discrete.program import DELIVERED, Program
 
-__all__ = ["run_plain", "tensors"]
+__all__ = ["plain_start", "plain_step", "run_plain", "tensors"]
 
 
 class _Spike(torch.autograd.Function):
@@ -89,7 +89,12 @@ def tensors(
 
 
 def run_plain(
-    program: Program, delivered: torch.Tensor, constants: Mapping[str, Any], *, reset_kept: bool
+    program: Program,
+    delivered: torch.Tensor,
+    constants: Mapping[str, Any],
+    *,
+    reset_kept: bool,
+    record: Mapping[str, list[torch.Tensor]] | None = None,
 ) -> tuple[torch.Tensor | None, torch.Tensor]:
     """Run a sequence.
 
@@ -101,6 +106,8 @@ def run_plain(
         From `tensors`.
     reset_kept : bool
         Whether the spike that resets passes gradient.
+    record : mapping, optional
+        Names of the program -> lists, which their values are appended to, one tensor (neurons,) per step.
 
     Returns
     -------
@@ -109,30 +116,52 @@ def run_plain(
     membrane : torch.Tensor, shape (steps, neurons)
         Before the reset.
     """
-    state: dict[str, torch.Tensor] = {s: torch.full_like(delivered[0], program.initial[s]) for s in program.states}
-    since = torch.full(delivered.shape[1:], 1 << 30, dtype=torch.int32, device=delivered.device)
+    state, since = plain_start(program, delivered[0])
     spikes, membranes = [], []
     for x in delivered:
-        values: dict[str, Any] = {**constants, DELIVERED: x, "not_refractory": since >= program.refractory_steps}
-        values |= {name: state[s] for s, name in program.states.items()}
-        _run(program.body, values)
+        values, state, since = plain_step(program, x, constants, state, since, reset_kept=reset_kept)
         membranes.append(values[program.membrane])
-        new = {s: _value(before, values) for s, before in program.before.items()}
-        spike = program.spike
-        if spike is not None:
-            fired = _value(spike.fires, values)
-            with torch.no_grad():
-                psi = _value(spike.psi, values)
-            out = _Spike.apply(values[spike.distance], fired, psi)
-            spikes.append(out)
-            _run(spike.reset, values)
-            for s, after in spike.after.items():
-                reset = torch.as_tensor(_value(after, values), dtype=x.dtype, device=x.device)
-                if reset_kept:  # adds 0, with a gradient
-                    step = (out - out.detach()) * (reset - new[s]).detach()
-                    new[s] = torch.where(fired, reset, new[s]) + step
-                else:
-                    new[s] = torch.where(fired, reset, new[s])
-            since = torch.where(fired, torch.ones_like(since), since + 1)
-        state = {s: torch.as_tensor(value, dtype=x.dtype, device=x.device).expand_as(x) for s, value in new.items()}
+        for name, kept in (record or {}).items():
+            kept.append(torch.as_tensor(values[name]).detach().expand_as(x))
+        if program.spike is not None:
+            spikes.append(values["spike"])
     return torch.stack(spikes) if spikes else None, torch.stack(membranes)
+
+
+def plain_start(program: Program, like: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """State variables, and steps since the last spike, at the start of a trial; ``like``: shape (neurons,)."""
+    state = {s: torch.full_like(like, program.initial[s]) for s in program.states}
+    return state, torch.full(like.shape, 1 << 30, dtype=torch.int32, device=like.device)
+
+
+def plain_step(
+    program: Program,
+    x: torch.Tensor,
+    constants: Mapping[str, Any],
+    state: Mapping[str, torch.Tensor],
+    since: torch.Tensor,
+    *,
+    reset_kept: bool,
+) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor]:
+    """One step: all values by name (``"spike"`` among them), the new state and the steps since the last spike."""
+    values: dict[str, Any] = {**constants, DELIVERED: x, "not_refractory": since >= program.refractory_steps}
+    values |= {name: state[s] for s, name in program.states.items()}
+    _run(program.body, values)
+    new = {s: _value(before, values) for s, before in program.before.items()}
+    spike = program.spike
+    if spike is not None:
+        fired = _value(spike.fires, values)
+        with torch.no_grad():
+            psi = _value(spike.psi, values)
+        out = values["spike"] = _Spike.apply(values[spike.distance], fired, psi)
+        _run(spike.reset, values)
+        for s, after in spike.after.items():
+            reset = torch.as_tensor(_value(after, values), dtype=x.dtype, device=x.device)
+            if reset_kept:  # adds 0, with a gradient
+                step = (out - out.detach()) * (reset - new[s]).detach()
+                new[s] = torch.where(fired, reset, new[s]) + step
+            else:
+                new[s] = torch.where(fired, reset, new[s])
+        since = torch.where(fired, torch.ones_like(since), since + 1)
+    new = {s: torch.as_tensor(value, dtype=x.dtype, device=x.device).expand_as(x) for s, value in new.items()}
+    return values, new, since

@@ -26,18 +26,32 @@ from brianlearn.discrete.expressions import (
     substitute,
 )
 from brianlearn.errors import EquationError
+from brianlearn.rules.eligibility import LinearResponse
 from brianlearn.spec.network import Projection
 from brianlearn.spec.neuron import Neuron
 from brianlearn.spec.step import NeuronStep, neuron_step
 from brianlearn.spec.update_code import update_code
 
-__all__ = ["Program", "Spike", "filter_program", "neuron_program"]
+__all__ = ["Program", "Spike", "filter_program", "neuron_program", "response_program"]
 
 #: The name of what a layer receives in a step: the weighted sum of its presynaptic spikes.
 DELIVERED = "delivered"
 
 #: Names that the generated code uses for itself, beside those that start with ``grad_`` or end with two underscores.
-_OURS = {DELIVERED, "spike", "where", "at_least", "exprel_derivative", "np", "njit", "min", "max", "range", "trunc"}
+_OURS = {
+    DELIVERED,
+    "spike",
+    "psi_gated",
+    "where",
+    "at_least",
+    "exprel_derivative",
+    "np",
+    "njit",
+    "min",
+    "max",
+    "range",
+    "trunc",
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,8 @@ class Program:
         Name -> value in base units, float64: a scalar, or one value per neuron.
     refractory_steps : int
         After a spike in step t, the neuron spikes again in step t + refractory_steps at the earliest.
+    gate : ast.expr or None
+        1 where the floor did not act, else 0; None without a floor.
     """
 
     states: Mapping[str, str]
@@ -97,6 +113,16 @@ class Program:
     spike: Spike | None
     constants: Mapping[str, np.ndarray]
     refractory_steps: int = 1
+    gate: ast.expr | None = None
+
+    def with_factors(self) -> Program:
+        """The program that also computes ``psi`` and ``psi_gated`` = psi gate, the factors of local rules."""
+        assert self.spike is not None
+        gated: ast.expr = ast.Name("psi")
+        if self.gate is not None:
+            gated = ast.BinOp(gated, ast.Mult(), self.gate)
+        factors = (Assign("psi", self.spike.psi), Assign("psi_gated", gated))
+        return dataclasses.replace(self, body=(*self.body, *factors))
 
     @property
     def refractory(self) -> bool:
@@ -256,8 +282,11 @@ def neuron_program(p: Projection, dt: float) -> Program:
         delivery += "*int(not_refractory)"
     b.run(f"{neuron.input} = {delivery}", conditional=not exact)
     b.run(step.update if step.update is not None else update_code(neuron), conditional=not exact)
+    gate = None
     if step.floor is not None:
-        b.run(step.floor.split("\n", 1)[1], conditional=not exact)  # the gate is the floor's derivative
+        gate_text, floor_text = step.floor.split("\n", 1)
+        gate = b.read(next(assignments(gate_text))[1])  # for local rules; in gradients it is the floor's derivative
+        b.run(floor_text, conditional=not exact)
     b.current["membrane"] = b.read(expression(parsed.membrane))
     membrane = b.named("membrane")
     distance_text, psi_text = step.psi.split("\n")
@@ -273,7 +302,8 @@ def neuron_program(p: Projection, dt: float) -> Program:
     initial = {name: float(np.asarray(neuron.initial.get(name, 0.0))) for name in parsed.state_names}
     spike = Spike(distance, fires, psi, tuple(b.body), after)
     states = {name: name for name in parsed.state_names}
-    return _hoisted(Program(states, initial, body, before, membrane, spike, {}, max(1, b.period)), b.values, b.taken)
+    program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate)
+    return _hoisted(program, b.values, b.taken)
 
 
 def filter_program(decay: float, gain: float = 1.0) -> Program:
@@ -281,6 +311,24 @@ def filter_program(decay: float, gain: float = 1.0) -> Program:
     body = (Assign("y_1", expression(f"decay*y + {'gain*' if gain != 1.0 else ''}{DELIVERED}")),)
     constants = {"decay": np.asarray(decay)} | ({"gain": np.asarray(gain)} if gain != 1.0 else {})
     return Program({"y": "y"}, {"y": 0.0}, body, {"y": ast.Name("y_1")}, "y_1", None, constants)
+
+
+def response_program(response: LinearResponse) -> Program:
+    """The trace of a spike train: the membrane's linear response to it, in units of ``v_scale``."""
+    delivery = f"trace_{response.input} + {DELIVERED}" + ("" if response.gain == 1.0 else "*gain")
+    body = [Assign("after_delivery", expression(delivery))]
+    constants = {} if response.gain == 1.0 else {"gain": np.asarray(response.gain)}
+    for state in response.states:
+        terms = []
+        for source, value in response.row(state).items():
+            constants[f"P_{state}_{source}"] = np.asarray(value)
+            terms.append(f"P_{state}_{source}*" + ("after_delivery" if source == response.input else f"trace_{source}"))
+        body.append(Assign(f"next_{state}", expression(" + ".join(terms))))
+    states = {f"trace_{state}": f"trace_{state}" for state in response.states}
+    before: dict[str, ast.expr] = {f"trace_{state}": ast.Name(f"next_{state}") for state in response.states}
+    return Program(
+        states, dict.fromkeys(states, 0.0), tuple(body), before, f"next_{response.membrane}", None, constants
+    )
 
 
 def _hoisted(program: Program, values: Mapping[str, object], taken: set[str]) -> Program:
@@ -303,4 +351,5 @@ def _hoisted(program: Program, values: Mapping[str, object], taken: set[str]) ->
         {name: one(value) for name, value in spike.after.items()},
     )
     body, before = many(program.body), {name: one(value) for name, value in program.before.items()}
-    return dataclasses.replace(program, body=body, before=before, spike=spike, constants=hoist.constants)
+    gate = None if program.gate is None else one(program.gate)
+    return dataclasses.replace(program, body=body, before=before, spike=spike, gate=gate, constants=hoist.constants)

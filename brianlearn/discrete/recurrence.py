@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,25 @@ import torch
 from brianlearn.discrete.kernels import Kernels, have_numba
 from brianlearn.discrete.plain import run_plain, tensors
 from brianlearn.discrete.program import Program
+from brianlearn.discrete.stepper import Stepper
 
-__all__ = ["Recurrence"]
+__all__ = ["Passage", "Recurrence"]
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """A sequence that ran for a local rule. No tensor carries a gradient.
+
+    Attributes
+    ----------
+    values : dict
+        ``"spike"`` and what was asked for -> tensor, shape of what was delivered.
+    pull_back : callable
+        d loss/d spike -> d loss/d delivered, same shape, through the states of the layer (for ``save=True``).
+    """
+
+    values: dict[str, torch.Tensor]
+    pull_back: Callable[[torch.Tensor], torch.Tensor]
 
 
 class Recurrence:
@@ -80,6 +99,59 @@ class Recurrence:
             spikes, value = run_plain(self.program, flat, constants, reset_kept=self.reset_kept)
         shaped = [None if x is None else x.view(delivered.shape) for x in (spikes, value)]
         return shaped[0], shaped[1] if membrane or self.program.spike is None else None
+
+    def factors(
+        self, delivered: torch.Tensor, names: Sequence[str], *, channels_last: bool = False, save: bool = False
+    ) -> Passage:
+        """Run a sequence for a local rule, and overwrite ``delivered``.
+
+        Parameters
+        ----------
+        delivered : torch.Tensor, shape (steps, samples, neurons)
+            Contiguous, and nobody else's.
+        names : sequence of {"psi", "psi_gated"}
+            What is wanted beside the spikes: the surrogate derivative, alone and times the floor's gate.
+        channels_last : bool
+            Whether neurons lie in memory as (height, width, channels).
+        save : bool
+            Whether `Passage.pull_back` will be called.
+        """
+        shape = delivered.shape
+        flat = delivered.detach().flatten(1)
+        fused = self.use_kernels and flat.device.type == "cpu" and flat.dtype in (torch.float32, torch.float64)
+        constants = self._values(shape[1], flat, channels_last=channels_last, fused=fused)
+        program = self.program.with_factors()
+        if fused:
+            dtype = str(flat.dtype).removeprefix("torch.")
+            key = (f"{dtype}, factors", False)
+            if key not in self._kernels:
+                self._kernels[key] = Kernels(program, dtype, reset_kept=self.reset_kept, membrane=False)
+            kernels = self._kernels[key]
+            stored = kernels.forward(flat, constants, save=save, overwrite=True, record=names)
+
+            def pull_back(error: torch.Tensor) -> torch.Tensor:
+                return kernels.backward(stored | {"grad_out_spike": error.flatten(1)}, constants).view(shape)
+
+            values = stored
+        else:
+            record: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+            with torch.set_grad_enabled(save):
+                flat.requires_grad_(save)
+                spikes, _ = run_plain(program, flat, constants, reset_kept=self.reset_kept, record=record)
+            assert spikes is not None
+
+            def pull_back(error: torch.Tensor) -> torch.Tensor:
+                return torch.autograd.grad(spikes, flat, error.flatten(1))[0].view(shape)
+
+            values = {"spike": spikes.detach(), **{name: torch.stack(kept) for name, kept in record.items()}}
+        return Passage({name: values[name].view(shape) for name in ("spike", *names)}, pull_back)
+
+    def stepper(self, names: Sequence[str], samples: int, like: torch.Tensor, *, channels_last: bool) -> Stepper:
+        """Start trials that are run step by step; parameters as in `factors`, and number of samples."""
+        program = self.program if self.program.spike is None else self.program.with_factors()
+        fused = self.use_kernels and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+        constants = self._values(samples, like, channels_last=channels_last, fused=fused)
+        return Stepper(program, names, constants, like, fused=fused)
 
     def _values(self, samples: int, like: torch.Tensor, *, channels_last: bool, fused: bool) -> Any:
         key = (samples, like.dtype, like.device, channels_last, fused)

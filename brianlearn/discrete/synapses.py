@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from brianlearn.spec.layers import Conv
 from brianlearn.spec.network import Projection
 
-__all__ = ["SynapticMap", "fold_pool", "unflatten"]
+__all__ = ["SynapticMap", "fold_pool", "in_order", "unflatten", "unfold_pool"]
 
 
 def fold_pool(weight: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
@@ -39,6 +39,16 @@ def fold_pool(weight: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
     return sum(F.pad(weight, (x, rest - x, y, rest - y)) for y in shifts for x in shifts) / pool**2  # type: ignore[return-value]
 
 
+def unfold_pool(gradient: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
+    """The transpose of `fold_pool`: from a gradient of folded kernels to that of the kernels."""
+    if pool == 1:
+        return gradient
+    rest = (pool - 1) * stride
+    height, width = gradient.shape[2] - rest, gradient.shape[3] - rest
+    shifts = [k * stride for k in range(pool)]
+    return sum(gradient[:, :, y : y + height, x : x + width] for y in shifts for x in shifts) / pool**2  # type: ignore[return-value]
+
+
 class SynapticMap:
     """The linear map of one layer.
 
@@ -50,6 +60,11 @@ class SynapticMap:
     def __init__(self, p: Projection) -> None:
         self.in_shape, self.out_shape, self.layer = p.in_shape, p.out_shape, p.layer
         self.is_conv = isinstance(p.layer, Conv)
+        #: Per step and sample.
+        self.multiplications = prod(p.weight_shape)
+        if isinstance(p.layer, Conv):
+            side = p.layer.kernel + (p.layer.pool - 1) * p.layer.stride
+            self.multiplications = prod(p.out_shape) * p.in_shape[0] * side**2
 
     def __call__(self, spikes: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Weighted sums.
@@ -81,19 +96,104 @@ class SynapticMap:
         if len(self.in_shape) == 3 and not spikes.is_contiguous():
             # spikes lie in memory as (height, width, channels): reorder the few weights, not the many spikes
             spikes = spikes.permute(0, 1, 3, 4, 2)
-            weight = weight.view(-1, *self.in_shape).permute(0, 2, 3, 1).flatten(1)
+            weight = in_order(weight, self.in_shape, True)
         return F.linear(spikes.flatten(2), weight)
 
     def _convolution(self, merged: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         layer = self.layer
         assert isinstance(layer, Conv)
-        if merged.device.type == "cpu" and self.in_shape[0] > 1:  # pays for several channels only
-            merged = merged.contiguous(memory_format=torch.channels_last)
+        merged = self._channels_last(merged)
         if layer.pool > 1 and layer.stride < layer.kernel:
             folded = fold_pool(weight, layer.pool, layer.stride)
             return F.conv2d(merged, folded, stride=layer.stride * layer.pool, padding=layer.padding)
         sums = F.conv2d(merged, weight, stride=layer.stride, padding=layer.padding)
         return sums if layer.pool == 1 else F.avg_pool2d(sums, layer.pool)
+
+    def transpose(
+        self, error: torch.Tensor, weight: torch.Tensor, *, channels_last: bool, source_last: bool
+    ) -> torch.Tensor:
+        """The transposed map: what errors of this layer add up to at its presynaptic neurons.
+
+        Parameters
+        ----------
+        error : torch.Tensor, shape (steps, samples, neurons)
+        weight : torch.Tensor
+        channels_last, source_last : bool
+            Whether neurons of this layer, and of its source, are in the order (height, width, channels).
+
+        Returns
+        -------
+        torch.Tensor, shape (steps, samples, presynaptic neurons)
+        """
+        steps, samples = error.shape[:2]
+        if not self.is_conv:
+            return torch.matmul(error, in_order(weight, self.in_shape, source_last))
+        merged = unflatten(error, self.out_shape, channels_last).flatten(0, 1)
+        source = merged.new_empty(1).expand(steps * samples, *self.in_shape)  # only its shape counts
+        assert isinstance(self.layer, Conv)
+        folded = self._channels_last(fold_pool(weight, self.layer.pool, self.layer.stride))
+        back = self._backward(merged, source, folded, (True, False, False))[0]
+        back = back.permute(0, 2, 3, 1) if source_last else back
+        return back.reshape(steps, samples, prod(self.in_shape))
+
+    def weight_gradient(self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool) -> torch.Tensor:
+        """Errors times presynaptic factors, summed over steps and samples.
+
+        Parameters
+        ----------
+        error : torch.Tensor, shape (steps, samples, neurons)
+        source : torch.Tensor, shape (steps, samples, *in_shape)
+            Presynaptic factors, in any memory layout.
+        channels_last : bool
+            Whether ``error`` is in the order (height, width, channels).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the weights' shape.
+        """
+        steps, samples = error.shape[:2]
+        if not self.is_conv:
+            source_last = len(self.in_shape) == 3 and not source.is_contiguous()
+            if source_last:
+                source = source.permute(0, 1, 3, 4, 2)
+            found = error.flatten(0, 1).T @ source.reshape(steps * samples, -1)
+            if source_last:
+                channels, height, width = self.in_shape
+                found = found.view(-1, height, width, channels).permute(0, 3, 1, 2).flatten(1)
+            return found
+        merged = unflatten(error, self.out_shape, channels_last).flatten(0, 1)
+        layer = self.layer
+        assert isinstance(layer, Conv)
+        side = layer.kernel + (layer.pool - 1) * layer.stride
+        folded = error.new_empty(1).expand(self.out_shape[0], self.in_shape[0], side, side)  # only its shape counts
+        source = self._channels_last(source.reshape(steps * samples, *self.in_shape))
+        found = self._backward(merged, source, folded, (False, True, False))[1]
+        return unfold_pool(found, layer.pool, layer.stride)
+
+    def _channels_last(self, images: torch.Tensor) -> torch.Tensor:
+        """Sources or kernels of a convolution in the memory layout that is fastest."""
+        if images.device.type == "cpu" and self.in_shape[0] > 1:  # pays for several channels only
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
+
+    def _backward(
+        self, error: torch.Tensor, source: torch.Tensor, folded: torch.Tensor, wanted: tuple[bool, bool, bool]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Derivatives of the convolution folded with its pool, by its source and by the folded kernels."""
+        layer = self.layer
+        assert isinstance(layer, Conv)
+        stride, padding = [layer.stride * layer.pool] * 2, [layer.padding] * 2
+        return torch.ops.aten.convolution_backward(
+            error, source, folded, None, stride, padding, [1, 1], False, [0, 0], 1, wanted
+        )
+
+
+def in_order(weight: torch.Tensor, shape: tuple[int, ...], channels_last: bool) -> torch.Tensor:
+    """Dense weights (out, in) for sources of ``shape`` that lie in memory as (height, width, channels)."""
+    if not channels_last:
+        return weight
+    return weight.view(-1, *shape).permute(0, 2, 3, 1).flatten(1)
 
 
 def unflatten(spikes: torch.Tensor, shape: tuple[int, ...], channels_last: bool) -> torch.Tensor:

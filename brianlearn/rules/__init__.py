@@ -1,22 +1,43 @@
 """What learning is: rules and optimisers as frozen, validated descriptions. No engine code."""
 
+from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import Engine, TrialRecord
+from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
 from brianlearn.rules.optimisers import SGD, Adam, Momentum, Optimiser
 from brianlearn.rules.state import LearnerState
+from brianlearn.rules.stbp import STBP, BackPropagation, SurrogateBPTT
+from brianlearn.rules.targets import FirstSpike, Pattern, Regular, Silence, Targets, Train
 from brianlearn.rules.three_factor import DALTON, TFR, ThreeFactorRule
 from brianlearn.rules.weights import check_weights, initial_weights, weight_shapes
 
 __all__ = [
     "DALTON",
     "SGD",
+    "STBP",
     "TFR",
     "Adam",
+    "BackPropagation",
+    "CrossEntropy",
     "Engine",
+    "FirstSpike",
+    "Hamming",
     "LearnerState",
+    "Loss",
     "Momentum",
     "Optimiser",
+    "Pattern",
+    "RateMSE",
+    "ReadoutMSE",
+    "Regular",
+    "Rule",
+    "Silence",
+    "SpikeCount",
+    "SurrogateBPTT",
+    "Targets",
     "ThreeFactorRule",
+    "Train",
     "TrialRecord",
+    "VanRossum",
     "check_weights",
     "initial_weights",
     "weight_shapes",

@@ -23,8 +23,8 @@ class TrialRecord:
     logits : numpy.ndarray, shape (n, classes)
         Mean readout over the steps after the burn-in; spike counts of the last layer without a readout.
     loss : numpy.ndarray, shape (n,)
-        Mean squared error of the readout against the one-hot label, over classes and steps after the burn-in.
-        Meaningless without labels.
+        That of the rule where the rule has one and the engine runs it; else the mean squared error of the readout
+        against the one-hot label, over classes and steps after the burn-in. Meaningless without labels.
     spike_counts : dict
         Layer name, the input included -> spikes per trial, int (n,).
     spikes : dict

@@ -10,7 +10,8 @@ from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.errors import RuleError
-from brianlearn.spec.checks import is_number
+from brianlearn.rules.base import Rule
+from brianlearn.rules.eligibility import linear_response
 from brianlearn.spec.network import NetworkSpec, Projection
 
 __all__ = ["DALTON", "TFR", "ThreeFactorRule"]
@@ -24,7 +25,7 @@ def _choice(owner: object, name: str, value: object, allowed: tuple[str, ...]) -
 
 
 @dataclass(frozen=True, eq=False)
-class ThreeFactorRule:
+class ThreeFactorRule(Rule):
     r"""Base class of the three-factor rules.
 
     For layer l with presynaptic spikes s_{l-1}, surrogate derivative psi_l, gate_l and third factor L_l,
@@ -32,17 +33,23 @@ class ThreeFactorRule:
         g_l = (2 / (B n_l^R)) sum_b sum_t (psi * gate * L)_l[t] outer s_{l-1}[t]
 
     where B is the batch size and n_l^R the number of logits of the layer's readout. An optimiser turns g into a
-    weight change.
+    weight change. ``eligibility`` and ``credit`` change the presynaptic factor.
 
     Parameters
     ----------
-    eligibility : {"spike"}
-        The presynaptic factor: the spike of this step.
+    eligibility : {"spike", "trace"}
+        The presynaptic factor: the spike of this step, or its trace, the linear response of the membrane to all spikes
+        of the trial up to this step (neurons with an exact propagator that is the same for all of a layer).
+    credit : {"online", "through_time"}
+        Which steps share in an error. ``"online"``: that of the error alone, with the presynaptic factor above.
+        ``"through_time"``: each layer follows the gradient of its own loss, averaged over the steps, back through its
+        state variables to all earlier steps, with the reset detached (the discrete engine only).
     feedback : {"forward", "mirror"}
         What carries the error backwards: the forward synapses themselves, or mirror synapses of their own, whose
         weights start equal and are changed by the same amount on the same event.
     update : {"batch", "step"}
-        When weights change: after every batch, or in every time step (which needs a batch size of 1).
+        When weights change: after every batch, or in every time step (the Brian2 engine needs a batch size of 1
+        for that).
     burn_in : brian2.Quantity, optional
         Start of a trial without learning; the network's burn-in where it is not given.
     learning_rate_scale : mapping, optional
@@ -51,6 +58,7 @@ class ThreeFactorRule:
     """
 
     eligibility: str = "spike"
+    credit: str = "online"
     feedback: str = "forward"
     update: str = "batch"
     burn_in: Any = None
@@ -59,7 +67,8 @@ class ThreeFactorRule:
     name: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        _choice(self, "eligibility", self.eligibility, ("spike",))
+        _choice(self, "eligibility", self.eligibility, ("spike", "trace"))
+        _choice(self, "credit", self.credit, ("online", "through_time"))
         _choice(self, "feedback", self.feedback, ("forward", "mirror"))
         _choice(self, "update", self.update, ("batch", "step"))
         if self.burn_in is not None and (
@@ -68,20 +77,18 @@ class ThreeFactorRule:
             raise RuleError(
                 type(self).__name__, "burn_in is wrong", got=repr(self.burn_in), expected="a time, e.g. 5*ms"
             )
-        if not isinstance(self.learning_rate_scale, Mapping):
-            raise RuleError(
-                type(self).__name__,
-                "learning_rate_scale is of the wrong type",
-                got=repr(self.learning_rate_scale),
-                expected="layer name -> factor, e.g. {'conv1': 10.0}",
-            )
-        for layer, factor in self.learning_rate_scale.items():
-            if not (is_number(factor) and factor >= 0):
+        self._check_learning_rate_scale()
+        for name, plain in (("update", "batch"), ("eligibility", "spike")):
+            if self.credit == "through_time" and getattr(self, name) != plain:
                 raise RuleError(
                     type(self).__name__,
-                    f"learning_rate_scale of {layer!r} is wrong",
-                    got=repr(factor),
-                    expected="a finite number >= 0",
+                    f"credit through time needs {name}={plain!r}",
+                    got=f"{name}={getattr(self, name)!r} with credit='through_time'",
+                    expected=f"{name}={plain!r}",
+                    remedy="use credit='online'"
+                    if name == "update"
+                    else "it follows the whole response of a neuron "
+                    "already; leave eligibility out, or use credit='online'",
                 )
 
     def burn_in_steps(self, spec: NetworkSpec) -> int:
@@ -91,7 +98,6 @@ class ThreeFactorRule:
         return round(float(self.burn_in) / float(spec.dt))
 
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
-        """The fixed readouts that the rule needs: layer that is looked at -> readout."""
         raise RuleError(type(self).__name__, "this class is abstract", expected="TFR() or DALTON()")
 
     def logits(self, spec: NetworkSpec) -> dict[str, int]:
@@ -99,31 +105,12 @@ class ThreeFactorRule:
         raise RuleError(type(self).__name__, "this class is abstract", expected="TFR() or DALTON()")
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
-        """Check the rule against a network.
-
-        Raises
-        ------
-        RuleError
-        """
         owner = type(self).__name__
         if spec.readout is None:
             raise RuleError(
                 owner, "the rule needs a readout", got="readout=None", expected="NetworkSpec(..., readout=Readout(n))"
             )
-        names = [p.name for p in spec.projections]
-        for layer in self.learning_rate_scale:
-            if layer not in names:
-                raise RuleError(
-                    owner, f"learning_rate_scale names no layer: {layer!r}", expected=f"one of {', '.join(names)}"
-                )
-        if self.update == "step" and batch_size != 1:
-            raise RuleError(
-                owner,
-                "update='step' changes weights within a trial, so trials cannot share a batch",
-                got=f"batch_size={batch_size}",
-                expected="batch_size=1",
-                remedy="use update='batch'",
-            )
+        super().check(spec, batch_size)
         if self.burn_in is not None:
             steps = float(self.burn_in) / float(spec.dt)
             if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
@@ -137,6 +124,9 @@ class ThreeFactorRule:
             raise RuleError(
                 owner, "burn_in leaves no step to learn in", got=self.burn_in, expected=f"less than {spec.duration}"
             )
+        if self.eligibility == "trace":
+            for p in spec.projections:
+                linear_response(p, float(spec.dt))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from brianlearn.errors import WeightsError
-from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.rules.base import Rule
 from brianlearn.spec.network import NetworkSpec, Projection
 
 __all__ = ["check_weights", "initial_weights", "weight_shapes"]
 
 
-def _projections(spec: NetworkSpec, rule: ThreeFactorRule | None) -> list[Projection]:
+def _projections(spec: NetworkSpec, rule: Rule | None) -> list[Projection]:
     result = list(spec.projections)
     if spec.readout_projection is not None:
         result.append(spec.readout_projection)
@@ -23,7 +23,7 @@ def _projections(spec: NetworkSpec, rule: ThreeFactorRule | None) -> list[Projec
     return result
 
 
-def weight_shapes(spec: NetworkSpec, rule: ThreeFactorRule | None = None) -> dict[str, tuple[int, ...]]:
+def weight_shapes(spec: NetworkSpec, rule: Rule | None = None) -> dict[str, tuple[int, ...]]:
     """Shapes of all weights of a network under a rule.
 
     Returns
@@ -34,7 +34,7 @@ def weight_shapes(spec: NetworkSpec, rule: ThreeFactorRule | None = None) -> dic
     return {p.name: p.weight_shape for p in _projections(spec, rule)}
 
 
-def initial_weights(spec: NetworkSpec, rule: ThreeFactorRule | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) -> dict[str, np.ndarray]:
     """Random initial weights, float64.
 
     Each array has its own random stream, from the seed and its name, so that adding a layer or changing the rule
@@ -43,7 +43,7 @@ def initial_weights(spec: NetworkSpec, rule: ThreeFactorRule | None = None, seed
     Parameters
     ----------
     spec : NetworkSpec
-    rule : ThreeFactorRule, optional
+    rule : Rule, optional
     seed : int
 
     Returns
@@ -59,7 +59,7 @@ def initial_weights(spec: NetworkSpec, rule: ThreeFactorRule | None = None, seed
 
 
 def check_weights(
-    spec: NetworkSpec, rule: ThreeFactorRule | None, weights: Mapping[str, np.ndarray], where: str = "weights"
+    spec: NetworkSpec, rule: Rule | None, weights: Mapping[str, np.ndarray], where: str = "weights"
 ) -> dict[str, np.ndarray]:
     """Weights as float arrays, checked against a network.
 

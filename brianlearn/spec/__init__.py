@@ -5,7 +5,7 @@ from brianlearn.spec.encoders import Bernoulli, DirectCurrent, Encoder, Integrat
 from brianlearn.spec.layers import Conv, Dense, Input, Normal, Readout, Uniform
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
-from brianlearn.spec.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF
+from brianlearn.spec.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
 from brianlearn.spec.samples import Activity, Events, Raster, Samples
 from brianlearn.spec.step import NeuronStep, Parameter, neuron_step
 from brianlearn.spec.surrogates import ArcTan, FastSigmoid, Gaussian, Rectangular, Sigmoid, Surrogate, Triangular
@@ -38,7 +38,9 @@ __all__ = [
     "Raster",
     "Readout",
     "Rectangular",
+    "STBPNeuron",
     "Samples",
+    "SequenceLIF",
     "Sigmoid",
     "Spikes",
     "Surrogate",

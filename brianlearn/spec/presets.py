@@ -7,9 +7,9 @@ from typing import Any
 from brian2 import ms
 
 from brianlearn.spec.neuron import Neuron
-from brianlearn.spec.surrogates import FastSigmoid, Surrogate
+from brianlearn.spec.surrogates import FastSigmoid, Rectangular, Surrogate
 
-__all__ = ["LIF", "AdaptiveLIF", "CubaLIF", "DaltonIF"]
+__all__ = ["LIF", "AdaptiveLIF", "CubaLIF", "DaltonIF", "STBPNeuron", "SequenceLIF"]
 
 
 def LIF(tau_m: Any = 20 * ms, *, surrogate: Surrogate = FastSigmoid(), **options: Any) -> Neuron:
@@ -139,5 +139,87 @@ da/dt = -a/tau_a : 1""",
         input="v",
         constants=dict(tau_m=tau_m, tau_a=tau_a, beta=beta),
         surrogate=surrogate,
+    )
+    return Neuron(**(fields | options))
+
+
+def SequenceLIF(
+    tau_m: Any = 5 * ms,
+    tau_s: Any = 3 * ms,
+    v_th: float = 1.0,
+    *,
+    surrogate: Surrogate = FastSigmoid(slope=2.0),
+    **options: Any,
+) -> Neuron:
+    """The neuron of sequence-label STBP: postsynaptic potentials (PSPs) a and membrane v, with Euler's factors.
+
+    With time constants in time steps, and o the spikes,
+
+        a[t] = (1 - 1/tau_s) a[t-1] + (1/tau_s) o[t]
+        v[t] = (1 - 1/tau_m) v[t-1] (1 - o[t-1]) + W a[t] of the layer before,    o[t] = [v[t] > v_th].
+
+    The weighted sum of PSPs is a PSP of the weighted sum of spikes, so that I/tau_s below is W a:
+    dv/dt = -v/tau_m + I/tau_s;  dI/dt = -I/tau_s;  spike if v > v_th;  v <- 0.
+
+    Parameters
+    ----------
+    tau_m, tau_s : brian2.Quantity
+        Membrane and synaptic time constants, at least one time step.
+    v_th : float
+        Threshold.
+    surrogate : Surrogate
+        By default one that is nowhere 0, so that silent neurons learn to speak.
+    **options
+        Other fields of `Neuron`.
+
+    Returns
+    -------
+    Neuron
+    """
+    fields: dict[str, Any] = dict(
+        equations="""dv/dt = -v/tau_m + I/tau_s : 1
+dI/dt = -I/tau_s : 1""",
+        threshold="v > v_th",
+        reset="v = 0",
+        input="I",
+        constants=dict(tau_m=tau_m, tau_s=tau_s, v_th=v_th),
+        surrogate=surrogate,
+        method="euler",
+    )
+    return Neuron(**(fields | options))
+
+
+def STBPNeuron(
+    decay: float = 0.25, v_th: float = 0.5, *, surrogate: Surrogate = Rectangular(1.0), **options: Any
+) -> Neuron:
+    """The neuron of STBP (Wu et al. 2018), v[t] = decay v[t-1] (1 - o[t-1]) + W o[t] of the layer before.
+
+    As differential equations for Euler's method, in which the input lasts for one step:
+    dv/dt = ((decay - 1) v + I)/dt;  dI/dt = -I/dt;  spike if v > v_th;  v <- 0.
+
+    Parameters
+    ----------
+    decay : float
+        What is left of the membrane after one time step (tau in the paper).
+    v_th : float
+        Threshold.
+    surrogate : Surrogate
+        Rectangular in the paper.
+    **options
+        Other fields of `Neuron`.
+
+    Returns
+    -------
+    Neuron
+    """
+    fields: dict[str, Any] = dict(
+        equations="""dv/dt = ((decay - 1)*v + I)/dt : 1
+dI/dt = -I/dt : 1""",
+        threshold="v > v_th",
+        reset="v = 0",
+        input="I",
+        constants=dict(decay=decay, v_th=v_th),
+        surrogate=surrogate,
+        method="euler",
     )
     return Neuron(**(fields | options))

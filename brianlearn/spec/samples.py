@@ -249,7 +249,8 @@ class Activity:
         The readout over time, where recorded.
     accuracy, loss : float or None
         Against the labels, where the samples have them. The loss is the mean squared error of the readout against
-        the one-hot label, mean over steps after the burn-in, classes and samples.
+        the one-hot label, mean over steps after the burn-in, classes and samples; in the discrete engine, with a
+        back-propagation rule, that of the rule.
     """
 
     predictions: np.ndarray

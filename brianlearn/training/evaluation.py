@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from brianlearn.errors import RuleError
+from brianlearn.rules.base import Rule
+from brianlearn.rules.losses import ReadoutMSE
+from brianlearn.rules.stbp import BackPropagation
+from brianlearn.training.engines import check_engine, choose_engine
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
 from brianlearn.training.loop import score
@@ -26,15 +31,17 @@ class Evaluation:
     Attributes
     ----------
     run : pathlib.Path
-    device : str
+    engine, device : str
     test_accuracy : float
     test_loss : float or None
+        None where the engine does not measure the loss that was learned with.
     samples : int
     samples_per_second : float
         Without the time to build the network.
     """
 
     run: Path
+    engine: str
     device: str
     test_accuracy: float
     test_loss: float | None
@@ -49,6 +56,7 @@ class Evaluation:
 def evaluate(
     run: str | os.PathLike[str],
     *,
+    engine: str | None = None,
     device: str | None = None,
     limit: int | None = None,
     data: Any = None,
@@ -60,8 +68,10 @@ def evaluate(
     ----------
     run : path-like
         The run folder.
+    engine : {"auto", "brian", "discrete"}, optional
+        What runs the network; as in training where it is not given. Weights run on either engine, whatever the rule.
     device : str, optional
-        Where to run; as in training where it is not given.
+        Where to run; as in training where it is not given, but ``"auto"`` on another engine than in training.
     limit : int, optional
         Use only the first so many test samples; as in training where it is not given.
     data : DataSet or (Samples, Samples), optional
@@ -83,9 +93,16 @@ def evaluate(
     """
     folder = RunFolder.open(run)
     experiment = Experiment.from_run(run, data)
-    changes: dict[str, Any] = {"device": device, "test_limit": limit}
-    experiment = dataclasses.replace(experiment, **{k: v for k, v in changes.items() if v is not None})
-    weights = folder.weights()
+    if limit is not None:
+        experiment = dataclasses.replace(experiment, test_limit=limit)
+    weights, resolved = folder.weights(), folder.config()["resolved"]
+    rule: Rule | None = experiment.rule
+    name, place = _where(experiment, resolved["engine"], engine, device)
+    same = name == resolved["engine"]
+    try:
+        check_engine(name, experiment.spec, experiment.rule, place, experiment.batch_size)
+    except RuleError:  # the weights run without it
+        rule = None
     display = choose_progress(progress)
     with display:
         splits = split(
@@ -94,14 +111,15 @@ def evaluate(
         # with the rule, although nothing is learned: the build is then the one of the training
         learner = Learner(
             experiment.spec,
-            experiment.rule,
+            rule,
             experiment.optimiser,
-            engine=experiment.engine,
-            device=experiment.device,
+            engine=name,
+            device=place,
             dtype=experiment.dtype,
             batch_size=experiment.batch_size,
             seed=experiment.seed,
-            chunk_size=folder.config()["resolved"]["chunk_size"],
+            chunk_size=resolved["chunk_size"] if same else None,
+            engine_options=experiment.engine_options if same else {},
         )
         state = learner.init(weights)
         display.building(learner.device)
@@ -109,6 +127,23 @@ def evaluate(
         started = time.perf_counter()
         tested = score(learner, state, splits.test, display, "test")
         seconds = time.perf_counter() - started
+    loss = tested.loss
+    if (
+        rule is None
+        and isinstance(experiment.rule, BackPropagation)
+        and not isinstance(experiment.rule.loss, ReadoutMSE)
+    ):
+        loss = None  # of another kind than in training
     return Evaluation(
-        folder.path, learner.device, tested.accuracy, tested.loss, tested.samples, tested.samples / seconds
+        folder.path, name, learner.device, tested.accuracy, loss, tested.samples, tested.samples / seconds
     )
+
+
+def _where(experiment: Experiment, trained: str, engine: str | None, device: str | None) -> tuple[str, str]:
+    """Engine and device, from what was asked for and what trained."""
+    if engine is None:
+        engine = trained if device in (None, "auto") else "auto"  # a device says which engine is meant
+    engine = choose_engine(engine, None, device or "auto")
+    if device is None:
+        device = experiment.device if engine == trained else "auto"
+    return engine, device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ import numpy as np
 
 from brianlearn.data.augment import RandomAffine
 from brianlearn.errors import RuleError, RunFolderError
+from brianlearn.rules.base import Rule
 from brianlearn.rules.optimisers import Adam, Optimiser
-from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Samples
+from brianlearn.training.engines import check_engine
 from brianlearn.training.learner import DTYPES
 from brianlearn.training.progress import Progress, choose_progress
 from brianlearn.training.result import Result
@@ -35,7 +38,7 @@ class Experiment:
     Parameters
     ----------
     spec : NetworkSpec
-    rule : ThreeFactorRule, optional
+    rule : Rule, optional
     optimiser : Optimiser, optional
     data : str, DataSet or (Samples, Samples), optional
         The name of a data set (see `brianlearn.load`), a data set, or training and test samples.
@@ -59,7 +62,9 @@ class Experiment:
         Where the run folder goes.
     name : str, optional
         Part of the run folder's name; that of the data where it is not given.
-    engine : {"brian"}, optional
+    engine : {"auto", "brian", "discrete"}, optional
+    engine_options : mapping, optional
+        As in `Learner`.
 
     Raises
     ------
@@ -77,7 +82,7 @@ class Experiment:
     """
 
     spec: NetworkSpec
-    rule: ThreeFactorRule = field(default_factory=DALTON)
+    rule: Rule = field(default_factory=DALTON)
     optimiser: Optimiser = field(default_factory=Adam)
     data: str | DataSet | tuple[Samples, Samples] = "digits"
     epochs: int = 10
@@ -92,14 +97,16 @@ class Experiment:
     chunk_size: int | None = None
     runs: str | os.PathLike[str] = "runs"
     name: str | None = None
-    engine: str = "brian"
+    engine: str = "auto"
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, kind, example in (
             ("spec", NetworkSpec, "a NetworkSpec"),
-            ("rule", ThreeFactorRule, "a rule, e.g. bl.DALTON()"),
+            ("rule", Rule, "a rule, e.g. bl.DALTON()"),
             ("optimiser", Optimiser, "an optimiser, e.g. bl.Adam(1e-3)"),
             ("device", str, "the name of a device"),
+            ("engine_options", Mapping, "a mapping, e.g. {'micro_batch': 50}"),
         ):
             value = getattr(self, name)
             if not isinstance(value, kind):
@@ -119,6 +126,7 @@ class Experiment:
         if self.dtype not in DTYPES:
             raise RuleError("Experiment", "unknown dtype", got=repr(self.dtype), expected=" or ".join(DTYPES))
         self.rule.check(self.spec, self.batch_size)
+        check_engine(self.engine, self.spec, self.rule, self.device, self.batch_size)
 
     def _whole(self, name: str, low: int) -> None:
         value = getattr(self, name)
@@ -215,6 +223,6 @@ class Experiment:
 
 
 #: Settings that are stored by their fields.
-_OBJECTS = ("augment", "rule", "optimiser", "spec")
+_OBJECTS = ("augment", "rule", "optimiser", "spec", "engine_options")
 #: Settings that are stored as they are.
 _PLAIN = ("name", "engine", "device", "dtype", "seed", "epochs", "batch_size", "chunk_size")

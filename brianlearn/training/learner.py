@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError
-from brianlearn.rules.engine import Engine, TrialRecord
+from brianlearn.rules.base import Rule
+from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.optimisers import Adam, Optimiser
 from brianlearn.rules.state import LearnerState
-from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.rules.stbp import BackPropagation
 from brianlearn.rules.weights import check_weights, initial_weights
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Activity, Raster, Samples
+from brianlearn.training.engines import choose_engine, make_engine
 
 __all__ = ["Learner", "Metrics"]
 
@@ -32,7 +34,7 @@ class Metrics:
     ----------
     samples : int
     accuracy, loss : float
-        Of the predictions made during learning; the loss as in `Activity`.
+        Of the predictions made during learning; the loss is the rule's, for three-factor rules as in `Activity`.
     firing_rates : dict
         Layer name -> mean rate in Hz per neuron, the input included.
     seconds : float
@@ -68,15 +70,17 @@ class Learner:
     Parameters
     ----------
     spec : NetworkSpec
-    rule : ThreeFactorRule, optional
+    rule : Rule, optional
         Without one the learner only infers.
     optimiser : Optimiser, optional
         ``Adam(1e-3)`` where it is not given.
-    engine : {"brian"}
-        Event-driven Brian2 network.
+    engine : {"auto", "brian", "discrete"}
+        ``"brian"``: event-driven Brian2 network. ``"discrete"``: its discrete-time equivalent in torch, whole batches
+        at once. ``"auto"``: Brian2 wherever it can run the rule, unless ``device`` is one of torch's.
     device : str
-        ``"cpp_standalone"`` (compiled C++), ``"cython"``, ``"numpy"``; ``"runtime"`` is cython where a compiler is
-        found, else numpy; ``"auto"`` is cpp_standalone where a compiler is found, else numpy.
+        Of Brian2: ``"cpp_standalone"`` (compiled C++), ``"cython"``, ``"numpy"``; ``"runtime"`` is cython where a
+        compiler is found, else numpy; ``"auto"`` is cpp_standalone where a compiler is found, else numpy. Of the
+        discrete engine: torch's names (``"cpu"``, ``"cuda"``, ``"cuda:1"``); ``"auto"`` is cuda where there is one.
     dtype : {"float32", "float64"}
     batch_size : int
         Samples per weight update.
@@ -84,6 +88,9 @@ class Learner:
         Of the initial weights and all random numbers.
     chunk_size : int, optional
         Samples per run of the engine; chosen from memory where it is not given.
+    engine_options : mapping, optional
+        For the discrete engine: ``micro_batch`` (trials that run at once; the gradients of a batch's parts add up) and
+        ``matmul`` (``"bfloat16"`` products on a CPU).
 
     Examples
     --------
@@ -103,15 +110,16 @@ class Learner:
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: ThreeFactorRule | None = None,
+        rule: Rule | None = None,
         optimiser: Optimiser | None = None,
         *,
-        engine: str = "brian",
+        engine: str = "auto",
         device: str = "auto",
         dtype: str = "float32",
         batch_size: int = 1,
         seed: int = 0,
         chunk_size: int | None = None,
+        engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(spec, NetworkSpec):
             raise RuleError("Learner", "spec is of the wrong type", got=repr(spec), expected="a NetworkSpec")
@@ -122,10 +130,8 @@ class Learner:
             raise RuleError("Learner", "seed is wrong", got=repr(seed), expected="a whole number >= 0")
         if dtype not in DTYPES:
             raise RuleError("Learner", "unknown dtype", got=repr(dtype), expected=" or ".join(DTYPES))
-        if engine != "brian":
-            raise RuleError("Learner", "unknown engine", got=repr(engine), expected="'brian'")
         if rule is not None:
-            if not isinstance(rule, ThreeFactorRule):
+            if not isinstance(rule, Rule):
                 raise RuleError(
                     "Learner", "rule is of the wrong type", got=repr(rule), expected="a rule, e.g. bl.DALTON()"
                 )
@@ -136,19 +142,17 @@ class Learner:
             )
         self.spec, self.rule, self.optimiser = spec, rule, optimiser or Adam()
         self.dtype, self.batch_size, self.seed = dtype, batch_size, seed
-        self.engine = self._make_engine(device, chunk_size)
-
-    def _make_engine(self, device: str, chunk_size: int | None) -> Engine:
-        from brianlearn.brian.engine import BrianEngine
-
-        return BrianEngine(
-            self.spec,
-            self.rule,
+        self.engine_name = choose_engine(engine, rule, device)
+        self.engine = make_engine(
+            self.engine_name,
+            spec,
+            rule,
             self.optimiser,
             device=device,
-            dtype=self.dtype,
-            batch_size=self.batch_size,
+            dtype=dtype,
+            batch_size=batch_size,
             chunk_size=chunk_size,
+            options=engine_options or {},
         )
 
     @property
@@ -178,7 +182,7 @@ class Learner:
             start = {**{k: v for k, v in start.items() if k.startswith("readout_")}, **weights}
         checked = check_weights(self.spec, self.rule, start)
         arrays = {name: np.array(array, dtype=self.dtype) for name, array in checked.items()}
-        learned = [p.name for p in self.spec.projections] if self.rule is not None else []
+        learned = self.rule.learned(self.spec) if self.rule is not None else ()
         slots = {name: {slot: np.zeros_like(arrays[name]) for slot in self.optimiser.slots} for name in learned}
         return LearnerState(arrays, slots if self.optimiser.slots else {}, seed=self.seed)
 
@@ -279,8 +283,14 @@ class Learner:
             spikes={k: Raster.concatenate([p.spikes[k] for p in parts]) for k in parts[0].spikes},
             readout=np.concatenate(readouts) if readouts else None,
             accuracy=float(np.mean(predictions == samples.labels)) if labelled else None,
-            loss=float(np.mean(merged.loss)) if labelled and self.spec.readout is not None else None,
+            loss=float(np.mean(merged.loss)) if labelled and self._has_loss else None,
         )
+
+    @property
+    def _has_loss(self) -> bool:
+        """Whether inference measures a loss: that of the rule, else the readout's."""
+        rule_has_one = self.engine_name == "discrete" and isinstance(self.rule, BackPropagation)
+        return rule_has_one or self.spec.readout is not None
 
     def _locate(self, state: LearnerState, samples: Samples, rate: float) -> NonFiniteError:
         """Name the update that made something non-finite, by running ever shorter starts of the chunk again."""

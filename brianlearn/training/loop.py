@@ -29,7 +29,7 @@ class Score:
     ----------
     accuracy : float
     loss : float or None
-        Mean squared error of the readout (see `Activity`); None without a readout.
+        As `Activity.loss`; None where none is measured.
     samples : int
     """
 
@@ -155,7 +155,7 @@ def score(
         raise NonFiniteError(
             "readout", f"the loss of the {what} samples is not finite", got=loss, expected="a finite loss"
         )
-    return Score(correct / n, None if learner.spec.readout is None else loss / n, n)
+    return Score(correct / n, None if activity.loss is None else loss / n, n)
 
 
 def _line(learner: Learner, state: LearnerState, metrics: Metrics, validation: Score | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions
 
 from brianlearn.data import augment
 from brianlearn.errors import BrianLearnError, RuleError, SpecError
-from brianlearn.rules import optimisers, three_factor
+from brianlearn.rules import base, losses, optimisers, stbp, targets, three_factor
 from brianlearn.spec import encoders, layers, network, neuron, surrogates
 from brianlearn.spec.equations import unit_text
 from brianlearn.training.quantities import parse_unit
@@ -50,6 +50,19 @@ _TYPES: dict[str, type] = {
         surrogates.Triangular,
         three_factor.DALTON,
         three_factor.TFR,
+        stbp.STBP,
+        stbp.SurrogateBPTT,
+        losses.CrossEntropy,
+        losses.Hamming,
+        losses.RateMSE,
+        losses.ReadoutMSE,
+        losses.SpikeCount,
+        losses.VanRossum,
+        targets.FirstSpike,
+        targets.Pattern,
+        targets.Regular,
+        targets.Silence,
+        targets.Targets,
         optimisers.SGD,
         optimisers.Momentum,
         optimisers.Adam,
@@ -172,7 +185,8 @@ def from_dict(data: Any, where: str = "from_dict") -> Any:
     try:
         return cls(**values)
     except (TypeError, AttributeError) as error:  # a field is missing, or of a type that no constructor expects
-        kind = RuleError if issubclass(cls, three_factor.ThreeFactorRule | optimisers.Optimiser) else SpecError
+        learning = base.Rule | losses.Loss | targets.Targets | targets.Train | optimisers.Optimiser
+        kind = RuleError if issubclass(cls, learning) else SpecError
         raise kind(where, f"{name} cannot be built", got=f"{', '.join(fields)}", remedy=str(error)) from None
 
 

@@ -110,10 +110,10 @@ def begin(experiment: Experiment, splits: Splits) -> Session:
     """
     folder = RunFolder.create(experiment.runs, f"{experiment.name or splits.name or 'run'}-{experiment.rule.name}")
     try:
-        learner = _learner(experiment, experiment.device, experiment.chunk_size)
+        learner = _learner(experiment, experiment.engine, experiment.device, experiment.chunk_size)
         checkpoint = Checkpoint(learner.init())
         # what the machine chose is stored too: chunks must end at the same samples when the run goes on
-        resolved = {"device": learner.device, "chunk_size": learner.engine.chunk_size}
+        resolved = {"engine": learner.engine_name, "device": learner.device, "chunk_size": learner.engine.chunk_size}
         config = _config(experiment, splits, resolved)
         folder.write_versions(versions())
         folder.write_checkpoint(checkpoint)
@@ -144,7 +144,7 @@ def proceed(experiment: Experiment, splits: Splits, run: str | os.PathLike[str],
         display.note(f"{folder.path} is finished already: {finished.epochs} epochs")
         return finished
     checkpoint = _checkpoint(experiment, folder)
-    learner = _learner(experiment, resolved["device"], resolved["chunk_size"])
+    learner = _learner(experiment, resolved["engine"], resolved["device"], resolved["chunk_size"])
     then, now = folder.versions(), versions()
     changed = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
     if changed:
@@ -159,17 +159,18 @@ def proceed(experiment: Experiment, splits: Splits, run: str | os.PathLike[str],
     return Session(experiment, splits, folder, learner, checkpoint)
 
 
-def _learner(experiment: Experiment, device: str, chunk_size: int | None) -> Learner:
+def _learner(experiment: Experiment, engine: str, device: str, chunk_size: int | None) -> Learner:
     return Learner(
         experiment.spec,
         experiment.rule,
         experiment.optimiser,
-        engine=experiment.engine,
+        engine=engine,
         device=device,
         dtype=experiment.dtype,
         batch_size=experiment.batch_size,
         seed=experiment.seed,
         chunk_size=chunk_size,
+        engine_options=experiment.engine_options,
     )
 
 
@@ -196,7 +197,7 @@ def _check_same(experiment: Experiment, splits: Splits, folder: RunFolder) -> di
             "`brianlearn train --resume RUN` without a script takes them all from the run",
         )
     resolved = stored.get("resolved")
-    if not isinstance(resolved, dict) or set(resolved) != {"device", "chunk_size"}:
+    if not isinstance(resolved, dict) or set(resolved) != {"engine", "device", "chunk_size"}:
         raise RunFolderError(f"{folder.path}/config.json", "the file is damaged", got=f"resolved = {resolved!r}")
     return resolved
 

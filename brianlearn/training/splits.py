@@ -76,7 +76,7 @@ def split(
     DataError, ShapeError
         Data that are missing, do not fit the network, or are too few.
     """
-    name, train, test = _load(data)
+    name, train, test = _load(data, spec)
     train = Samples(train.inputs, train.labels)[:limit]  # ids: positions in the training set
     test = test[:test_limit]
     for where, samples in (("training", train), ("test", test)):
@@ -103,11 +103,11 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(n)
 
 
-def _load(data: Any) -> tuple[str | None, Samples, Samples]:
+def _load(data: Any, spec: NetworkSpec) -> tuple[str | None, Samples, Samples]:
     from brianlearn.data import DataSet, load
 
     if isinstance(data, str):
-        data = load(data)
+        data = load(data, dt=spec.dt)
     if isinstance(data, DataSet):
         return data.name, data.train, data.test
     if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Samples) for part in data):

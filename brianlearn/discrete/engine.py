@@ -1,0 +1,223 @@
+"""The discrete engine: chunks of trials in torch, in batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from brianlearn.discrete import bptt
+from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.batch import BatchRecord
+from brianlearn.discrete.losses import TrialLoss
+from brianlearn.discrete.network import export
+from brianlearn.discrete.optimisers import TensorOptimiser
+from brianlearn.discrete.options import DiscreteOptions, resolve_torch_device
+from brianlearn.rules.base import Rule
+from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.losses import ReadoutMSE
+from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.state import LearnerState
+from brianlearn.rules.stbp import BackPropagation
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.rules.weights import weight_shapes
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.samples import Raster, Samples
+
+__all__ = ["DiscreteEngine"]
+
+#: Samples from one checkpoint to the next.
+CHUNK_TRIALS = 2000
+#: Values that all layers hold in all steps of the trials that run at once. Larger batches are divided: what one layer
+#: writes the next one then reads from the cache, and memory does not grow with the batch. (Network A1, batch 200, one
+#: thread: 0.65 s at once, 0.32 s in parts of 25.)
+VALUES_AT_ONCE = {"cpu": 4 * 2**20, "cuda": 2**28}
+
+#: inputs, labels, keys -> gradients and record of a batch
+Gradients = Callable[[Any, torch.Tensor, np.ndarray], tuple[dict[str, torch.Tensor], BatchRecord]]
+
+
+class DiscreteEngine:
+    """Runs and teaches a network as a torch module (see `brianlearn.rules.engine.Engine`).
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : Rule or None
+    optimiser : Optimiser
+    device : str
+        Torch's name of a device, or ``"auto"``.
+    dtype : str
+    batch_size : int
+    chunk_size : int or None
+        Rounded up to whole batches.
+    options : mapping, optional
+        Fields of `DiscreteOptions`.
+
+    Raises
+    ------
+    RuleError, SpecError
+        What this engine cannot run, by name.
+    DeviceError
+        A device that this machine does not have.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: Rule | None,
+        optimiser: Optimiser,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        batch_size: int = 1,
+        chunk_size: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        place = resolve_torch_device(device)
+        self.device = str(place)
+        self.chunk_size = max(1, -(-(chunk_size or CHUNK_TRIALS) // batch_size)) * batch_size
+        self._options = DiscreteOptions.read(options or {}, place)
+        self._spec, self._rule, self._optimiser, self._batch_size = spec, rule, optimiser, batch_size
+        zeros = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
+        reset_path = rule.reset_path if isinstance(rule, BackPropagation) else "detached"
+        self._network = export(spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype)).to(place)
+        self._learned = rule.learned(spec) if rule is not None else ()
+        for name, parameter in self._network.named_parameters():
+            parameter.requires_grad_(name in self._learned)
+        self._loss = None
+        if isinstance(rule, BackPropagation):
+            self._loss = TrialLoss(rule.loss, spec)
+        elif spec.readout is not None:
+            self._loss = TrialLoss(ReadoutMSE(), spec)
+        self._at_once = self._options.micro_batch or _trials_at_once(spec, place.type)
+
+    def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
+        rule = self._rule
+        assert rule is not None
+        readouts = self._load(state)
+        rates = {name: learning_rate * rule.learning_rate_scale.get(name, 1.0) for name in self._learned}
+        slots = {n: {s: self._tensor(a) for s, a in arrays.items()} for n, arrays in state.optimiser.items()}
+        weights = {name: self._network.get_parameter(name) for name in self._learned}
+        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps)
+        keys, labels = state.sample_keys(samples.ids, learning=True), torch.from_numpy(samples.labels).to(self.device)
+        gradients = self._gradients(readouts)
+        self._network.train()
+        records = []
+        with self._options.arithmetic():
+            for start in range(0, len(samples), self._batch_size):
+                batch = slice(start, min(start + self._batch_size, len(samples)))
+                if isinstance(rule, ThreeFactorRule) and rule.update == "step":
+                    from brianlearn.discrete.online import learn_batch
+
+                    inputs = samples.inputs[batch]
+                    records.append(
+                        learn_batch(self._network, rule, readouts, inputs, labels[batch], keys[batch], optimiser.step)
+                    )
+                else:
+                    total, parts = self._batch(gradients, samples.inputs, labels, keys, batch)
+                    optimiser.step(total)
+                    records += parts
+        new = dataclasses.replace(
+            state,
+            weights={**state.weights, **{name: _array(w) for name, w in weights.items()}},
+            optimiser={n: {s: _array(a) for s, a in arrays.items()} for n, arrays in slots.items()},
+            steps=optimiser.steps,
+            samples_seen=state.samples_seen + len(samples),
+        )
+        return new, _trials(BatchRecord.concatenate(records))
+
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+        self._load(state)
+        self._network.eval()
+        keys = state.sample_keys(samples.ids, learning=False)
+        labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(self.device)
+        records, rasters, readouts = [], [], []
+        with torch.no_grad(), self._options.arithmetic():
+            for start in range(0, len(samples), self._at_once):
+                part = slice(start, min(start + self._at_once, len(samples)))
+                activity = self._network(samples.inputs[part], keys=keys[part])
+                if labels is not None and self._loss is not None:
+                    loss = self._loss(activity, labels[part])
+                else:
+                    loss = torch.zeros(part.stop - part.start)
+                records.append(BatchRecord.of(activity, loss))
+                if "spikes" in record:
+                    rasters.append(_rasters(activity))
+                if "readout" in record and activity.readout is not None:
+                    readouts.append(_array(activity.readout.transpose(0, 1)))
+        spikes = {name: Raster.concatenate([r[name] for r in rasters]) for name in rasters[0]} if rasters else {}
+        readout = np.concatenate(readouts) if readouts else None
+        return _trials(BatchRecord.concatenate(records), spikes, readout)
+
+    def _load(self, state: LearnerState) -> dict[str, torch.Tensor]:
+        """Put a state's weights into the module; the rule's other readouts, which are fixed."""
+        weights = {name: torch.from_numpy(np.asarray(array)) for name, array in state.weights.items()}
+        with torch.no_grad():
+            for name, parameter in self._network.named_parameters():
+                parameter.copy_(weights.pop(name))
+        like = next(self._network.parameters())
+        return {name: tensor.to(like) for name, tensor in weights.items()}
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        """A copy of an optimiser's array where the weights are."""
+        return torch.tensor(array, dtype=next(self._network.parameters()).dtype, device=self.device)
+
+    def _gradients(self, readouts: Mapping[str, torch.Tensor]) -> Gradients:
+        """How this rule makes the gradient of a batch."""
+        network, rule, loss = self._network, self._rule, self._loss
+        if isinstance(rule, BackPropagation):
+            assert loss is not None
+            return lambda inputs, labels, keys: bptt.gradients(network, rule, loss, inputs, labels, keys)
+        assert isinstance(rule, ThreeFactorRule)
+        from brianlearn.discrete import three_factor
+
+        return lambda inputs, labels, keys: three_factor.gradients(network, rule, readouts, inputs, labels, keys)
+
+    def _batch(
+        self, gradients: Gradients, inputs: Any, labels: torch.Tensor, keys: np.ndarray, batch: slice
+    ) -> tuple[dict[str, torch.Tensor], list[BatchRecord]]:
+        """The mean gradient of a batch, in as many parts as it takes, of about the same size."""
+        size = batch.stop - batch.start
+        n_parts = -(-size // self._at_once)
+        edges = [batch.start + size * k // n_parts for k in range(n_parts + 1)]
+        total: dict[str, torch.Tensor] = {}
+        records = []
+        for first, last in pairwise(edges):
+            found, record = gradients(inputs[first:last], labels[first:last], keys[first:last])
+            records.append(record)
+            if n_parts == 1:
+                return found, records
+            for name, g in found.items():
+                g.mul_((last - first) / size)
+                total[name] = total[name].add_(g) if name in total else g
+        return total, records
+
+
+def _trials_at_once(spec: NetworkSpec, device: str) -> int:
+    neurons = int(np.prod(spec.input.shape)) + sum(p.n_post for p in spec.projections)
+    return max(1, VALUES_AT_ONCE.get(device, VALUES_AT_ONCE["cuda"]) // (spec.n_steps * neurons))
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def _trials(
+    record: BatchRecord, spikes: Mapping[str, Raster] | None = None, readout: np.ndarray | None = None
+) -> TrialRecord:
+    counts = {name: np.rint(_array(n)).astype(np.int64) for name, n in record.spike_counts.items()}
+    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, readout)
+
+
+def _rasters(activity: DiscreteActivity) -> dict[str, Raster]:
+    result = {}
+    for name, spikes in activity.spikes.items():
+        fired = (spikes != 0).transpose(0, 1).flatten(2).cpu().numpy()
+        trial, step, neuron = (index.astype(np.int32) for index in np.nonzero(fired))
+        result[name] = Raster(trial, step, neuron, fired.shape[0], fired.shape[1], tuple(spikes.shape[2:]))
+    return result

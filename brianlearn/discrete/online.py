@@ -1,0 +1,222 @@
+"""Learning in every time step: weights change within the trial, so that time runs outside the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from brianlearn.discrete.batch import BatchRecord
+from brianlearn.discrete.encoding import encode
+from brianlearn.discrete.network import DiscreteNetwork
+from brianlearn.discrete.program import response_program
+from brianlearn.discrete.recurrence import Recurrence
+from brianlearn.discrete.stepper import Stepper
+from brianlearn.discrete.synapses import SynapticMap, unflatten
+from brianlearn.discrete.three_factor import layer_masks, readout_weights, wanted_factors
+from brianlearn.rules.eligibility import linear_response
+from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.spec.layers import Conv
+from brianlearn.spec.network import Projection
+
+__all__ = ["learn_batch"]
+
+#: Multiplications of all forward maps in one step below which one thread computes. Threads that meet after every
+#: operation of some 100 us gain little, and where they share their cores with other programs they lose a factor of ten.
+SHORT_STEP = 10**8
+
+#: Changes the network's parameters in place, given the mean gradient of this step.
+Apply = Callable[[Mapping[str, torch.Tensor]], None]
+
+
+def learn_batch(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    readouts: Mapping[str, torch.Tensor],
+    inputs: Any,
+    labels: torch.Tensor,
+    keys: np.ndarray,
+    apply: Apply,
+) -> BatchRecord:
+    """Present a batch once, with one optimiser step in every time step after the burn-in.
+
+    States are carried on from step to step; no gradient goes through them.
+
+    Parameters
+    ----------
+    network, rule, readouts, inputs, labels, keys
+        As in `brianlearn.discrete.three_factor.gradients`; the rule with ``update="step"``.
+    apply : callable
+        Given the gradient of a step, by layer name, it changes the network's parameters in place.
+
+    Returns
+    -------
+    BatchRecord
+    """
+    with torch.no_grad(), _threads(network, len(labels)):
+        return _Online(network, rule, readouts, inputs, labels, keys).run(apply)
+
+
+@contextmanager
+def _threads(network: DiscreteNetwork, samples: int) -> Iterator[None]:
+    """One thread where steps are short; torch's own number comes back afterwards."""
+    before = torch.get_num_threads()
+    work = samples * sum(network.synapses(p.name).multiplications for p in network.spec.projections)
+    if work < SHORT_STEP:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(eq=False)
+class _Layer:
+    """One layer in the middle of a trial; neurons in the order of memory."""
+
+    p: Projection
+    synapses: SynapticMap
+    weight: torch.Tensor
+    scale: float
+    reorder: bool
+    channels_last: bool = False
+    neurons: Stepper | None = None
+    mask: torch.Tensor | None = None
+    trace: Stepper | None = None
+    readout: torch.Tensor | None = None
+    leak: torch.Tensor | None = None
+    source: torch.Tensor | None = None
+    values: Mapping[str, torch.Tensor] | None = None
+
+
+class _Online:
+    """The state of one batch."""
+
+    def __init__(
+        self,
+        network: DiscreteNetwork,
+        rule: ThreeFactorRule,
+        readouts: Mapping[str, torch.Tensor],
+        inputs: Any,
+        labels: torch.Tensor,
+        keys: np.ndarray,
+    ) -> None:
+        spec = network.spec
+        self.network, self.rule, self.readouts, self.keys = network, rule, readouts, keys
+        self.steps, self.burn_in = spec.n_steps, rule.burn_in_steps(spec)
+        source = encode(spec, inputs, next(network.parameters()), keys)
+        if isinstance(spec.layers[0], Conv) and spec.input.shape[0] > 1:  # as a convolution reads it
+            source = source.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+        self.source = source
+        self.samples = self.source.shape[1]
+        self.target = F.one_hot(labels, spec.classes).to(self.source.dtype)
+        self.down = isinstance(rule, DALTON)
+        self.named = {name: p.name for name, p in rule.readouts(spec).items()}
+        tau = spec.readout.tau if spec.readout is not None else None
+        self.decay = 0.0 if tau is None else float(np.exp(-float(spec.dt) / float(tau)))
+        self.layers = []
+        for p, above in zip(spec.projections, [*spec.projections[1:], None], strict=True):
+            # a dense layer above reads neurons in the order of its weights: reorder the fewer of both
+            dense = above is not None and len(above.weight_shape) == 2 and self.samples < above.n_post
+            scale = 2.0 / (self.samples * rule.logits(spec)[p.name])
+            weight = network.get_parameter(p.name).detach()
+            self.layers.append(_Layer(p, network.synapses(p.name), weight, scale, dense))
+
+    def run(self, apply: Apply) -> BatchRecord:
+        """All steps."""
+        spec, measured = self.network.spec, self.network.spec.burn_in_steps
+        logits, loss = torch.zeros_like(self.target), torch.zeros_like(self.target)
+        counts = {p.name: self.target.new_zeros(self.samples) for p in spec.projections}
+        for t in range(self.steps):
+            self._forward(self.source[min(t, len(self.source) - 1)])
+            errors, y = self._errors()
+            if t >= measured:
+                logits += y
+                loss += (y - self.target).square_()
+            for layer in self.layers:
+                assert layer.values is not None
+                counts[layer.p.name] += layer.values["spike"].sum(dim=1)
+            if t >= self.burn_in:
+                apply(self._gradients(errors))
+        axes = [k for k in range(self.source.ndim) if k != 1]
+        if len(self.source) == self.steps:
+            given = self.source.sum(dim=axes)
+        else:  # a direct current
+            given = (self.source != 0).to(self.target).sum(dim=axes) * self.steps
+        counts = {"input": given, **counts}
+        steps = self.steps - measured
+        return BatchRecord(logits / steps, loss.mean(dim=1) / steps, counts)
+
+    def _start(self, layer: _Layer, delivered: torch.Tensor) -> Stepper:
+        """What a layer needs, when it is known how its neurons lie in memory."""
+        recurrence, p, last = self.network.recurrence(layer.p.name), layer.p, layer.channels_last
+        names = ("spike", *wanted_factors(self.rule, p))
+        layer.mask = layer_masks(self.network, p, self.samples, delivered, self.keys, channels_last=last)
+        if p.name in self.named:
+            layer.readout = readout_weights(self.network, self.readouts, self.named[p.name], p, channels_last=last)
+            layer.leak = self.target.new_zeros(self.target.shape)
+        if self.rule.eligibility == "trace":
+            response = Recurrence(
+                response_program(linear_response(p, float(self.network.spec.dt))), (), kernels=recurrence.use_kernels
+            )
+            like = delivered.new_empty(self.samples, p.n_pre)
+            layer.trace = response.stepper((response.program.membrane,), self.samples, like, channels_last=False)
+        return recurrence.stepper(names, self.samples, delivered, channels_last=last)
+
+    def _forward(self, source: torch.Tensor) -> None:
+        """One step of all layers; ``source``: shape (samples, *input shape)."""
+        for layer in self.layers:
+            layer.source = source.unsqueeze(0)
+            sums, last = layer.synapses(layer.source, layer.weight)
+            delivered = sums[0]
+            if last and layer.reorder:
+                delivered = unflatten(sums, layer.p.out_shape, True)[0].flatten(1)
+                last = False
+            layer.channels_last = last
+            if layer.neurons is None:
+                layer.neurons = self._start(layer, delivered)
+            layer.values = layer.neurons(delivered)
+            spikes = layer.values["spike"]
+            heard = spikes if layer.mask is None else spikes * layer.mask
+            if layer.readout is not None:
+                assert layer.leak is not None
+                layer.leak = torch.addmm(layer.leak, heard, layer.readout.T, beta=self.decay)
+            source = unflatten(heard.unsqueeze(0), layer.p.out_shape, last)[0]
+            if layer.trace is not None:
+                trace = layer.trace(layer.source.flatten(2)[0].contiguous())[layer.trace.program.membrane]
+                layer.source = trace.view(1, self.samples, *layer.p.in_shape)
+
+    def _errors(self) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Errors of the readouts, by layer, and the network's readout."""
+        errors = {layer.p.name: layer.leak - self.target for layer in self.layers if layer.leak is not None}
+        last = self.layers[-1].leak
+        assert last is not None
+        return errors, last
+
+    def _gradients(self, errors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The mean gradient of this step, by layer."""
+        found: dict[str, torch.Tensor] = {}
+        factor = None
+        for below, layer in zip([*self.layers[-2::-1], None], reversed(self.layers), strict=True):
+            if layer.readout is not None:
+                factor = errors[layer.p.name] @ layer.readout
+            assert factor is not None and layer.values is not None and layer.source is not None
+            if layer.mask is not None:
+                factor.mul_(layer.mask)
+            gated = layer.values["psi_gated"] * factor
+            error = gated.mul_(layer.scale).unsqueeze(0)
+            found[layer.p.name] = layer.synapses.weight_gradient(error, layer.source, channels_last=layer.channels_last)
+            if self.down and below is not None:
+                psi = layer.values.get("psi", layer.values["psi_gated"])
+                factor = layer.synapses.transpose(
+                    (psi * factor).unsqueeze(0),
+                    layer.weight,
+                    channels_last=layer.channels_last,
+                    source_last=below.channels_last,
+                )[0]
+        return {layer.p.name: found[layer.p.name] for layer in self.layers}

@@ -1,0 +1,224 @@
+"""Gradients of three-factor rules, for a whole batch at once.
+
+All factors of a step are there within the step, and weights stay as they are: all layers run forwards over the whole
+sequence, errors go down for all steps at once, and a weight gradient is one product over the merged axis of time and
+samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.batch import BatchRecord
+from brianlearn.discrete.encoding import dropout_mask, encode
+from brianlearn.discrete.network import DiscreteNetwork
+from brianlearn.discrete.program import response_program
+from brianlearn.discrete.recurrence import Passage, Recurrence
+from brianlearn.discrete.synapses import SynapticMap, in_order, unflatten
+from brianlearn.rules.eligibility import linear_response
+from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.spec.encoders import DirectCurrent
+from brianlearn.spec.network import Projection
+
+__all__ = ["gradients", "layer_masks", "readout_weights", "wanted_factors"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRun:
+    """What one layer did in a batch.
+
+    Attributes
+    ----------
+    p : Projection
+    synapses : SynapticMap
+    source : torch.Tensor, shape (T, B, *in_shape)
+        What its synapses saw; (1, B, *in_shape) for a direct current.
+    channels_last : bool
+        Whether its neurons lie in memory as (height, width, channels).
+    passage : Passage
+        Spikes and factors, shape (T, B, neurons) in the order of memory.
+    mask : torch.Tensor, shape (B, neurons), or None
+        What its spikes are multiplied by on their way to others, in the order of memory.
+    """
+
+    p: Projection
+    synapses: SynapticMap
+    source: torch.Tensor
+    channels_last: bool
+    passage: Passage
+    mask: torch.Tensor | None
+
+    @property
+    def heard(self) -> torch.Tensor:
+        """The layer's spikes as others see them, shape (T, B, neurons) in the order of memory."""
+        spikes = self.passage.values["spike"]
+        return spikes if self.mask is None else spikes * self.mask
+
+
+def gradients(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    readouts: Mapping[str, torch.Tensor],
+    inputs: Any,
+    labels: torch.Tensor,
+    keys: np.ndarray,
+) -> tuple[dict[str, torch.Tensor], BatchRecord]:
+    """The mean gradient of a batch, g_l of docs/rules.md.
+
+    Parameters
+    ----------
+    network : DiscreteNetwork
+        Exported with ``reset_path="detached"``; dropout acts in its training mode.
+    rule : ThreeFactorRule
+        With ``update="batch"``. Mirror synapses carry what forward synapses carry: ``feedback`` changes nothing here.
+    readouts : mapping
+        The rule's fixed readouts ``readout_<layer>``, shape (classes, neurons), beside the network's own.
+    inputs : array_like, shape (B, *input shape), or Events
+    labels : torch.Tensor of int, shape (B,)
+    keys : numpy.ndarray of uint64, shape (B, 2)
+        One random key per presentation.
+
+    Returns
+    -------
+    gradients : dict
+        Name of a learned layer -> tensor of the weights' shape.
+    record : BatchRecord
+    """
+    with torch.no_grad():
+        runs, spikes = _forward(network, rule, inputs, keys)
+        target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
+        factors, readout = _third_factors(network, rule, readouts, runs, target)
+        found = {run.p.name: _gradient(network, rule, run, factors[run.p.name]) for run in runs}
+        activity = DiscreteActivity(spikes, readout, network.spec.burn_in_steps)
+        loss = (readout[network.spec.burn_in_steps :] - target).square_().mean(dim=(0, 2))
+    return found, BatchRecord.of(activity, loss)
+
+
+def wanted_factors(rule: ThreeFactorRule, p: Projection) -> tuple[str, ...]:
+    """What a layer computes beside its spikes: psi for errors that go down, psi gate for what changes weights."""
+    down = isinstance(rule, DALTON) and p.source != "input"
+    if rule.credit == "through_time":  # the floor's gate is in the derivative of the step
+        return ("psi",) if down else ()
+    floor = p.layer.neuron.floor is not None  # type: ignore[union-attr]
+    return ("psi", "psi_gated") if down and floor else ("psi_gated",)
+
+
+def layer_masks(
+    network: DiscreteNetwork, p: Projection, samples: int, like: torch.Tensor, keys: np.ndarray, *, channels_last: bool
+) -> torch.Tensor | None:
+    """The dropout mask of one layer, shape (samples, neurons) in the order of memory; None without dropout."""
+    rate = p.layer.dropout  # type: ignore[union-attr]
+    if not (network.training and rate):
+        return None
+    mask = dropout_mask(rate, p.name, p.out_shape, samples, like, keys)
+    return (mask.permute(0, 2, 3, 1) if channels_last else mask).flatten(1)
+
+
+def readout_weights(
+    network: DiscreteNetwork, readouts: Mapping[str, torch.Tensor], name: str, p: Projection, *, channels_last: bool
+) -> torch.Tensor:
+    """The weights (classes, neurons) of a readout of layer p, for neurons in the order of memory."""
+    weight = network.get_parameter("readout") if name == "readout" else readouts[name]
+    return in_order(weight.detach(), p.out_shape, channels_last)
+
+
+def _forward(
+    network: DiscreteNetwork, rule: ThreeFactorRule, inputs: Any, keys: np.ndarray
+) -> tuple[list[LayerRun], dict[str, torch.Tensor]]:
+    """All layers over the whole sequence, and their spikes by name."""
+    spec, steps = network.spec, network.spec.n_steps
+    source = encode(spec, inputs, next(network.parameters()), keys)
+    direct = isinstance(spec.input.encoder, DirectCurrent)
+    spikes = {"input": (source != 0).to(source.dtype).expand(steps, *source.shape[1:]) if direct else source}
+    runs: list[LayerRun] = []
+    for p in spec.projections:
+        synapses, recurrence = network.synapses(p.name), network.recurrence(p.name)
+        delivered, last = synapses(source, network.get_parameter(p.name).detach())
+        if len(delivered) != steps:  # a direct current is the same in every step
+            delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
+        passage = recurrence.factors(
+            delivered, wanted_factors(rule, p), channels_last=last, save=rule.credit == "through_time"
+        )
+        fired = passage.values["spike"]
+        mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
+        runs.append(LayerRun(p, synapses, source, last, passage, mask))
+        spikes[p.name] = unflatten(fired, p.out_shape, last)
+        source = unflatten(runs[-1].heard, p.out_shape, last)
+    return runs, spikes
+
+
+def _third_factors(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    readouts: Mapping[str, torch.Tensor],
+    runs: list[LayerRun],
+    target: torch.Tensor,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """L of every layer, shape (learning steps, B, neurons) in the order of memory, and the network's readout."""
+    burn_in = rule.burn_in_steps(network.spec)
+    factors: dict[str, torch.Tensor] = {}
+    named = rule.readouts(network.spec)
+    readout = None
+    for run in runs:
+        if run.p.name not in named:
+            continue
+        weight = readout_weights(network, readouts, named[run.p.name].name, run.p, channels_last=run.channels_last)
+        y = network.read(run.heard, weight)
+        factors[run.p.name] = torch.matmul(y[burn_in:] - target, weight)
+        readout = y
+    assert readout is not None  # that of the last layer is the network's
+    for run, below in zip(reversed(runs), [*reversed(runs[:-1]), None], strict=True):
+        factor = factors[run.p.name]
+        if run.mask is not None:
+            factor.mul_(run.mask)
+        if below is None or not isinstance(rule, DALTON):
+            continue
+        psi = run.passage.values["psi" if "psi" in run.passage.values else "psi_gated"]
+        factors[below.p.name] = run.synapses.transpose(
+            psi[burn_in:] * factor,
+            network.get_parameter(run.p.name).detach(),
+            channels_last=run.channels_last,
+            source_last=below.channels_last,
+        )
+    return factors, readout
+
+
+def _gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, factor: torch.Tensor) -> torch.Tensor:
+    """The gradient of one layer from its third factor."""
+    spec = network.spec
+    burn_in, samples = rule.burn_in_steps(spec), factor.shape[1]
+    scale = 2.0 / (samples * rule.logits(spec)[run.p.name])
+    source = run.source
+    if rule.credit == "through_time":
+        scale /= len(factor)
+        if burn_in:
+            factor = torch.cat([factor.new_zeros(burn_in, *factor.shape[1:]), factor])
+        error = run.passage.pull_back(factor)
+    else:
+        error = factor.mul_(run.passage.values["psi_gated"][burn_in:])
+        if rule.eligibility == "trace":
+            source = _trace(network, run)
+        source = source if len(source) == 1 else source[burn_in:]
+    if len(source) == 1:  # the same in every step
+        error = error.sum(dim=0, keepdim=True)
+    return run.synapses.weight_gradient(error, source, channels_last=run.channels_last).mul_(scale)
+
+
+def _trace(network: DiscreteNetwork, run: LayerRun) -> torch.Tensor:
+    """Traces of what the layer's synapses saw, shape (T, B, *in_shape)."""
+    steps, source = network.spec.n_steps, run.source
+    if len(source) != steps:
+        source = source.expand(steps, *source.shape[1:])
+    last = source.ndim == 5 and not source.is_contiguous() and len(run.source) == steps
+    flat = (source.permute(0, 1, 3, 4, 2) if last else source).flatten(2).contiguous()
+    response = linear_response(run.p, float(network.spec.dt))
+    trace = Recurrence(response_program(response), (), kernels=network.recurrence(run.p.name).use_kernels)(flat)[1]
+    assert trace is not None
+    return unflatten(trace, run.p.in_shape, last)

@@ -1,0 +1,72 @@
+"""What all learning rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from brianlearn.errors import RuleError
+from brianlearn.spec.checks import is_number
+from brianlearn.spec.network import NetworkSpec, Projection
+
+__all__ = ["Rule"]
+
+
+class Rule:
+    """Base class of learning rules: frozen descriptions, without any engine's code.
+
+    A rule says how a batch of trials becomes one gradient per learned layer; an optimiser turns that into a weight
+    change.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line and in run folders.
+    learning_rate_scale : mapping
+        Layer name -> factor on the learning rate.
+    """
+
+    name: ClassVar[str] = ""
+    learning_rate_scale: Mapping[str, float]
+
+    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
+        """The fixed readouts that the rule needs: layer that is looked at -> readout."""
+        return {}
+
+    def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
+        """Names of the weights that the rule changes."""
+        return tuple(p.name for p in spec.projections)
+
+    def check(self, spec: NetworkSpec, batch_size: int) -> None:
+        """Check the rule against a network.
+
+        Raises
+        ------
+        RuleError
+        """
+        names = self.learned(spec)
+        for layer in self.learning_rate_scale:
+            if layer not in names:
+                raise RuleError(
+                    type(self).__name__,
+                    f"learning_rate_scale names no layer: {layer!r}",
+                    expected=f"one of {', '.join(names)}",
+                )
+
+    def _check_learning_rate_scale(self) -> None:
+        """Check the factors themselves, when the rule is made."""
+        if not isinstance(self.learning_rate_scale, Mapping):
+            raise RuleError(
+                type(self).__name__,
+                "learning_rate_scale is of the wrong type",
+                got=repr(self.learning_rate_scale),
+                expected="layer name -> factor, e.g. {'conv1': 10.0}",
+            )
+        for layer, factor in self.learning_rate_scale.items():
+            if not (is_number(factor) and factor >= 0):
+                raise RuleError(
+                    type(self).__name__,
+                    f"learning_rate_scale of {layer!r} is wrong",
+                    got=repr(factor),
+                    expected="a finite number >= 0",
+                )

@@ -1,0 +1,201 @@
+r"""Losses: what back-propagation rules minimise, as frozen, validated descriptions.
+
+Steps are those after the network's burn-in, T in number; o are the output spikes, y the readout, d the target trains.
+The loss of a batch is the mean over its samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from brian2 import ms, second
+from brian2.units.fundamentalunits import get_dimensions
+
+from brianlearn.errors import RuleError
+from brianlearn.rules.targets import Targets
+from brianlearn.spec.checks import is_number
+from brianlearn.spec.network import NetworkSpec
+
+__all__ = ["CrossEntropy", "Hamming", "Loss", "RateMSE", "ReadoutMSE", "SpikeCount", "VanRossum"]
+
+
+class Loss:
+    """Base class of losses.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line.
+    output : {"spikes", "readout", "logits"}
+        What the loss looks at: the last spiking layer of a network without a readout, the readout, or either of them
+        through `Activity.logits`.
+    """
+
+    name: ClassVar[str] = ""
+    output: ClassVar[str] = ""
+
+    def check(self, spec: NetworkSpec) -> None:
+        """Check the loss against a network.
+
+        Raises
+        ------
+        RuleError
+        """
+        owner = type(self).__name__
+        if self.output == "spikes" and spec.readout is not None:
+            raise RuleError(
+                owner,
+                "this is a loss on spikes, and the network's output is a readout",
+                got=f"readout={spec.readout!r}",
+                expected="NetworkSpec(..., readout=None): the last layer, one neuron for each class, is the output",
+                remedy="leave the readout out, or use ReadoutMSE() or CrossEntropy()",
+            )
+        if self.output == "readout" and spec.readout is None:
+            raise RuleError(
+                owner,
+                "this is a loss on the readout, and the network has none",
+                got="readout=None",
+                expected="NetworkSpec(..., readout=Readout(n))",
+                remedy="add a readout, or use VanRossum(), Hamming(), SpikeCount(), RateMSE() or CrossEntropy()",
+            )
+
+    def _check_targets(self, targets: object) -> None:
+        if not isinstance(targets, Targets):
+            raise RuleError(
+                type(self).__name__,
+                "targets is of the wrong type",
+                got=repr(targets),
+                expected="e.g. Targets(label=Regular(100*Hz), others=Silence())",
+            )
+
+
+@dataclass(frozen=True)
+class VanRossum(Loss):
+    r"""Distance of filtered spike trains (van Rossum 2001), 1/2 sum_t sum_i (kappa*o - kappa*d)_i[t]^2.
+
+    kappa is the causal kernel of postsynaptic potentials, a[t] = c a[t-1] + (1 - c) o[t], applied once to each train.
+
+    Parameters
+    ----------
+    tau : brian2.Quantity
+        Time constant of kappa.
+    targets : Targets
+    kernel : {"euler", "exact"}
+        c = 1 - dt/tau, as in sequence-label STBP, or c = exp(-dt/tau).
+    """
+
+    tau: Any = field(default_factory=lambda: 5 * ms)
+    targets: Targets = Targets()
+    kernel: str = "euler"
+    name: ClassVar[str] = "van-rossum"
+    output: ClassVar[str] = "spikes"
+
+    def __post_init__(self) -> None:
+        if get_dimensions(self.tau) is not second.dim or np.ndim(self.tau) or not float(self.tau) > 0:
+            raise RuleError("VanRossum", "tau is wrong", got=repr(self.tau), expected="a time > 0, e.g. 5*ms")
+        if self.kernel not in ("euler", "exact"):
+            raise RuleError("VanRossum", "kernel is wrong", got=repr(self.kernel), expected="'euler' or 'exact'")
+        self._check_targets(self.targets)
+
+    def decay(self, spec: NetworkSpec) -> float:
+        """The factor c of one time step."""
+        ratio = float(spec.dt) / float(self.tau)
+        return 1.0 - ratio if self.kernel == "euler" else float(np.exp(-ratio))
+
+    def check(self, spec: NetworkSpec) -> None:
+        super().check(spec)
+        self.targets.trains(spec)
+        if self.decay(spec) < -1e-9:
+            raise RuleError(
+                "VanRossum",
+                "tau is shorter than a time step",
+                got=f"{self.tau} with dt = {spec.dt}",
+                expected=f"at least {spec.dt}",
+                remedy="use a longer tau, or kernel='exact'",
+            )
+
+
+@dataclass(frozen=True)
+class Hamming(Loss):
+    """Number of steps in which spikes and targets differ, sum_t sum_i |o_i[t] - d_i[t]|.
+
+    Its derivative is sign(o - d).
+
+    Parameters
+    ----------
+    targets : Targets
+    """
+
+    targets: Targets = Targets()
+    name: ClassVar[str] = "hamming"
+    output: ClassVar[str] = "spikes"
+
+    def __post_init__(self) -> None:
+        self._check_targets(self.targets)
+
+    def check(self, spec: NetworkSpec) -> None:
+        super().check(spec)
+        self.targets.trains(spec)
+
+
+@dataclass(frozen=True)
+class SpikeCount(Loss):
+    """Squared error of the spike counts n_i, 1/(2T) sum_i (n_i - m_i)^2 (Shrestha & Orchard 2018, SLAYER).
+
+    Parameters
+    ----------
+    desired, undesired : float
+        m: spikes per trial of the label's neuron, and of the others.
+    """
+
+    desired: float = 10
+    undesired: float = 1
+    name: ClassVar[str] = "spike-count"
+    output: ClassVar[str] = "spikes"
+
+    def __post_init__(self) -> None:
+        for name in ("desired", "undesired"):
+            value = getattr(self, name)
+            if not (is_number(value) and value >= 0):
+                raise RuleError("SpikeCount", f"{name} is wrong", got=repr(value), expected="a finite number >= 0")
+
+    def check(self, spec: NetworkSpec) -> None:
+        super().check(spec)
+        steps = spec.n_steps - spec.burn_in_steps
+        for name in ("desired", "undesired"):
+            if getattr(self, name) > steps:
+                raise RuleError(
+                    "SpikeCount",
+                    f"{name} is more than a neuron can fire",
+                    got=getattr(self, name),
+                    expected=f"at most {steps}, one in each step after the burn-in",
+                )
+
+
+@dataclass(frozen=True)
+class RateMSE(Loss):
+    """Squared error of the firing rates, 1/2 sum_i (y_i - 1/T sum_t o_i[t])^2, y = 1 for the label, else 0.
+
+    The loss of STBP (Wu et al. 2018).
+    """
+
+    name: ClassVar[str] = "rate-mse"
+    output: ClassVar[str] = "spikes"
+
+
+@dataclass(frozen=True)
+class ReadoutMSE(Loss):
+    """Mean squared error of the readout against the one-hot label, over steps and classes."""
+
+    name: ClassVar[str] = "readout-mse"
+    output: ClassVar[str] = "readout"
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Cross-entropy of softmax(logits): the mean readout over the steps, or the spike counts where there is none."""
+
+    name: ClassVar[str] = "cross-entropy"
+    output: ClassVar[str] = "logits"

@@ -1,0 +1,140 @@
+"""Which engine runs what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from brianlearn.errors import RuleError
+from brianlearn.rules.base import Rule
+from brianlearn.rules.engine import Engine
+from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.network import NetworkSpec
+
+__all__ = ["ENGINES", "check_engine", "choose_engine", "make_engine"]
+
+ENGINES = ("auto", "brian", "discrete")
+#: How torch's names of devices begin; all other names are Brian2's.
+TORCH_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+def _is_torch_device(device: str) -> bool:
+    return device.split(":")[0] in TORCH_DEVICES
+
+
+def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
+    """The engine that runs a rule on a device.
+
+    Parameters
+    ----------
+    engine : {"auto", "brian", "discrete"}
+        ``"auto"``: the discrete engine for rules that only it runs and for torch's devices, else Brian2.
+    rule : Rule or None
+    device : str
+
+    Returns
+    -------
+    str
+        "brian" or "discrete".
+
+    Raises
+    ------
+    RuleError
+        An unknown engine, or a rule or device that it cannot run; with what can.
+    """
+    if engine not in ENGINES:
+        raise RuleError("engine", "unknown engine", got=repr(engine), expected=", ".join(map(repr, ENGINES)))
+    local = rule is None or (isinstance(rule, ThreeFactorRule) and rule.credit == "online")
+    torch_device = _is_torch_device(device)
+    if engine == "auto":
+        engine = "brian" if local and not torch_device else "discrete"
+    if engine == "brian":
+        if not local:
+            assert rule is not None
+            raise RuleError(
+                f"engine 'brian', rule {rule.name!r}",
+                "this engine learns event by event and cannot propagate errors back through time",
+                got="engine='brian'",
+                expected="engine='discrete'",
+                remedy="train with engine='discrete' (--engine discrete); the weights then run in Brian2: "
+                "brianlearn evaluate RUN --engine brian",
+            )
+        if torch_device:
+            raise RuleError(
+                "engine 'brian'",
+                "this is a device of torch",
+                got=f"device={device!r}",
+                expected="auto, numpy, cython, cpp_standalone or runtime",
+                remedy="use engine='discrete' for it",
+            )
+    elif device != "auto" and not torch_device:
+        raise RuleError(
+            "engine 'discrete'" + (f", rule {rule.name!r}" if rule is not None else ""),
+            "this engine runs on torch's devices",
+            got=f"device={device!r}",
+            expected="auto, cpu or cuda",
+            remedy="use device='auto'" + ("; or engine='brian'" if local else ""),
+        )
+    return engine
+
+
+def check_engine(engine: str, spec: NetworkSpec, rule: Rule, device: str, batch_size: int) -> None:
+    """Refuse by name what the engine cannot run, before anything is built.
+
+    Raises
+    ------
+    RuleError
+    """
+    if choose_engine(engine, rule, device) == "brian":
+        from brianlearn.brian.engine import refuse
+
+        assert isinstance(rule, ThreeFactorRule)
+        refuse(spec, rule, batch_size)
+
+
+def make_engine(
+    engine: str,
+    spec: NetworkSpec,
+    rule: Rule | None,
+    optimiser: Optimiser,
+    *,
+    device: str,
+    dtype: str,
+    batch_size: int,
+    chunk_size: int | None,
+    options: Mapping[str, Any],
+) -> Engine:
+    """Build the engine, see `choose_engine`.
+
+    Raises
+    ------
+    RuleError, SpecError, DeviceError
+        What the engine or this machine cannot run, by name.
+    """
+    name = choose_engine(engine, rule, device)
+    if name == "discrete":
+        from brianlearn.discrete.engine import DiscreteEngine
+
+        return DiscreteEngine(
+            spec,
+            rule,
+            optimiser,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            chunk_size=chunk_size,
+            options=options,
+        )
+    if options:
+        raise RuleError(
+            "engine 'brian'",
+            "it takes no engine_options",
+            got=", ".join(options),
+            expected="engine_options={}",
+            remedy="they are for engine='discrete'",
+        )
+    from brianlearn.brian.engine import BrianEngine
+
+    assert rule is None or isinstance(rule, ThreeFactorRule)
+    return BrianEngine(spec, rule, optimiser, device=device, dtype=dtype, batch_size=batch_size, chunk_size=chunk_size)

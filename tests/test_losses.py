@@ -1,0 +1,118 @@
+"""Losses of trials, and their gradients, against their definitions in numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import Hz, ms
+
+from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
+from brianlearn.rules.targets import FirstSpike, Regular, Targets
+from brianlearn.spec import LIF, Dense, Input, NetworkSpec, Readout
+
+torch = pytest.importorskip("torch")
+
+from brianlearn.discrete import DiscreteActivity  # noqa: E402
+from brianlearn.discrete.losses import TrialLoss  # noqa: E402
+
+STEPS, TRIALS, CLASSES, BURN_IN = 12, 5, 3, 3
+TARGETS = Targets(Regular(500 * Hz), FirstSpike(4 * ms))
+
+
+def one(loss: Loss, spikes: np.ndarray, readout: np.ndarray, label: int) -> float:
+    """The definition, for one trial; spikes and readout (T, classes)."""
+    late = slice(BURN_IN, None)
+    steps = STEPS - BURN_IN
+    y = np.arange(CLASSES) == label
+    counts = spikes[late].sum(axis=0)
+    if isinstance(loss, VanRossum | Hamming):
+        target = np.zeros((STEPS, CLASSES))
+        target[4, ~y] = 1
+        target[1::2, label] = 1
+        if isinstance(loss, Hamming):
+            return float(np.abs(spikes - target)[late].sum())
+        c = 1 - 1 / 4 if loss.kernel == "euler" else np.exp(-1 / 4)
+        kernel = (1 - c) * c ** np.arange(STEPS)
+        filtered = [
+            np.stack([np.convolve(train, kernel)[:STEPS] for train in trains.T], axis=1) for trains in (spikes, target)
+        ]
+        return float(0.5 * ((filtered[0] - filtered[1])[late] ** 2).sum())
+    if isinstance(loss, SpikeCount):
+        return float(((counts - np.where(y, loss.desired, loss.undesired)) ** 2).sum() / (2 * steps))
+    if isinstance(loss, RateMSE):
+        return float(0.5 * ((y - counts / steps) ** 2).sum())
+    if isinstance(loss, ReadoutMSE):
+        return float(((readout[late] - y) ** 2).mean())
+    logits = readout[late].mean(axis=0)
+    return float(np.log(np.exp(logits).sum()) - logits[label])
+
+
+LOSSES = [
+    VanRossum(4 * ms, TARGETS),
+    VanRossum(4 * ms, TARGETS, kernel="exact"),
+    Hamming(TARGETS),
+    SpikeCount(6, 1.5),
+    RateMSE(),
+    ReadoutMSE(),
+    CrossEntropy(),
+]
+
+
+def case(loss: Loss) -> tuple[NetworkSpec, Any, Any, Any]:
+    rng = np.random.default_rng(1)
+    spec = NetworkSpec(
+        Input((4,)),
+        [Dense(CLASSES, LIF())],
+        None if loss.output == "spikes" else Readout(CLASSES),
+        duration=STEPS * ms,
+        burn_in=BURN_IN * ms,
+    )
+    spikes = torch.tensor((rng.random((STEPS, TRIALS, CLASSES)) < 0.4) * 1.0, requires_grad=True)
+    readout = torch.tensor(rng.normal(size=(STEPS, TRIALS, CLASSES)), requires_grad=True)
+    return spec, spikes, readout, rng.integers(0, CLASSES, TRIALS)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_values_and_derivatives(loss: Loss) -> None:
+    spec, spikes, readout, labels = case(loss)
+    given = None if spec.readout is None else readout
+    activity = DiscreteActivity({"input": spikes, "dense1": spikes}, given, spec.burn_in_steps)
+    found = TrialLoss(loss, spec)(activity, torch.tensor(labels))
+    s, r = spikes.detach().numpy(), readout.detach().numpy()
+    expected = [one(loss, s[:, b], r[:, b], labels[b]) for b in range(TRIALS)]
+    assert np.abs(found.detach().numpy() - expected).max() < 1e-12
+
+    found.sum().backward()
+    of = spikes if spec.readout is None else readout
+    assert not of.grad[:BURN_IN].any() or isinstance(loss, VanRossum), "nothing is asked of the burn-in"
+    if isinstance(loss, Hamming):
+        target = TARGETS.trains(spec)[labels].transpose(2, 0, 1)
+        assert np.array_equal(of.grad[BURN_IN:].numpy(), np.sign(s - target)[BURN_IN:])
+        return
+    h = 1e-5
+    for t, b, i in ((BURN_IN, 0, 0), (7, 1, 2), (STEPS - 1, 4, 1), (0, 2, 1)):
+        change = np.zeros_like(s)
+        change[t, b, i] = h
+        x = (change, 0) if spec.readout is None else (0, change)
+        up, down = (one(loss, (s + k * x[0])[:, b], (r + k * x[1])[:, b], labels[b]) for k in (1, -1))
+        assert of.grad[t, b, i].item() == pytest.approx((up - down) / (2 * h), abs=1e-8)
+
+
+def test_cross_entropy_of_spike_counts() -> None:
+    spec, spikes, _, labels = case(Hamming())
+    activity = DiscreteActivity({"dense1": spikes}, None, BURN_IN)
+    found = TrialLoss(CrossEntropy(), spec)(activity, torch.tensor(labels)).detach().numpy()
+    counts = spikes.detach().numpy()[BURN_IN:].sum(axis=0)
+    expected = np.log(np.exp(counts).sum(axis=1)) - counts[np.arange(TRIALS), labels]
+    assert np.abs(found - expected).max() < 1e-12
+
+
+def test_other_precision() -> None:
+    """Targets follow the type of the spikes."""
+    spec, spikes, _, labels = case(Hamming())
+    loss = TrialLoss(Hamming(), spec)
+    for dtype in (torch.float32, torch.float64):
+        activity = DiscreteActivity({"dense1": spikes.detach().to(dtype)}, None, 0)
+        assert loss(activity, torch.tensor(labels)).dtype == dtype
