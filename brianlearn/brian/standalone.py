@@ -138,7 +138,7 @@ def _compile(plan: Plan, folder: Path) -> None:
     set_device(device, build_on_run=False)
     try:
         with preferences(plan.dtype):
-            net = build(plan, kernels=True)
+            net = build(plan, loops=True)
             _add_stop(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1
             net.network.run(length * float(plan.spec.dt) * second, namespace={})
