@@ -53,7 +53,7 @@ def fingerprint(plan: Plan) -> str:
     if rule is not None:
         optimiser = {k: v for k, v in vars(plan.optimiser).items() if k not in ("learning_rate", "halve_every")}
         learning = [rule.name, rule.feedback, rule.update, rule.eligibility, rule.logits(spec)]
-        learning += [type(plan.optimiser).__name__, optimiser, plan.batch_size]
+        learning += [type(plan.optimiser).__name__, optimiser, plan.batch_trials, plan.workers > 1]
     readout = None if spec.readout is None else [spec.readout.classes, spec.readout.tau is None]
     network = [repr(spec.input), layers, readout, float(spec.dt), spec.n_steps, bool(spec.burn_in_steps), spec.timing]
     content = [network, learning, plan.capacity, plan.dtype, plan.record, _environment()]

@@ -198,9 +198,9 @@ def conv_loops(
     if learns:
         loops.append(Loop("learn", _LEARN, slots.learn or "", needs_learning=True))
         if slots.direct:
-            loops.append(Loop("fold", "    if (learning == 0) return learning;" + _FOLD, when, order - 1, clock, True))
+            loops.append(Loop("fold", "    if (learning == 0) return learning;" + _FOLD, when, order - 2, clock, True))
         else:
-            loops.append(Loop("fold", _FOLD, when, order - 1, clock))
+            loops.append(Loop("fold", _FOLD, when, order - 2, clock))
         if clock is not trial_clock and when != "start":
             loops.append(Loop("refresh", refresh, when, order + 1, clock))
     if back:

@@ -11,6 +11,7 @@ from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
+from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.errors import RuleError
 from brianlearn.rules.engine import TrialRecord
@@ -52,6 +53,8 @@ class BrianEngine:
     batch_size : int
     chunk_size : int or None
         Rounded up to whole batches.
+    workers : int
+        Processes that share the trials of a batch (cpp_standalone).
 
     Raises
     ------
@@ -71,12 +74,15 @@ class BrianEngine:
         dtype: str,
         batch_size: int,
         chunk_size: int | None = None,
+        workers: int = 1,
     ) -> None:
         self.device = resolve_device(device)
         refuse(spec, rule)
+        _refuse_workers(workers, self.device, rule, batch_size)
         wanted = chunk_size or _default_chunk(spec)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
-        self._plan = Plan(spec, rule, optimiser, batch_size, self.chunk_size, dtype)
+        capacity = self.chunk_size // batch_size * -(-batch_size // workers)
+        self._plan = Plan(spec, rule, optimiser, batch_size, capacity, dtype, workers=workers)
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 
     def _device(self, record: tuple[str, ...]) -> tuple[Plan, Device]:
@@ -89,15 +95,49 @@ class BrianEngine:
 
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
         plan, device = self._device(())
-        values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
         n = len(samples)
-        outputs = device.run(values, trials_to_run(plan, n, learning=True))
-        return new_state(plan, state, outputs, n), collect(plan, outputs, n)
+        if plan.workers == 1:
+            values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
+            outputs = device.run(values, trials_to_run(plan, n, learning=True))
+            return new_state(plan, state, outputs, n), collect(plan, outputs, n)
+        assert isinstance(device, StandaloneDevice)
+        shares = shares_of_batches(n, plan.batch_size, plan.workers)
+        runs = [inputs(plan, state, samples, learning=True, learning_rate=learning_rate, share=s) for s in shares]
+        results = device.run_together(runs, [s.n_trials for s in shares], exchange=True)
+        records = [collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)]
+        return new_state(plan, state, results[0], n), join(records, shares)
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
         plan, device = self._device(tuple(sorted(set(record))))
-        outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
-        return collect(plan, outputs, len(samples))
+        if plan.workers == 1:
+            outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
+            return collect(plan, outputs, len(samples))
+        assert isinstance(device, StandaloneDevice)
+        shares = shares_of_samples(len(samples), plan.workers)
+        runs = [inputs(plan, state, samples, learning=False, share=s) for s in shares]
+        results = device.run_together(runs, [s.n_trials for s in shares])
+        return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
+
+
+def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int) -> None:
+    if workers == 1:
+        return
+    if device != "cpp_standalone":
+        raise RuleError(
+            f"device {device!r}",
+            "it runs in one process",
+            got=f"workers={workers}",
+            expected="workers=1",
+            remedy="use device='cpp_standalone'",
+        )
+    if rule is not None and (rule.update == "step" or batch_size < workers):
+        raise RuleError(
+            "workers",
+            "a batch cannot be shared",
+            got=f"workers={workers} with batch_size={batch_size}, update={rule.update!r}",
+            expected="update='batch' and at least as many samples in a batch",
+            remedy="use a larger batch_size, or workers=1",
+        )
 
 
 def _default_chunk(spec: NetworkSpec) -> int:

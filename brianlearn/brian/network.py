@@ -120,7 +120,7 @@ class _Builder:
             network,
             clock=Clock(dt=self.dt * second, name="step_clock"),
             trial_clock=Clock(dt=trial * second, name="trial_clock"),
-            batch_clock=Clock(dt=plan.batch_size * trial * second, name="batch_clock"),
+            batch_clock=Clock(dt=plan.batch_trials * trial * second, name="batch_clock"),
         )
         self.steps = plan.steps
         self.readouts = self._readouts()
@@ -134,9 +134,9 @@ class _Builder:
         return {} if readout is None else {self.spec.projections[-1].name: readout}
 
     def _timed_arrays(self) -> None:
-        n, steps, inputs = self.plan.capacity, self.n_steps, int(np.prod(self.spec.input.shape))
-        batches = -(-n // self.plan.batch_size)
-        trial, batch = self.n_steps * self.dt, self.plan.batch_size * self.n_steps * self.dt
+        n, steps, inputs = self.plan.capacity_trials, self.n_steps, int(np.prod(self.spec.input.shape))
+        batches = -(-n // self.plan.batch_trials)
+        trial, batch = self.n_steps * self.dt, self.plan.batch_trials * self.n_steps * self.dt
         rows: dict[str, tuple[tuple[int, ...], float]] = {}
         if self.spec.input.encoder.precomputed:
             rows["input_spikes"] = ((n * steps + 1, inputs), self.dt)

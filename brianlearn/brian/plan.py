@@ -33,11 +33,14 @@ class Plan:
         None builds a network without any learning object.
     optimiser : Optimiser
     batch_size : int
+        Samples per weight update.
     capacity : int
-        Largest number of trials per run.
+        Largest number of trials per run of one process.
     dtype : str
     record : tuple of str
         What is recorded beside metrics: "spikes", "readout".
+    workers : int
+        Processes that share the trials of a batch.
     """
 
     spec: NetworkSpec
@@ -47,6 +50,12 @@ class Plan:
     capacity: int
     dtype: str
     record: tuple[str, ...] = ()
+    workers: int = 1
+
+    @property
+    def batch_trials(self) -> int:
+        """Trials of one batch in one process."""
+        return -(-self.batch_size // self.workers)
 
     @property
     def direct(self) -> bool:
@@ -56,7 +65,7 @@ class Plan:
     @property
     def capacity_trials(self) -> int:
         """Largest number of trials per run, whole batches."""
-        return -(-self.capacity // self.batch_size) * self.batch_size
+        return -(-self.capacity // self.batch_trials) * self.batch_trials
 
     @property
     def layers(self) -> tuple[str, ...]:
