@@ -32,7 +32,15 @@ CHUNK_WORK = 4 * 10**9
 
 
 class Device(Protocol):
-    """Runs a plan: arrays in, arrays out."""
+    """Runs a plan: arrays in, arrays out.
+
+    Attributes
+    ----------
+    times : dict
+        Object -> seconds in the last run, where the plan says that they are measured.
+    """
+
+    times: dict[str, float]
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
         """Run ``n_trials`` trials and one step more."""
@@ -55,6 +63,8 @@ class BrianEngine:
         Rounded up to whole batches.
     workers : int
         Processes that share the trials of a batch (cpp_standalone).
+    profile : bool
+        Whether to measure the time of every object (see `times`).
 
     Raises
     ------
@@ -75,6 +85,7 @@ class BrianEngine:
         batch_size: int,
         chunk_size: int | None = None,
         workers: int = 1,
+        profile: bool = False,
     ) -> None:
         self.device = resolve_device(device)
         refuse(spec, rule)
@@ -82,7 +93,7 @@ class BrianEngine:
         wanted = chunk_size or _default_chunk(spec)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
         capacity = self.chunk_size // batch_size * -(-batch_size // workers)
-        self._plan = Plan(spec, rule, optimiser, batch_size, capacity, dtype, workers=workers)
+        self._plan = Plan(spec, rule, optimiser, batch_size, capacity, dtype, workers=workers, profile=profile)
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 
     def _device(self, record: tuple[str, ...]) -> tuple[Plan, Device]:
@@ -92,6 +103,11 @@ class BrianEngine:
             standalone = self.device == "cpp_standalone"
             self._built[record] = plan, StandaloneDevice(plan) if standalone else RuntimeDevice(plan, self.device)
         return self._built[record]
+
+    @property
+    def times(self) -> dict[str, float]:
+        """Seconds by object of Brian2 in the last run of the network that learns."""
+        return self._device(())[1].times
 
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
         plan, device = self._device(())

@@ -18,6 +18,7 @@ import numpy as np
 from brian2 import Function, NeuronGroup
 
 from brianlearn.brian.network import BrianNetwork
+from brianlearn.brian.scratch import scratch_folder
 
 __all__ = ["VARIABLE", "add_exchange", "shared_memory"]
 
@@ -127,19 +128,10 @@ def shared_memory(n_weights: int, dtype: str, workers: int) -> Iterator[list[str
         The value of `VARIABLE` for each process.
     """
     size = _HEADER + workers * n_weights * np.dtype(dtype).itemsize
-    handle, name = tempfile.mkstemp(prefix="brianlearn-exchange-", dir=_folder(size))
+    handle, name = tempfile.mkstemp(prefix="brianlearn-exchange-", dir=scratch_folder(size))
     try:
         os.truncate(handle, size)
         os.close(handle)
         yield [f"{rank}/{workers}:{name}" for rank in range(workers)]
     finally:
         Path(name).unlink()
-
-
-def _folder(size: int) -> str | None:
-    """A folder in memory where there is one with room for ``size`` bytes; else the one for temporary files."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or not os.access(memory, os.W_OK):
-        return None
-    status = os.statvfs(memory)
-    return str(memory) if status.f_bavail * status.f_frsize > 2 * size else None

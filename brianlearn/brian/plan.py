@@ -41,6 +41,8 @@ class Plan:
         What is recorded beside metrics: "spikes", "readout".
     workers : int
         Processes that share the trials of a batch.
+    profile : bool
+        Whether the device measures the time of every object.
     """
 
     spec: NetworkSpec
@@ -51,6 +53,7 @@ class Plan:
     dtype: str
     record: tuple[str, ...] = ()
     workers: int = 1
+    profile: bool = False
 
     @property
     def batch_trials(self) -> int:

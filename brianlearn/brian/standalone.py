@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from contextlib import ExitStack, suppress
@@ -28,6 +29,7 @@ from brianlearn.brian.feed import output_names
 from brianlearn.brian.network import BrianNetwork, build
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
+from brianlearn.brian.scratch import scratch_folder
 from brianlearn.errors import DeviceError
 
 __all__ = ["StandaloneDevice"]
@@ -42,6 +44,11 @@ class StandaloneDevice:
     ----------
     plan : Plan
 
+    Attributes
+    ----------
+    times : dict
+        Object -> seconds in the last run, where the plan says that they are measured.
+
     Raises
     ------
     DeviceError
@@ -51,6 +58,7 @@ class StandaloneDevice:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._folder = BuildCache().get(fingerprint(plan), lambda folder: _compile(plan, folder))
+        self.times: dict[str, float] = {}
         self._manifest: dict[str, Any] = json.loads((self._folder / MANIFEST).read_text())
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
@@ -77,7 +85,9 @@ class StandaloneDevice:
         list of dict
         """
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="brianlearn-run-")))
+            size = sum(array.nbytes for arrays in values for array in arrays.values())
+            run_folder = tempfile.TemporaryDirectory(prefix="brianlearn-run-", dir=scratch_folder(size))
+            folder = Path(stack.enter_context(run_folder))
             environments = [dict(os.environ) for _ in values]
             if exchange:
                 n_weights = sum(p.n_weights for p in self.plan.spec.projections)
@@ -89,6 +99,8 @@ class StandaloneDevice:
                 for run, arrays, trials, environment in zip(runs, values, n_trials, environments, strict=True):
                     processes.append(self._start(run, arrays, trials, environment))
                 self._wait(processes, runs)
+                if self.plan.profile:
+                    self.times = _times(runs[0] / "results" / "profiling_info.txt")
             finally:
                 for process in processes:
                     process.kill()
@@ -153,6 +165,16 @@ class StandaloneDevice:
         return array.reshape(-1, entry["columns"]) if entry["columns"] else array
 
 
+def _times(path: Path) -> dict[str, float]:
+    """Seconds by object, from the file that a program leaves which measures them."""
+    times: dict[str, float] = {}
+    for line in path.read_text().splitlines():
+        name, seconds = line.split()
+        name = re.sub(r"_codeobject(_\d+)?$", "", name)
+        times[name] = times.get(name, 0.0) + float(seconds)
+    return times
+
+
 def _add_stop(net: BrianNetwork) -> None:
     """Let a run end after fewer trials than the program was built for.
 
@@ -197,7 +219,7 @@ def _compile(plan: Plan, folder: Path) -> None:
             if plan.workers > 1 and plan.rule is not None:
                 add_exchange(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1
-            net.network.run(length * float(plan.spec.dt) * second, namespace={})
+            net.network.run(length * float(plan.spec.dt) * second, namespace={}, profile=plan.profile)
             device.build(directory=str(folder), compile=False, run=False, with_output=False)
             compile_project(folder)
             manifest = _manifest(device, net)
