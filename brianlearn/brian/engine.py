@@ -65,6 +65,9 @@ class BrianEngine:
         Processes that share the trials of a batch (cpp_standalone).
     profile : bool
         Whether to measure the time of every object (see `times`).
+    loops : bool
+        On cpp_standalone: C++ loops in the place of synapses. Without them, the synapses of Brian2 themselves: the
+        reference, several times slower.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class BrianEngine:
         chunk_size: int | None = None,
         workers: int = 1,
         profile: bool = False,
+        loops: bool = True,
     ) -> None:
         self.device = resolve_device(device)
         refuse(spec, rule)
@@ -93,7 +97,9 @@ class BrianEngine:
         wanted = chunk_size or _default_chunk(spec)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
         capacity = self.chunk_size // batch_size * -(-batch_size // workers)
-        self._plan = Plan(spec, rule, optimiser, batch_size, capacity, dtype, workers=workers, profile=profile)
+        self._plan = Plan(
+            spec, rule, optimiser, batch_size, capacity, dtype, workers=workers, profile=profile, loops=loops
+        )
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 
     def _device(self, record: tuple[str, ...]) -> tuple[Plan, Device]:

@@ -43,6 +43,8 @@ class Plan:
         Processes that share the trials of a batch.
     profile : bool
         Whether the device measures the time of every object.
+    loops : bool
+        Whether C++ loops stand for synapses where the device allows it (see `brianlearn.brian.loops`).
     """
 
     spec: NetworkSpec
@@ -54,6 +56,7 @@ class Plan:
     record: tuple[str, ...] = ()
     workers: int = 1
     profile: bool = False
+    loops: bool = True
 
     @property
     def batch_trials(self) -> int:

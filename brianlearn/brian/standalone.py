@@ -214,7 +214,7 @@ def _compile(plan: Plan, folder: Path) -> None:
     set_device(device, build_on_run=False)
     try:
         with preferences(plan.dtype):
-            net = build(plan, loops=True)
+            net = build(plan, loops=plan.loops)
             _add_stop(net)
             if plan.workers > 1 and plan.rule is not None:
                 add_exchange(net)
