@@ -26,9 +26,10 @@ __all__ = ["BrianEngine", "refuse"]
 
 #: Input arrays of one chunk take at most this many bytes.
 CHUNK_BYTES = 64 * 2**20
-#: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends.
+#: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends, every few seconds. A
+#: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
-CHUNK_WORK = 4 * 10**9
+CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10}
 
 
 class Device(Protocol):
@@ -94,7 +95,7 @@ class BrianEngine:
         self.device = resolve_device(device)
         refuse(spec, rule)
         _refuse_workers(workers, self.device, rule, batch_size)
-        wanted = chunk_size or _default_chunk(spec)
+        wanted = chunk_size or _default_chunk(spec, self.device)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
         capacity = self.chunk_size // batch_size * -(-batch_size // workers)
         self._plan = Plan(
@@ -162,10 +163,10 @@ def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, bat
         )
 
 
-def _default_chunk(spec: NetworkSpec) -> int:
+def _default_chunk(spec: NetworkSpec, device: str) -> int:
     size = int(np.prod(spec.input.shape)) * 8 * (spec.n_steps if spec.input.encoder.precomputed else 1)
     work = spec.n_steps * sum(len(p.connectivity.pre) for p in spec.projections)
-    return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK // work, 50)), 1, CHUNK_TRIALS))
+    return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 
 
 def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None) -> None:

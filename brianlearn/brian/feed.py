@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from brianlearn.brian.plan import Plan
+from brianlearn.brian.recorder import steps_of_spikes
 from brianlearn.brian.shares import Share
 from brianlearn.errors import BrianLearnError
 from brianlearn.rules.engine import TrialRecord
@@ -242,7 +243,8 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
     plan : Plan
     outputs : mapping
         ``rate_<layer>`` (steps,) in Hz; ``trials.y_sum`` and ``trials.loss_sum`` (trial starts, classes);
-        ``readout.y`` (steps, classes); ``spikes_<layer>.i`` and ``.t`` (spikes,) in seconds.
+        ``readout.y`` (steps, classes); ``spikes_<layer>.i`` (spikes,) with ``.t`` (spikes,) in seconds, or with the
+        number of spikes ``.n`` (steps,).
     n : int
         Trials to keep; runs are at least one step longer.
     """
@@ -255,9 +257,12 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
         per_step = np.rint(outputs[f"rate_{name}"][: n * steps] * dt * size).astype(np.int64)
         counts[name] = per_step.reshape(n, steps).sum(axis=1)
         if f"spikes_{name}.i" in outputs:
-            at = np.rint(outputs[f"spikes_{name}.t"] / dt).astype(np.int64)
+            if f"spikes_{name}.n" in outputs:
+                at = steps_of_spikes(outputs[f"spikes_{name}.n"])
+            else:
+                at = np.rint(outputs[f"spikes_{name}.t"] / dt).astype(np.int32)
             keep = at < n * steps
-            trial, step = np.divmod(at[keep].astype(np.int32), np.int32(steps))
+            trial, step = np.divmod(at[keep], np.int32(steps))
             neuron = outputs[f"spikes_{name}.i"][keep].astype(np.int32)
             spikes[name] = Raster(trial, step, neuron, n, steps, shapes[name])
     if spec.readout is None:

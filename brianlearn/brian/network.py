@@ -27,6 +27,7 @@ from brianlearn.brian.dense_loops import dense_loops
 from brianlearn.brian.loops import Slots
 from brianlearn.brian.optimisers import update_statements
 from brianlearn.brian.plan import Plan, neuron_of
+from brianlearn.brian.recorder import SpikeRecorder
 from brianlearn.brian.schedule import Schedule
 from brianlearn.brian.shared_weights import connect_shared
 from brianlearn.brian.statements import (
@@ -60,6 +61,8 @@ class BrianNetwork:
         Layer name -> Synapses, or the group of loops that stands for them; mirror synapses as ``mirror_<layer>``.
     timed : dict
         Name -> TimedArray that a chunk of trials fills.
+    writes_files : bool
+        Whether spikes are recorded to files (standalone only).
     """
 
     plan: Plan
@@ -72,6 +75,7 @@ class BrianNetwork:
     synapses: dict[str, Synapses | NeuronGroup] = field(default_factory=dict)
     timed: dict[str, TimedArray] = field(default_factory=dict)
     monitors: dict[str, Any] = field(default_factory=dict)
+    writes_files: bool = False
 
     def add_monitors(self) -> None:
         """Add fresh monitors: trial sums of the readout, population rates, and what the plan records."""
@@ -97,7 +101,11 @@ class BrianNetwork:
                 )
         recorded = layers if "spikes" in self.plan.record else (() if "readout" in self.groups else layers[-1:])
         for name in recorded:
-            monitors[f"spikes_{name}"] = SpikeMonitor(self.groups[name], name=f"spikes_{name}")
+            group, monitor = self.groups[name], f"spikes_{name}"
+            compact = self.writes_files
+            monitors[monitor] = (
+                SpikeRecorder(group, monitor, self.clock) if compact else SpikeMonitor(group, name=monitor)
+            )
         self.monitors = monitors
         self.network.add(*monitors.values())
 
@@ -109,8 +117,8 @@ def _place(obj: Any, when: str, order: int = 0) -> None:
 class _Builder:
     """Builds the objects of one network, part by part."""
 
-    def __init__(self, plan: Plan, loops: bool) -> None:
-        self.plan, self.spec, self.rule, self.loops = plan, plan.spec, plan.rule, loops
+    def __init__(self, plan: Plan, standalone: bool) -> None:
+        self.plan, self.spec, self.rule, self.loops = plan, plan.spec, plan.rule, standalone and plan.loops
         self.dt, self.n_steps = float(plan.spec.dt), plan.spec.n_steps
         trial = self.n_steps * self.dt
         network = Network()
@@ -121,6 +129,7 @@ class _Builder:
             clock=Clock(dt=self.dt * second, name="step_clock"),
             trial_clock=Clock(dt=trial * second, name="trial_clock"),
             batch_clock=Clock(dt=plan.batch_trials * trial * second, name="batch_clock"),
+            writes_files=standalone,
         )
         self.steps = plan.steps
         self.readouts = self._readouts()
@@ -433,17 +442,18 @@ def _frozen(p: Projection) -> bool:
     return "unless refractory" in neuron.parsed.equations[neuron.input].flags
 
 
-def build(plan: Plan, *, loops: bool = False) -> BrianNetwork:
+def build(plan: Plan, *, standalone: bool = False) -> BrianNetwork:
     """Build the Brian2 objects of a plan on the active device.
 
     Parameters
     ----------
     plan : Plan
-    loops : bool
-        Whether C++ loops stand for synapses (standalone only; see `brianlearn.brian.loops`).
+    standalone : bool
+        Whether it is for a standalone program: C++ loops may stand for synapses (see `brianlearn.brian.loops`), and
+        spikes are recorded to files.
 
     Returns
     -------
     BrianNetwork
     """
-    return _Builder(plan, loops).build()
+    return _Builder(plan, standalone).build()

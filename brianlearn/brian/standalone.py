@@ -214,7 +214,7 @@ def _compile(plan: Plan, folder: Path) -> None:
     set_device(device, build_on_run=False)
     try:
         with preferences(plan.dtype):
-            net = build(plan, loops=plan.loops)
+            net = build(plan, standalone=True)
             _add_stop(net)
             if plan.workers > 1 and plan.rule is not None:
                 add_exchange(net)
@@ -252,7 +252,7 @@ def _manifest(device: CPPStandaloneDevice, net: BrianNetwork) -> dict[str, Any]:
         if name.startswith("rate_"):
             outputs[name] = _output(device, monitor.variables["rate"], 0)
         elif name.startswith("spikes_"):
-            outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], 0) for v in ("i", "t")}
+            outputs |= {f"{name}.{v}": {"file": f"{name}.{v}", "dtype": "int32", "columns": 0} for v in ("i", "n")}
         else:
             columns = net.plan.spec.classes
             outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], columns) for v in monitor.record_variables}
