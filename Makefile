@@ -25,7 +25,7 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(STAMP) ## the measurements in benchmarks/
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean: ## remove .venv, caches and builds; results in runs/ stay
 	rm -rf $(VENV) build dist site output *.egg-info .pytest_cache .mypy_cache .ruff_cache

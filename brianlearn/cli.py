@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -90,6 +91,7 @@ def train(
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Presentations of the training set.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples per weight update.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share a batch (cpp_standalone).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of the optimiser.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     constants: Annotated[
@@ -115,6 +117,7 @@ def train(
         "dtype": dtype,
         "epochs": epochs,
         "batch_size": batch_size,
+        "workers": workers,
         "seed": seed,
         "validation": validation,
         "limit": limit,
@@ -191,6 +194,53 @@ def verify(
             Console().print(table)
         if not found.agrees:
             raise typer.Exit(1)
+
+
+@app.command()
+def profile(
+    script: Annotated[Path, typer.Argument(help="Network script: a Python file that defines experiment().")],
+    rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
+    device: Device = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per weight update.")] = None,
+    samples: Annotated[int, typer.Option(help="Training samples to learn from.", min=1)] = 200,
+    show: Annotated[int, typer.Option(help="Rows of the table; 0 for all.", min=0)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Say where the time of a network goes while it learns in Brian2, object by object."""
+    with _errors():
+        from brianlearn.training.profile import profile as measure
+
+        plain = {"device": device, "dtype": dtype, "batch_size": batch_size}
+        found = measure(_override(_load(script), rule, None, None, [], plain), samples=samples)
+        if as_json:
+            print(json.dumps(found.to_dict()))
+            return
+        rows = found.parts[: show or None]
+        table = Table(title=f"{found.samples} samples on {found.device}, {found.dtype}", box=SIMPLE_HEAD)
+        for column in ("object", "layer", "ms/sample", "share"):
+            table.add_column(column, justify="left" if column in ("object", "layer") else "right", no_wrap=True)
+        for part in rows:
+            table.add_row(part.name, part.layer, f"{part.milliseconds:.4f}", f"{part.share:.1%}")
+        if len(rows) < len(found.parts):
+            rest = found.parts[len(rows) :]
+            table.add_row(
+                f"{len(rest)} others",
+                "",
+                f"{sum(p.milliseconds for p in rest):.4f}",
+                f"{sum(p.share for p in rest):.1%}",
+            )
+        Console().print(table)
+        facts = _table()
+        facts.add_row("speed", f"{found.samples_per_second:.0f} samples/s; {found.overhead:.1%} outside of objects")
+        events = ", ".join(f"{name} {n:.0f}" for name, n in found.synaptic_events.items())
+        facts.add_row("synaptic events", f"{found.synaptic_events_per_second:.3g} per second; per sample: {events}")
+        facts.add_row("rates", ", ".join(f"{name} {rate:.1f} Hz" for name, rate in found.firing_rates.items()))
+        facts.add_row(
+            "memory",
+            f"weights {found.weight_bytes / 2**20:.1f} MiB, inputs of a chunk {found.input_bytes / 2**20:.1f} MiB",
+        )
+        Console().print(facts)
 
 
 @app.command()

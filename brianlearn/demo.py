@@ -36,9 +36,9 @@ def digits_experiment() -> Experiment:
     return Experiment(
         spec,
         rule=DALTON(),
-        optimiser=Adam(3e-3, halve_every=5),
+        optimiser=Adam(3e-3, halve_every=8),
         data="digits",
-        epochs=20,
+        epochs=30,
         batch_size=20,
         augment=RandomAffine(rotation=7, scale=0.05, shear=0.07, shift=0.3),
     )
@@ -82,7 +82,7 @@ def run_demo(*, device: str = "auto", runs: Path = Path("runs"), as_json: bool =
             print(json.dumps(result.to_dict()))
         return results
     table = Table(title="digits: 8 x 8 pixels, 10 classes, the last 360 of 1797 for the test", box=SIMPLE_HEAD)
-    for column in ("rule", "device", "epochs", "train", "test", "samples/s", "build", "in all"):
+    for column in ("rule", "device", "epochs", "train", "test", "samples/s", "build", "all"):
         table.add_column(column, justify="left" if column in ("rule", "device") else "right", no_wrap=True)
     for result, wall in zip(results, walls, strict=True):
         table.add_row(
@@ -92,8 +92,8 @@ def run_demo(*, device: str = "auto", runs: Path = Path("runs"), as_json: bool =
             f"{result.train_accuracy:.1%}",
             f"{result.test_accuracy:.1%}",
             f"{result.samples_per_second:.0f}",
-            f"{result.build_seconds:.1f} s",
-            f"{wall:.1f} s",
+            f"{result.build_seconds:.0f} s",
+            f"{wall:.0f} s",
         )
     console.print(table)
     console.print(f"run folders: {', '.join(str(result.run) for result in results)}", highlight=False, soft_wrap=True)
@@ -115,7 +115,7 @@ def draw(experiment: Experiment, results: list[Result], activity: Activity, samp
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     left, right = np.ravel(np.asarray(figure.subfigures(1, 2, width_ratios=[1.4, 1], wspace=0.04)))
     axes = left.subplots(len(activity.spikes), 2, squeeze=False, width_ratios=[0.16, 1])
-    plot_raster(activity, dt=experiment.spec.dt, axes=list(axes[:, 1]))
+    plot_raster(activity, dt=experiment.spec.dt, neurons=64, axes=list(axes[:, 1]))
     for ax in axes[:, 0]:
         ax.set_axis_off()
     axes[-1, 0].imshow(np.asarray(sample.inputs)[0].reshape(experiment.spec.input.shape)[0], cmap="gray_r")

@@ -17,9 +17,9 @@ def experiment() -> bl.Experiment:
     return bl.Experiment(
         spec,
         rule=bl.DALTON(),
-        optimiser=bl.Adam(3e-3, halve_every=5),
+        optimiser=bl.Adam(3e-3, halve_every=8),
         data="digits",
-        epochs=20,
+        epochs=30,
         batch_size=20,
         augment=bl.RandomAffine(rotation=7, scale=0.05, shear=0.07, shift=0.3),
     )

@@ -109,6 +109,16 @@ def two_convolutions() -> NetworkSpec:
     return NetworkSpec(Input((2, 9, 8)), layers, Readout(4), duration=12 * ms)
 
 
+def strided_and_pooled() -> NetworkSpec:
+    """Windows that overlap, a stride, padding, and a rest that fills no pool."""
+    neuron = CubaLIF(R=16.0)
+    layers = [
+        Conv(3, 3, neuron, stride=2, padding=2, pool=2, weights=STRONG),
+        Conv(2, 2, neuron, padding=1, pool=2, weights=STRONG),
+    ]
+    return NetworkSpec(Input((2, 13, 10), DirectCurrent(gain=0.5)), layers, Readout(4), duration=12 * ms)
+
+
 # neurons beyond the presets -----------------------------------------------------------------------------------------
 
 EIF = Neuron(
@@ -228,6 +238,9 @@ CASES |= {
     "step-sgd-conv-tfr": Case(one_convolution(), TFR(update="step"), SGD(1e-2), batch=1),
     "step-sgd-mirror": Case(one_convolution(), DALTON(update="step", feedback="mirror"), SGD(1e-2), batch=1),
     "step-adam": Case(dense(), DALTON(update="step"), Adam(1e-4), batch=1, n=3),
+    "step-sgd-conv-dalton": Case(two_convolutions(), DALTON(update="step"), SGD(1e-2), batch=1),
+    "step-adam-conv": Case(two_convolutions(), DALTON(update="step"), Adam(1e-4), batch=1, n=3),
+    "strided-and-pooled": Case(strided_and_pooled(), DALTON(), SGD(1e-1)),
     "burn-in": Case(dense(burn_in=4 * ms)),
     "burn-in-of-the-rule": Case(dense(burn_in=2 * ms), DALTON(burn_in=5 * ms)),
     "leaky-readout": Case(dense(readout=Readout(4, tau=8 * ms)), TFR()),
@@ -276,6 +289,8 @@ COMPILED = [
     "conv-tfr-sgd-batch1",
     "mirror-conv",
     "step-sgd-mirror",
+    "step-adam-conv",
+    "strided-and-pooled",
     "frozen-while-refractory",
     "mixed-neurons",
     "dropout-trace-mirror",

@@ -87,10 +87,15 @@ def test_spikes_equal_reference_compiled(name: str) -> None:
     check_spikes(CASES[name], "cpp_standalone")
 
 
-@pytest.mark.cpp_standalone
-def test_cython_equals_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    # some thirty modules, each compiled alone: without optimisation in half the time
+@pytest.fixture
+def quick_cython(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile the thirty modules of a network without optimisation: half the time."""
     monkeypatch.setitem(prefs, "codegen.cpp.extra_compile_args_gcc", ["-w", "-O0"])
+
+
+@pytest.mark.cpp_standalone
+@pytest.mark.usefixtures("quick_cython")
+def test_cython_equals_reference() -> None:
     case = CASES["step-sgd"]
     layers = [dataclasses.replace(case.spec.layers[0], name="dense1")]
     check_learning(dataclasses.replace(case, spec=dataclasses.replace(case.spec, layers=layers)), "cython")
@@ -98,8 +103,16 @@ def test_cython_equals_reference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.cpp_standalone
-@pytest.mark.parametrize("device", ["cpp_standalone", "cython"])
 @pytest.mark.parametrize("name", CASES)
-def test_everything_on_every_device(name: str, device: str) -> None:
-    check_learning(CASES[name], device)
-    check_spikes(CASES[name], device)
+def test_everything_compiled(name: str) -> None:
+    check_learning(CASES[name], "cpp_standalone")
+    check_spikes(CASES[name], "cpp_standalone")
+
+
+@pytest.mark.slow
+@pytest.mark.cpp_standalone
+@pytest.mark.usefixtures("quick_cython")
+@pytest.mark.parametrize("name", CASES)
+def test_everything_in_cython(name: str) -> None:
+    check_learning(CASES[name], "cython")
+    check_spikes(CASES[name], "cython")

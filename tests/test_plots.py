@@ -48,6 +48,17 @@ def test_raster_shows_the_spikes_of_the_trial(dt, label, scale):
         np.testing.assert_allclose(points, np.column_stack([raster.step[here] * scale, raster.neuron[here]]))
 
 
+def test_raster_of_some_neurons_of_a_large_layer():
+    figure = plot_raster(rasters(), neurons=3)
+    top, bottom = figure.axes
+    assert bottom.get_ylabel() == "input\n3 of 1x3x3"
+    raster = rasters()["input"]
+    here = (raster.trial == 0) & np.isin(raster.neuron, [0, 4, 8])
+    points = np.asarray(bottom.collections[0].get_offsets())
+    np.testing.assert_allclose(points, np.column_stack([raster.step[here], raster.neuron[here] // 4]))
+    assert top.get_ylabel() == "dense1\n3 of 5"
+
+
 @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
 def test_pictures_are_saved(tmp_path, kind):
     plot_raster(rasters(), path=tmp_path / f"raster.{kind}")

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brian2 import get_device, ms
-from cases import dense
+from cases import dense, two_convolutions
 
 from brianlearn.brian import standalone
 from brianlearn.brian.build_cache import BuildCache, fingerprint
+from brianlearn.brian.engine import BrianEngine
 from brianlearn.brian.plan import Plan
 from brianlearn.errors import DeviceError
-from brianlearn.rules import DALTON, SGD, TFR, Adam
+from brianlearn.rules import DALTON, SGD, TFR, Adam, ThreeFactorRule
 from brianlearn.spec import CubaLIF, Samples
 from brianlearn.training.learner import Learner
 
@@ -58,6 +59,25 @@ def test_one_build_serves_other_weights_data_rates_and_constants(
     assert len(builds) == 1, "another learning rate, tau, weights or data must not compile again"
     assert get_device() is before
     assert not list((tmp_path / "builds").glob(".*")), "a finished build leaves nothing else"
+
+
+@pytest.mark.parametrize("rule", [DALTON(), TFR()], ids=["dalton", "tfr"])
+def test_loops_equal_synapses(rule: ThreeFactorRule) -> None:
+    spec = two_convolutions()
+    rng = np.random.default_rng(3)
+    samples = Samples(rng.uniform(0, 0.6, (5, *spec.input.shape)), rng.integers(0, 4, 5))
+    start = Learner(spec, rule, Adam(1e-3), device="numpy", dtype="float64").init()
+    settings = dict(device="cpp_standalone", dtype="float64", batch_size=2, chunk_size=6)
+    results = {}
+    for loops in (False, True):
+        engine = BrianEngine(spec, rule, Adam(1e-3), loops=loops, **settings)
+        results[loops] = engine.learn(start, samples, 1e-3)
+    (state, record), (expected, expected_record) = results[True], results[False]
+    for name, weights in expected.weights.items():
+        np.testing.assert_allclose(state.weights[name], weights, rtol=0, atol=1e-12)
+        assert name.startswith("readout") or np.abs(weights - start.weights[name]).max() > 1e-4
+    for name, counts in expected_record.spike_counts.items():
+        np.testing.assert_array_equal(record.spike_counts[name], counts)
 
 
 def test_what_a_program_depends_on() -> None:

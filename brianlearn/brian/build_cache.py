@@ -56,10 +56,10 @@ def fingerprint(plan: Plan) -> str:
         learning += [
             [name, r.states, r.input, r.membrane, list(r.coefficients), r.gain] for name, r in plan.traces.items()
         ]
-        learning += [type(plan.optimiser).__name__, optimiser, plan.batch_size]
+        learning += [type(plan.optimiser).__name__, optimiser, plan.batch_trials, plan.workers > 1]
     readout = None if spec.readout is None else [spec.readout.classes, spec.readout.tau is None]
     network = [repr(spec.input), layers, readout, float(spec.dt), spec.n_steps, bool(spec.burn_in_steps), spec.timing]
-    content = [network, learning, plan.capacity, plan.dtype, plan.record, _environment()]
+    content = [network, learning, plan.capacity, plan.dtype, plan.record, plan.profile, plan.loops, _environment()]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:24]
 
 

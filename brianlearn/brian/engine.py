@@ -12,6 +12,7 @@ from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
+from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.brian.statements import coefficient_name, trace_name
 from brianlearn.errors import RuleError
@@ -28,13 +29,22 @@ __all__ = ["BrianEngine", "refuse"]
 
 #: Input arrays of one chunk take at most this many bytes.
 CHUNK_BYTES = 64 * 2**20
-#: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends.
+#: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends, every few seconds. A
+#: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
-CHUNK_WORK = 4 * 10**9
+CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10}
 
 
 class Device(Protocol):
-    """Runs a plan: arrays in, arrays out."""
+    """Runs a plan: arrays in, arrays out.
+
+    Attributes
+    ----------
+    times : dict
+        Object -> seconds in the last run, where the plan says that they are measured.
+    """
+
+    times: dict[str, float]
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
         """Run ``n_trials`` trials and one step more."""
@@ -55,6 +65,13 @@ class BrianEngine:
     batch_size : int
     chunk_size : int or None
         Rounded up to whole batches.
+    workers : int
+        Processes that share the trials of a batch (cpp_standalone).
+    profile : bool
+        Whether to measure the time of every object (see `times`).
+    loops : bool
+        On cpp_standalone: C++ loops in the place of synapses. Without them, the synapses of Brian2 themselves: the
+        reference, several times slower.
 
     Raises
     ------
@@ -74,12 +91,19 @@ class BrianEngine:
         dtype: str,
         batch_size: int,
         chunk_size: int | None = None,
+        workers: int = 1,
+        profile: bool = False,
+        loops: bool = True,
     ) -> None:
         self.device = resolve_device(device)
         refuse(spec, rule, batch_size)
-        wanted = chunk_size or _default_chunk(spec)
+        _refuse_workers(workers, self.device, rule, batch_size)
+        wanted = chunk_size or _default_chunk(spec, self.device)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
-        self._plan = Plan(spec, rule, optimiser, batch_size, self.chunk_size, dtype)
+        capacity = self.chunk_size // batch_size * -(-batch_size // workers)
+        self._plan = Plan(
+            spec, rule, optimiser, batch_size, capacity, dtype, workers=workers, profile=profile, loops=loops
+        )
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 
     def _device(self, record: tuple[str, ...]) -> tuple[Plan, Device]:
@@ -90,23 +114,62 @@ class BrianEngine:
             self._built[record] = plan, StandaloneDevice(plan) if standalone else RuntimeDevice(plan, self.device)
         return self._built[record]
 
+    @property
+    def times(self) -> dict[str, float]:
+        """Seconds by object of Brian2 in the last run of the network that learns."""
+        return self._device(())[1].times
+
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
         plan, device = self._device(())
-        values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
         n = len(samples)
-        outputs = device.run(values, trials_to_run(plan, n, learning=True))
-        return new_state(plan, state, outputs, n), collect(plan, outputs, n)
+        if plan.workers == 1:
+            values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
+            outputs = device.run(values, trials_to_run(plan, n, learning=True))
+            return new_state(plan, state, outputs, n), collect(plan, outputs, n)
+        assert isinstance(device, StandaloneDevice)
+        shares = shares_of_batches(n, plan.batch_size, plan.workers)
+        runs = [inputs(plan, state, samples, learning=True, learning_rate=learning_rate, share=s) for s in shares]
+        results = device.run_together(runs, [s.n_trials for s in shares], exchange=True)
+        records = [collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)]
+        return new_state(plan, state, results[0], n), join(records, shares)
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
         plan, device = self._device(tuple(sorted(set(record))))
-        outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
-        return collect(plan, outputs, len(samples))
+        if plan.workers == 1:
+            outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
+            return collect(plan, outputs, len(samples))
+        assert isinstance(device, StandaloneDevice)
+        shares = shares_of_samples(len(samples), plan.workers)
+        runs = [inputs(plan, state, samples, learning=False, share=s) for s in shares]
+        results = device.run_together(runs, [s.n_trials for s in shares])
+        return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
 
 
-def _default_chunk(spec: NetworkSpec) -> int:
+def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int) -> None:
+    if workers == 1:
+        return
+    if device != "cpp_standalone":
+        raise RuleError(
+            f"device {device!r}",
+            "it runs in one process",
+            got=f"workers={workers}",
+            expected="workers=1",
+            remedy="use device='cpp_standalone'",
+        )
+    if rule is not None and (rule.update == "step" or batch_size < workers):
+        raise RuleError(
+            "workers",
+            "a batch cannot be shared",
+            got=f"workers={workers} with batch_size={batch_size}, update={rule.update!r}",
+            expected="update='batch' and at least as many samples in a batch",
+            remedy="use a larger batch_size, or workers=1",
+        )
+
+
+def _default_chunk(spec: NetworkSpec, device: str) -> int:
     size = int(np.prod(spec.input.shape)) * 8 * (spec.n_steps if spec.input.encoder.precomputed else 1)
     work = spec.n_steps * sum(len(p.connectivity.pre) for p in spec.projections)
-    return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK // work, 50)), 1, CHUNK_TRIALS))
+    return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 
 
 def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None, batch_size: int) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from brianlearn.brian.plan import Plan
+from brianlearn.brian.recorder import steps_of_spikes
+from brianlearn.brian.shares import Share
 from brianlearn.brian.statements import coefficient_name
 from brianlearn.errors import BrianLearnError
 from brianlearn.rules.dropout import kept
@@ -28,7 +30,7 @@ def trials_to_run(plan: Plan, n: int, *, learning: bool) -> int:
     """Trials that a run of n samples takes: whole batches if it learns, because batches end with an update."""
     if not learning or plan.rule is None or plan.rule.update == "step":
         return n
-    return -(-n // plan.batch_size) * plan.batch_size
+    return -(-n // plan.batch_trials) * plan.batch_trials
 
 
 def constants(plan: Plan) -> dict[str, np.ndarray]:
@@ -47,14 +49,24 @@ def constants(plan: Plan) -> dict[str, np.ndarray]:
     return values
 
 
-def _fill(shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
+def _fill(shape: tuple[int, ...], rows: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """An array with ``rows``, the same number for every sample, at the places of the samples' trials."""
     full = np.zeros(shape)
-    full[: len(rows)] = rows
+    if not len(trials):
+        return full
+    each = len(rows) // len(trials)
+    full[(trials[:, None] * each + np.arange(each)).ravel()] = rows
     return full
 
 
 def inputs(
-    plan: Plan, state: LearnerState, samples: Samples, *, learning: bool, learning_rate: float = 0.0
+    plan: Plan,
+    state: LearnerState,
+    samples: Samples,
+    *,
+    learning: bool,
+    learning_rate: float = 0.0,
+    share: Share | None = None,
 ) -> dict[str, np.ndarray]:
     """All arrays of one run of a chunk of samples.
 
@@ -63,34 +75,42 @@ def inputs(
     plan : Plan
     state : LearnerState
     samples : Samples
-        At most ``plan.capacity``.
+        At most ``plan.capacity`` for one process.
     learning : bool
         Whether weights change; without it the same network evaluates.
     learning_rate : float
         Of this epoch.
+    share : Share, optional
+        Which of the samples a process runs, and when; all of them where it is not given.
 
     Returns
     -------
     dict
         Name -> array, float64; state variables in base units.
     """
-    spec, n = plan.spec, len(samples)
-    capacity, steps = plan.capacity, spec.n_steps
+    spec, total = plan.spec, len(samples)
+    if share is None:
+        share = Share(np.arange(total), np.arange(total), total)
+    samples, trials = samples[share.samples], share.trials
+    n = len(samples)
+    capacity, steps = plan.capacity_trials, spec.n_steps
     size = int(np.prod(spec.input.shape))
     result = constants(plan)
     if spec.input.encoder.precomputed:
-        result["input_spikes"] = _fill((capacity * steps + 1, size), _raster(plan, state, samples, learning=learning))
+        result["input_spikes"] = _fill(
+            (capacity * steps + 1, size), _raster(plan, state, samples, learning=learning), trials
+        )
     else:
-        result["input_values"] = _fill((capacity + 1, size), np.asarray(samples.inputs).reshape(n, size))
+        result["input_values"] = _fill((capacity + 1, size), np.asarray(samples.inputs).reshape(n, size), trials)
     if spec.readout is not None:
         labels = np.zeros(n) if samples.labels is None else samples.labels
-        result["label"] = _fill((capacity + 1,), labels)
+        result["label"] = _fill((capacity + 1,), labels, trials)
     if spec.burn_in_steps:
         trial = np.r_[np.zeros(spec.burn_in_steps), np.ones(steps - spec.burn_in_steps)]
-        result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n))
+        result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n), trials)
     if plan.rule is not None:
-        result |= _learning_inputs(plan, n, learning=learning)
-        result |= _masks(plan, state, samples, learning=learning)
+        result |= _learning_inputs(plan, trials, total, learning=learning)
+        result |= _masks(plan, state, samples, trials, learning=learning)
     result |= _weights(plan, state, learning_rate if learning else 0.0)
     return result
 
@@ -105,17 +125,17 @@ def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool
     return spikes.reshape(len(samples) * steps, -1)
 
 
-def _learning_inputs(plan: Plan, n: int, *, learning: bool) -> dict[str, np.ndarray]:
+def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bool) -> dict[str, np.ndarray]:
     assert plan.rule is not None
-    spec, capacity, steps = plan.spec, plan.capacity, plan.spec.n_steps
+    spec, capacity, steps = plan.spec, plan.capacity_trials, plan.spec.n_steps
     burn_in = plan.rule.burn_in_steps(spec)
     trial = np.r_[np.zeros(burn_in), np.ones(steps - burn_in)] * learning
-    result = {"learning": _fill((capacity * steps + 1,), np.tile(trial, n))}
+    result = {"learning": _fill((capacity * steps + 1,), np.tile(trial, len(trials)), trials)}
     if plan.rule.update == "batch":
-        counts = np.zeros(-(-capacity // plan.batch_size) + 1)
+        counts = np.zeros(capacity // plan.batch_trials + 1)
         if learning:
             # element k belongs to the update at the start of batch k, which ends batch k-1
-            full, rest = divmod(n, plan.batch_size)
+            full, rest = divmod(total, plan.batch_size)
             counts[1 : full + 1] = plan.batch_size
             if rest:
                 counts[full + 1] = rest
@@ -123,15 +143,17 @@ def _learning_inputs(plan: Plan, n: int, *, learning: bool) -> dict[str, np.ndar
     return result
 
 
-def _masks(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> dict[str, np.ndarray]:
+def _masks(
+    plan: Plan, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
+) -> dict[str, np.ndarray]:
     """What others see of a neuron's spikes in each trial, as a factor: 0, or 1/(1 - rate) so that the mean stays."""
     result, keys = {}, state.sample_keys(samples.ids, learning=learning)
     for p in plan.spec.projections:
         if p.name in plan.dropped:
-            masks = np.ones((plan.capacity + 1, p.n_post))
+            masks = np.ones((plan.capacity_trials + 1, p.n_post))
             if learning:
                 rate = plan.dropped[p.name]
-                masks[: len(samples)] = kept(rate, p.name, (p.n_post,), keys) / (1.0 - rate)
+                masks[trials] = kept(rate, p.name, (p.n_post,), keys) / (1.0 - rate)
             result[f"keep_{p.name}"] = masks
     return result
 
@@ -241,7 +263,8 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
     plan : Plan
     outputs : mapping
         ``rate_<layer>`` (steps,) in Hz; ``trials.y_sum`` and ``trials.loss_sum`` (trial starts, classes);
-        ``readout.y`` (steps, classes); ``spikes_<layer>.i`` and ``.t`` (spikes,) in seconds.
+        ``readout.y`` (steps, classes); ``spikes_<layer>.i`` (spikes,) with ``.t`` (spikes,) in seconds, or with the
+        number of spikes ``.n`` (steps,).
     n : int
         Trials to keep; runs are at least one step longer.
     """
@@ -254,9 +277,12 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
         per_step = np.rint(outputs[f"rate_{name}"][: n * steps] * dt * size).astype(np.int64)
         counts[name] = per_step.reshape(n, steps).sum(axis=1)
         if f"spikes_{name}.i" in outputs:
-            at = np.rint(outputs[f"spikes_{name}.t"] / dt).astype(np.int64)
+            if f"spikes_{name}.n" in outputs:
+                at = steps_of_spikes(outputs[f"spikes_{name}.n"])
+            else:
+                at = np.rint(outputs[f"spikes_{name}.t"] / dt).astype(np.int32)
             keep = at < n * steps
-            trial, step = np.divmod(at[keep].astype(np.int32), np.int32(steps))
+            trial, step = np.divmod(at[keep], np.int32(steps))
             neuron = outputs[f"spikes_{name}.i"][keep].astype(np.int32)
             spikes[name] = Raster(trial, step, neuron, n, steps, shapes[name])
     if spec.readout is None:

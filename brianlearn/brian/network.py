@@ -24,9 +24,12 @@ from brian2 import (
     second,
 )
 
-from brianlearn.brian.kernels import DenseKernels
+from brianlearn.brian.conv_loops import ConvGeometry, conv_loops
+from brianlearn.brian.dense_loops import dense_loops
+from brianlearn.brian.loops import Slots
 from brianlearn.brian.optimisers import update_statements
 from brianlearn.brian.plan import Plan, neuron_of
+from brianlearn.brian.recorder import SpikeRecorder
 from brianlearn.brian.schedule import Schedule
 from brianlearn.brian.shared_weights import connect_shared
 from brianlearn.brian.statements import (
@@ -42,7 +45,7 @@ from brianlearn.brian.statements import (
 )
 from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
-from brianlearn.spec.layers import Readout
+from brianlearn.spec.layers import Conv, Readout
 from brianlearn.spec.network import Projection
 
 __all__ = ["BrianNetwork", "build"]
@@ -58,11 +61,14 @@ class BrianNetwork:
     groups : dict
         ``"input"``, spiking layers and readouts -> NeuronGroup.
     weights : dict
-        Layer name -> NeuronGroup that holds its weights; mirror weights as ``mirror_<layer>``.
+        Layer name -> NeuronGroup that holds its weights; mirror weights as ``mirror_<layer>``, effective kernels (of a
+        convolution with its pool) as ``effective_<layer>``.
     synapses : dict
         Layer name -> Synapses, or the group of loops that stands for them; mirror synapses as ``mirror_<layer>``.
     timed : dict
         Name -> TimedArray that a chunk of trials fills.
+    writes_files : bool
+        Whether spikes are recorded to files (standalone only).
     """
 
     plan: Plan
@@ -75,6 +81,7 @@ class BrianNetwork:
     synapses: dict[str, Synapses | NeuronGroup] = field(default_factory=dict)
     timed: dict[str, TimedArray] = field(default_factory=dict)
     monitors: dict[str, Any] = field(default_factory=dict)
+    writes_files: bool = False
 
     def add_monitors(self) -> None:
         """Add fresh monitors: trial sums of the readout, population rates, and what the plan records."""
@@ -100,7 +107,11 @@ class BrianNetwork:
                 )
         recorded = layers if "spikes" in self.plan.record else (() if "readout" in self.groups else layers[-1:])
         for name in recorded:
-            monitors[f"spikes_{name}"] = SpikeMonitor(self.groups[name], name=f"spikes_{name}")
+            group, monitor = self.groups[name], f"spikes_{name}"
+            compact = self.writes_files
+            monitors[monitor] = (
+                SpikeRecorder(group, monitor, self.clock) if compact else SpikeMonitor(group, name=monitor)
+            )
         self.monitors = monitors
         self.network.add(*monitors.values())
 
@@ -112,8 +123,8 @@ def _place(obj: Any, when: str, order: int = 0) -> None:
 class _Builder:
     """Builds the objects of one network, part by part."""
 
-    def __init__(self, plan: Plan, kernels: bool) -> None:
-        self.plan, self.spec, self.rule, self.kernels = plan, plan.spec, plan.rule, kernels
+    def __init__(self, plan: Plan, standalone: bool) -> None:
+        self.plan, self.spec, self.rule, self.loops = plan, plan.spec, plan.rule, standalone and plan.loops
         self.dt, self.n_steps = float(plan.spec.dt), plan.spec.n_steps
         trial = self.n_steps * self.dt
         network = Network()
@@ -123,7 +134,8 @@ class _Builder:
             network,
             clock=Clock(dt=self.dt * second, name="step_clock"),
             trial_clock=Clock(dt=trial * second, name="trial_clock"),
-            batch_clock=Clock(dt=plan.batch_size * trial * second, name="batch_clock"),
+            batch_clock=Clock(dt=plan.batch_trials * trial * second, name="batch_clock"),
+            writes_files=standalone,
         )
         self.steps = plan.steps
         self.readouts = self._readouts()
@@ -137,9 +149,9 @@ class _Builder:
         return {} if readout is None else {self.spec.projections[-1].name: readout}
 
     def _timed_arrays(self) -> None:
-        n, steps, inputs = self.plan.capacity, self.n_steps, int(np.prod(self.spec.input.shape))
-        batches = -(-n // self.plan.batch_size)
-        trial, batch = self.n_steps * self.dt, self.plan.batch_size * self.n_steps * self.dt
+        n, steps, inputs = self.plan.capacity_trials, self.n_steps, int(np.prod(self.spec.input.shape))
+        batches = -(-n // self.plan.batch_trials)
+        trial, batch = self.n_steps * self.dt, self.plan.batch_trials * self.n_steps * self.dt
         rows: dict[str, tuple[tuple[int, ...], float]] = {}
         if self.spec.input.encoder.precomputed:
             rows["input_spikes"] = ((n * steps + 1, inputs), self.dt)
@@ -285,42 +297,63 @@ class _Builder:
         if accumulate:
             scale = plan.gradient_scale(p.name)
             assert self.rule is not None
-            if self.rule.update == "batch":
-                code = update_statements(plan.optimiser, scale, "batch_count(t)")
-                self._regularly(group, code, "start", "update", order=-5, clock=self.net.batch_clock)
-            else:
-                code = update_statements(plan.optimiser, scale, "learning(t)")
-                self._regularly(group, code, "optimise", "update")
+            count = "batch_count(t)" if self.rule.update == "batch" else "learning(t)"
+            clock, when, order = self._update_slot()
+            code = update_statements(plan.optimiser, scale, count)
+            self._regularly(group, code, when, "update", order=order, clock=clock)
         self.net.weights[f"{prefix}{p.name}"] = group
         return group
 
-    def _loops(self, p: Projection) -> bool:
+    def _has_loops(self, p: Projection) -> bool:
         """Whether C++ loops stand for the synapses of p."""
-        if not self.kernels or len(p.weight_shape) != 2 or (self.rule is not None and self.rule.feedback != "forward"):
+        if not self.loops or (self.rule is not None and self.rule.feedback != "forward"):
+            return False
+        if isinstance(p.layer, Conv) and not ConvGeometry(p.layer, p.in_shape, p.out_shape).merges_well:
             return False
         # synapses onto a frozen variable look at every target's refractoriness
         return isinstance(p.layer, Readout) or not _frozen(p)
 
+    def _add_loops(self, p: Projection, slots: Slots, variable: str, scale: float = 1.0) -> None:
+        """The loops of p, in the place of its synapses."""
+        carried = self._carries(p.source)
+        names = {
+            **dict(name=p.name, source=p.source, target=p.name, n_pre=p.n_pre, n_post=p.n_post),
+            **dict(variable=variable, scale=repr(scale)),
+            "amplitude": f"*brian::_array_{p.source}_{carried}[spikes[k]]" if carried else "",
+            "real": "float" if self.plan.dtype == "float32" else "double",
+        }
+        if isinstance(p.layer, Conv):
+            geometry = ConvGeometry(p.layer, p.in_shape, p.out_shape)
+            group, effective = conv_loops(names, slots, geometry, self.net.trial_clock)
+            self.net.weights[f"effective_{p.name}"] = effective
+        else:
+            group = dense_loops(names, slots)
+        self.net.synapses[p.name] = group
+
     def _forward_loops(self, p: Projection) -> None:
         neuron, learning = neuron_of(p), self.rule is not None
-        scale = float(np.asarray(neuron.weight_unit))
-        carries = self._carries(p.source)
-        kernels = DenseKernels(
-            p.name, p.source, p.name, p.n_pre, p.n_post, neuron.input, self.plan.dtype, scale, carries
-        )
         response = self.plan.traces.get(p.source)
-        back = (f"{p.source}_feedback", "delta") if learning and self._feeds_forward_back(p) else None
-        self.net.synapses[p.name] = kernels.group(
+        slots = Slots(
             self.net.clock,
-            learned="plasticity" if learning else None,
-            error=plasticity_signal(self.steps[p.name]),
+            deliver=f"{p.name}_deliver",
+            update=self._update_slot(),
+            learn="plasticity" if learning else None,
             direct=self.plan.direct,
-            feedback=back,
+            error=plasticity_signal(self.steps[p.name]),
+            feedback=(f"{p.source}_feedback", "delta") if learning and self._feeds_forward_back(p) else None,
+            learning=self.net.timed.get("learning"),
             trace=None if response is None else trace_name(response.membrane),
         )
+        self._add_loops(p, slots, neuron.input, float(np.asarray(neuron.weight_unit)))
+
+    def _update_slot(self) -> tuple[Clock, str, int]:
+        """When weights are updated: clock, slot and order."""
+        if self.rule is not None and self.rule.update == "batch":
+            return self.net.batch_clock, "start", -5
+        return self.net.clock, "optimise", 0
 
     def _forward(self, p: Projection) -> None:
-        if self._loops(p):
+        if self._has_loops(p):
             self._forward_loops(p)
             return
         neuron, amplitude = neuron_of(p), self._amplitude(p.source)
@@ -435,17 +468,15 @@ class _Builder:
         self._weights(p, learned=False)
         model = ["weight_index : integer (constant)"]
         back = learning and self.rule is not None and self.rule.feedback == "forward"
-        if self._loops(p):
-            kernels = DenseKernels(
-                p.name, source, p.name, p.n_pre, p.n_post, "y", self.plan.dtype, carries=self._carries(source)
-            )
-            self.net.synapses[p.name] = kernels.group(
+        if self._has_loops(p):
+            slots = Slots(
                 self.net.clock,
-                learned=None,
-                error="err",
-                direct=False,
+                deliver="readout_deliver",
+                update=self._update_slot(),
                 feedback=(f"{source}_feedback", "err") if back else None,
+                learning=self.net.timed.get("learning"),
             )
+            self._add_loops(p, slots, "y")
             return
         if back:
             model.append("L_pre = weight*err_post : 1 (summed)")
@@ -470,17 +501,18 @@ def _frozen(p: Projection) -> bool:
     return "unless refractory" in neuron.parsed.equations[neuron.input].flags
 
 
-def build(plan: Plan, *, kernels: bool = False) -> BrianNetwork:
+def build(plan: Plan, *, standalone: bool = False) -> BrianNetwork:
     """Build the Brian2 objects of a plan on the active device.
 
     Parameters
     ----------
     plan : Plan
-    kernels : bool
-        Whether C++ loops stand for the synapses of dense layers (standalone only; see `brianlearn.brian.kernels`).
+    standalone : bool
+        Whether it is for a standalone program: C++ loops may stand for synapses (see `brianlearn.brian.loops`), and
+        spikes are recorded to files.
 
     Returns
     -------
     BrianNetwork
     """
-    return _Builder(plan, kernels).build()
+    return _Builder(plan, standalone).build()

@@ -34,11 +34,18 @@ class Plan:
         None builds a network without any learning object.
     optimiser : Optimiser
     batch_size : int
+        Samples per weight update.
     capacity : int
-        Largest number of trials per run.
+        Largest number of trials per run of one process.
     dtype : str
     record : tuple of str
         What is recorded beside metrics: "spikes", "readout".
+    workers : int
+        Processes that share the trials of a batch.
+    profile : bool
+        Whether the device measures the time of every object.
+    loops : bool
+        Whether C++ loops stand for synapses where the device allows it (see `brianlearn.brian.loops`).
     """
 
     spec: NetworkSpec
@@ -48,6 +55,14 @@ class Plan:
     capacity: int
     dtype: str
     record: tuple[str, ...] = ()
+    workers: int = 1
+    profile: bool = False
+    loops: bool = True
+
+    @property
+    def batch_trials(self) -> int:
+        """Trials of one batch in one process."""
+        return -(-self.batch_size // self.workers)
 
     @property
     def direct(self) -> bool:
@@ -57,7 +72,7 @@ class Plan:
     @property
     def capacity_trials(self) -> int:
         """Largest number of trials per run, whole batches."""
-        return -(-self.capacity // self.batch_size) * self.batch_size
+        return -(-self.capacity // self.batch_trials) * self.batch_trials
 
     @property
     def layers(self) -> tuple[str, ...]:

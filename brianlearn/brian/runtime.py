@@ -25,12 +25,18 @@ class RuntimeDevice:
     ----------
     plan : Plan
     target : {"numpy", "cython"}
+
+    Attributes
+    ----------
+    times : dict
+        Object -> seconds in the last run, where the plan says that they are measured.
     """
 
     def __init__(self, plan: Plan, target: str) -> None:
         self.plan, self.target = plan, target
         with runtime_device(), preferences(plan.dtype, target):
             self.net = build(plan)
+        self.times: dict[str, float] = {}
         self._groups = {g.name: g for g in (*self.net.groups.values(), *self.net.weights.values())}
         self._groups |= {s.name: s for s in self.net.synapses.values()}
 
@@ -59,7 +65,10 @@ class RuntimeDevice:
                     target = self._groups[group].variables[variable]
                     target.set_value(np.asarray(value, target.dtype))
             net.network.t_ = 0.0
-            net.network.run((n_trials * spec.n_steps + 1) * float(spec.dt) * second, namespace={})
+            duration = (n_trials * spec.n_steps + 1) * float(spec.dt) * second
+            net.network.run(duration, namespace={}, profile=self.plan.profile)
+            if self.plan.profile:
+                self.times = {name: float(seconds) for name, seconds in net.network.profiling_info}
             return self._read()
 
     def _read(self) -> dict[str, np.ndarray]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from brian2.devices.device import reset_device, set_device
 
 from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.compile import compile_project
+from brianlearn.brian.exchange import VARIABLE, add_exchange, shared_memory
 from brianlearn.brian.feed import output_names
 from brianlearn.brian.network import BrianNetwork, build
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
+from brianlearn.brian.scratch import scratch_folder
 from brianlearn.errors import DeviceError
 
 __all__ = ["StandaloneDevice"]
@@ -40,6 +44,11 @@ class StandaloneDevice:
     ----------
     plan : Plan
 
+    Attributes
+    ----------
+    times : dict
+        Object -> seconds in the last run, where the plan says that they are measured.
+
     Raises
     ------
     DeviceError
@@ -49,31 +58,88 @@ class StandaloneDevice:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._folder = BuildCache().get(fingerprint(plan), lambda folder: _compile(plan, folder))
+        self.times: dict[str, float] = {}
         self._manifest: dict[str, Any] = json.loads((self._folder / MANIFEST).read_text())
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
         """Run n_trials trials and one more step; see `brianlearn.brian.runtime.RuntimeDevice.run`."""
+        (outputs,) = self.run_together([values], n_trials=[n_trials])
+        return outputs
+
+    def run_together(
+        self, values: list[dict[str, np.ndarray]], n_trials: list[int], *, exchange: bool = False
+    ) -> list[dict[str, np.ndarray]]:
+        """Run several processes at the same time.
+
+        Parameters
+        ----------
+        values : list of dict
+            The arrays of each process.
+        n_trials : list of int
+            Trials of each process.
+        exchange : bool
+            Whether they exchange gradients (see `brianlearn.brian.exchange`).
+
+        Returns
+        -------
+        list of dict
+        """
+        with ExitStack() as stack:
+            size = sum(array.nbytes for arrays in values for array in arrays.values())
+            run_folder = tempfile.TemporaryDirectory(prefix="brianlearn-run-", dir=scratch_folder(size))
+            folder = Path(stack.enter_context(run_folder))
+            environments = [dict(os.environ) for _ in values]
+            if exchange:
+                n_weights = sum(p.n_weights for p in self.plan.spec.projections)
+                shares = stack.enter_context(shared_memory(n_weights, self.plan.dtype, len(values)))
+                environments = [os.environ | {VARIABLE: share} for share in shares]
+            runs = [folder / str(k) for k in range(len(values))]
+            processes: list[subprocess.Popen[bytes]] = []
+            try:
+                for run, arrays, trials, environment in zip(runs, values, n_trials, environments, strict=True):
+                    processes.append(self._start(run, arrays, trials, environment))
+                self._wait(processes, runs)
+                if self.plan.profile:
+                    self.times = _times(runs[0] / "results" / "profiling_info.txt")
+            finally:
+                for process in processes:
+                    process.kill()
+                    process.wait()
+            return [{key: self._read(run / "results", key) for key in self._manifest["outputs"]} for run in runs]
+
+    def _start(
+        self, run: Path, values: dict[str, np.ndarray], n_trials: int, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        (run / "results").mkdir(parents=True)
         stop = n_trials * self.plan.spec.n_steps * float(self.plan.spec.dt)
-        with tempfile.TemporaryDirectory(prefix="brianlearn-run-") as name:
-            run = Path(name)
-            arguments = [self._argument(run, key, value) for key, value in values.items()]
-            arguments.append(f"run_control.stop_time={stop!r}")
-            # the program joins file names to the folder's name as they are
-            command = [str(self._folder / "main"), "--results_dir", str(run / "results") + os.sep, *arguments]
-            (run / "results").mkdir()
-            # the group of its own keeps Ctrl-C away from it: a chunk ends whole, and Python decides what to do
-            done = subprocess.run(
-                command, cwd=self._folder, capture_output=True, text=True, check=False, start_new_session=True
+        arguments = [self._argument(run, key, value) for key, value in values.items()]
+        arguments.append(f"run_control.stop_time={stop!r}")
+        # the program joins file names to the folder's name as they are
+        command = [str(self._folder / "main"), "--results_dir", str(run / "results") + os.sep, *arguments]
+        with open(run / "log", "wb") as log:
+            # the group of its own keeps Ctrl-C away from it: Python decides what to do
+            return subprocess.Popen(
+                command, cwd=self._folder, stdout=log, stderr=log, env=environment, start_new_session=True
             )
-            if done.returncode or "Error" in done.stderr or "Cannot set" in done.stderr:
-                raise DeviceError(
-                    "cpp_standalone",
-                    "the compiled program failed",
-                    got=f"exit status {done.returncode}: {done.stderr.strip()[-2000:] or done.stdout.strip()[-2000:]}",
-                    expected="exit status 0",
-                    remedy=f"delete the build folder {self._folder} and run again, which compiles it anew",
-                )
-            return {key: self._read(run / "results", key) for key in self._manifest["outputs"]}
+
+    def _wait(self, processes: list[subprocess.Popen[bytes]], runs: list[Path]) -> None:
+        """Wait for all, or for the first that fails: the others would wait for it for ever."""
+        running = dict(zip(processes, runs, strict=True))
+        while running:
+            # one is waited for without a pause; several are looked at in turn
+            first = next(iter(running))
+            with suppress(subprocess.TimeoutExpired):
+                first.wait(timeout=None if len(running) == 1 else 0.005)
+            for process in [p for p in running if p.poll() is not None]:
+                said = (running.pop(process) / "log").read_text(errors="replace").strip()
+                if process.returncode or "Error" in said or "Cannot set" in said:
+                    raise DeviceError(
+                        "cpp_standalone",
+                        "the compiled program failed",
+                        got=f"exit status {process.returncode}: {said[-2000:]}",
+                        expected="exit status 0",
+                        remedy=f"delete the build folder {self._folder} and run again, which compiles it anew",
+                    )
 
     def _argument(self, run: Path, key: str, value: np.ndarray) -> str:
         entry = self._manifest["inputs"].get(key)
@@ -97,6 +163,16 @@ class StandaloneDevice:
             raise DeviceError("cpp_standalone", f"the program left no result {key!r}", got=f"no file {entry['file']}")
         array = np.fromfile(path, dtype=entry["dtype"])
         return array.reshape(-1, entry["columns"]) if entry["columns"] else array
+
+
+def _times(path: Path) -> dict[str, float]:
+    """Seconds by object, from the file that a program leaves which measures them."""
+    times: dict[str, float] = {}
+    for line in path.read_text().splitlines():
+        name, seconds = line.split()
+        name = re.sub(r"_codeobject(_\d+)?$", "", name)
+        times[name] = times.get(name, 0.0) + float(seconds)
+    return times
 
 
 def _add_stop(net: BrianNetwork) -> None:
@@ -138,10 +214,12 @@ def _compile(plan: Plan, folder: Path) -> None:
     set_device(device, build_on_run=False)
     try:
         with preferences(plan.dtype):
-            net = build(plan, kernels=True)
+            net = build(plan, standalone=True)
             _add_stop(net)
+            if plan.workers > 1 and plan.rule is not None:
+                add_exchange(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1
-            net.network.run(length * float(plan.spec.dt) * second, namespace={})
+            net.network.run(length * float(plan.spec.dt) * second, namespace={}, profile=plan.profile)
             device.build(directory=str(folder), compile=False, run=False, with_output=False)
             compile_project(folder)
             manifest = _manifest(device, net)
@@ -174,7 +252,7 @@ def _manifest(device: CPPStandaloneDevice, net: BrianNetwork) -> dict[str, Any]:
         if name.startswith("rate_"):
             outputs[name] = _output(device, monitor.variables["rate"], 0)
         elif name.startswith("spikes_"):
-            outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], 0) for v in ("i", "t")}
+            outputs |= {f"{name}.{v}": {"file": f"{name}.{v}", "dtype": "int32", "columns": 0} for v in ("i", "n")}
         else:
             columns = net.plan.spec.classes
             outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], columns) for v in monitor.record_variables}

@@ -13,10 +13,11 @@ from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.encoding import dropout_mask, encode
-from brianlearn.discrete.program import filter_program, neuron_program
+from brianlearn.discrete.program import filter_program, neuron_program, response_program
 from brianlearn.discrete.recurrence import Recurrence
 from brianlearn.discrete.synapses import SynapticMap, unflatten
 from brianlearn.errors import SpecError, UnitError
+from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.weights import check_weights, initial_weights
 from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import NetworkSpec
@@ -59,6 +60,7 @@ class DiscreteNetwork(torch.nn.Module):
             recurrences[p.name] = Recurrence(program, p.out_shape, reset_kept=reset_path == "kept", kernels=kernels)
             maps[p.name] = SynapticMap(p)
         self._recurrences, self._maps, self._kernels = recurrences, maps, kernels
+        self._traces: dict[str, Recurrence] = {}
         self._psp_decay = None if psp_tau is None else float(np.exp(-dt / float(psp_tau)))
         tau = spec.readout.tau if spec.readout is not None else None
         self._leak = (
@@ -145,6 +147,20 @@ class DiscreteNetwork(torch.nn.Module):
     def recurrence(self, layer: str) -> Recurrence:
         """The neurons of a layer."""
         return self._recurrences[layer]
+
+    def trace(self, layer: str) -> Recurrence:
+        """The eligibility traces of what the synapses onto a layer see.
+
+        Raises
+        ------
+        RuleError
+            Neurons without a linear response, by name.
+        """
+        if layer not in self._traces:
+            p = next(p for p in self.spec.projections if p.name == layer)
+            program = response_program(linear_response(p, float(self.spec.dt)))
+            self._traces[layer] = Recurrence(program, (), kernels=self._kernels)
+        return self._traces[layer]
 
     def _check_record(self, record: Sequence[str]) -> None:
         for name in record:

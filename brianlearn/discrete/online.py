@@ -14,12 +14,9 @@ import torch.nn.functional as F
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.encoding import encode
 from brianlearn.discrete.network import DiscreteNetwork
-from brianlearn.discrete.program import response_program
-from brianlearn.discrete.recurrence import Recurrence
 from brianlearn.discrete.stepper import Stepper
 from brianlearn.discrete.synapses import SynapticMap, unflatten
 from brianlearn.discrete.three_factor import layer_masks, readout_weights, wanted_factors
-from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
 from brianlearn.spec.layers import Conv
 from brianlearn.spec.network import Projection
@@ -161,9 +158,7 @@ class _Online:
             layer.readout = readout_weights(self.network, self.readouts, self.named[p.name], p, channels_last=last)
             layer.leak = self.target.new_zeros(self.target.shape)
         if self.rule.eligibility == "trace":
-            response = Recurrence(
-                response_program(linear_response(p, float(self.network.spec.dt))), (), kernels=recurrence.use_kernels
-            )
+            response = self.network.trace(p.name)
             like = delivered.new_empty(self.samples, p.n_pre)
             layer.trace = response.stepper((response.program.membrane,), self.samples, like, channels_last=False)
         return recurrence.stepper(names, self.samples, delivered, channels_last=last)

@@ -19,10 +19,8 @@ from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.encoding import dropout_mask, encode
 from brianlearn.discrete.network import DiscreteNetwork
-from brianlearn.discrete.program import response_program
-from brianlearn.discrete.recurrence import Passage, Recurrence
+from brianlearn.discrete.recurrence import Passage
 from brianlearn.discrete.synapses import SynapticMap, in_order, unflatten
-from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
 from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import Projection
@@ -218,7 +216,6 @@ def _trace(network: DiscreteNetwork, run: LayerRun) -> torch.Tensor:
         source = source.expand(steps, *source.shape[1:])
     last = source.ndim == 5 and not source.is_contiguous() and len(run.source) == steps
     flat = (source.permute(0, 1, 3, 4, 2) if last else source).flatten(2).contiguous()
-    response = linear_response(run.p, float(network.spec.dt))
-    trace = Recurrence(response_program(response), (), kernels=network.recurrence(run.p.name).use_kernels)(flat)[1]
+    trace = network.trace(run.p.name)(flat)[1]
     assert trace is not None
     return unflatten(trace, run.p.in_shape, last)

@@ -28,6 +28,7 @@ def plot_raster(
     trial: int = 0,
     *,
     dt: Any = None,
+    neurons: int | None = None,
     path: str | os.PathLike[str] | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> Figure:
@@ -40,6 +41,8 @@ def plot_raster(
     trial : int, optional
     dt : brian2.Quantity, optional
         Time step; with it the time axis is in ms, else in steps.
+    neurons : int, optional
+        Draw at most so many neurons of a layer, evenly spaced; all of them where it is not given.
     path : path-like, optional
         Where to save the figure; the name's ending says how (``.png``, ``.pdf``, ``.svg``).
     axes : sequence of matplotlib.axes.Axes, optional
@@ -73,15 +76,19 @@ def plot_raster(
         raise DataError("plot_raster", "the number of axes is wrong", got=len(axes), expected=len(rasters))
     step = 1.0 if dt is None else float(dt) * 1e3
     for k, (ax, (name, raster)) in enumerate(zip(axes, reversed(rasters.items()), strict=True)):
-        here = raster.trial == trial
-        n = int(np.prod(raster.shape))
+        size_of_layer = int(np.prod(raster.shape))
+        shown = np.unique(np.linspace(0, size_of_layer - 1, min(neurons or size_of_layer, size_of_layer)).astype(int))
+        n = len(shown)
+        here = (raster.trial == trial) & np.isin(raster.neuron, shown)
         # as large as rows allow, but never too small to be seen
         size = max(2.0, min(20.0, 400.0 / n))
         colour = COLOURS[(len(rasters) - 1 - k) % len(COLOURS)]
-        ax.scatter(raster.step[here] * step, raster.neuron[here], s=size, linewidths=0, color=colour)
+        row = np.searchsorted(shown, raster.neuron[here])
+        ax.scatter(raster.step[here] * step, row, s=size, linewidths=0, color=colour)
         ax.set_ylim(-0.5, n - 0.5)
         ax.set_xlim(-0.5 * step, (raster.n_steps - 0.5) * step)
-        ax.set_ylabel(f"{name}\n{'x'.join(map(str, raster.shape))}")
+        shape = "x".join(map(str, raster.shape))
+        ax.set_ylabel(f"{name}\n{shape if n == size_of_layer else f'{n} of {shape}'}")
         ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         _plain(ax)
         ax.tick_params(labelbottom=k == len(rasters) - 1)

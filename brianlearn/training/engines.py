@@ -79,7 +79,7 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
     return engine
 
 
-def check_engine(engine: str, spec: NetworkSpec, rule: Rule, device: str, batch_size: int) -> None:
+def check_engine(engine: str, spec: NetworkSpec, rule: Rule, device: str, batch_size: int, workers: int = 1) -> None:
     """Refuse by name what the engine cannot run, before anything is built.
 
     Raises
@@ -91,6 +91,19 @@ def check_engine(engine: str, spec: NetworkSpec, rule: Rule, device: str, batch_
 
         assert isinstance(rule, ThreeFactorRule)
         refuse(spec, rule, batch_size)
+    else:
+        _refuse_workers(workers)
+
+
+def _refuse_workers(workers: int) -> None:
+    if workers != 1:
+        raise RuleError(
+            "engine 'discrete'",
+            "it runs in one process, with torch's threads",
+            got=f"workers={workers}",
+            expected="workers=1",
+            remedy="several processes: torch's distributed data parallel (docs/stbp.md)",
+        )
 
 
 def make_engine(
@@ -103,6 +116,7 @@ def make_engine(
     dtype: str,
     batch_size: int,
     chunk_size: int | None,
+    workers: int,
     options: Mapping[str, Any],
 ) -> Engine:
     """Build the engine, see `choose_engine`.
@@ -114,6 +128,7 @@ def make_engine(
     """
     name = choose_engine(engine, rule, device)
     if name == "discrete":
+        _refuse_workers(workers)
         from brianlearn.discrete.engine import DiscreteEngine
 
         return DiscreteEngine(
@@ -137,4 +152,5 @@ def make_engine(
     from brianlearn.brian.engine import BrianEngine
 
     assert rule is None or isinstance(rule, ThreeFactorRule)
-    return BrianEngine(spec, rule, optimiser, device=device, dtype=dtype, batch_size=batch_size, chunk_size=chunk_size)
+    sizes = dict(batch_size=batch_size, chunk_size=chunk_size, workers=workers)
+    return BrianEngine(spec, rule, optimiser, device=device, dtype=dtype, **sizes)

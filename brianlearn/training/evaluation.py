@@ -119,6 +119,7 @@ def evaluate(
             batch_size=experiment.batch_size,
             seed=experiment.seed,
             chunk_size=resolved["chunk_size"] if same else None,
+            workers=experiment.workers if same and place == resolved["device"] else 1,
             engine_options=experiment.engine_options if same else {},
         )
         state = learner.init(weights)

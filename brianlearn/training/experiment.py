@@ -63,6 +63,7 @@ class Experiment:
     name : str, optional
         Part of the run folder's name; that of the data where it is not given.
     engine : {"auto", "brian", "discrete"}, optional
+    workers : int, optional
     engine_options : mapping, optional
         As in `Learner`.
 
@@ -98,6 +99,7 @@ class Experiment:
     runs: str | os.PathLike[str] = "runs"
     name: str | None = None
     engine: str = "auto"
+    workers: int = 1
     engine_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -118,7 +120,7 @@ class Experiment:
                 got=repr(self.augment),
                 expected="None or RandomAffine(...)",
             )
-        for name, low in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("validation", 0)):
+        for name, low in (("epochs", 1), ("batch_size", 1), ("workers", 1), ("seed", 0), ("validation", 0)):
             self._whole(name, low)
         for name in ("limit", "test_limit", "chunk_size"):
             if getattr(self, name) is not None:
@@ -126,7 +128,7 @@ class Experiment:
         if self.dtype not in DTYPES:
             raise RuleError("Experiment", "unknown dtype", got=repr(self.dtype), expected=" or ".join(DTYPES))
         self.rule.check(self.spec, self.batch_size)
-        check_engine(self.engine, self.spec, self.rule, self.device, self.batch_size)
+        check_engine(self.engine, self.spec, self.rule, self.device, self.batch_size, self.workers)
 
     def _whole(self, name: str, low: int) -> None:
         value = getattr(self, name)
@@ -225,4 +227,4 @@ class Experiment:
 #: Settings that are stored by their fields.
 _OBJECTS = ("augment", "rule", "optimiser", "spec", "engine_options")
 #: Settings that are stored as they are.
-_PLAIN = ("name", "engine", "device", "dtype", "seed", "epochs", "batch_size", "chunk_size")
+_PLAIN = ("name", "engine", "device", "dtype", "seed", "epochs", "batch_size", "chunk_size", "workers")

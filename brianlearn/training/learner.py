@@ -88,6 +88,8 @@ class Learner:
         Of the initial weights and all random numbers.
     chunk_size : int, optional
         Samples per run of the engine; chosen from memory where it is not given.
+    workers : int, optional
+        Processes that share the trials of a batch, and the samples of an evaluation (cpp_standalone).
     engine_options : mapping, optional
         For the discrete engine: ``micro_batch`` (trials that run at once; the gradients of a batch's parts add up) and
         ``matmul`` (``"bfloat16"`` products on a CPU).
@@ -119,11 +121,12 @@ class Learner:
         batch_size: int = 1,
         seed: int = 0,
         chunk_size: int | None = None,
+        workers: int = 1,
         engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(spec, NetworkSpec):
             raise RuleError("Learner", "spec is of the wrong type", got=repr(spec), expected="a NetworkSpec")
-        for name, value in (("batch_size", batch_size), ("chunk_size", chunk_size)):
+        for name, value in (("batch_size", batch_size), ("chunk_size", chunk_size), ("workers", workers)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise RuleError("Learner", f"{name} is wrong", got=repr(value), expected="a whole number >= 1")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -152,6 +155,7 @@ class Learner:
             dtype=dtype,
             batch_size=batch_size,
             chunk_size=chunk_size,
+            workers=workers,
             options=engine_options or {},
         )
 

@@ -170,6 +170,7 @@ def _learner(experiment: Experiment, engine: str, device: str, chunk_size: int |
         batch_size=experiment.batch_size,
         seed=experiment.seed,
         chunk_size=chunk_size,
+        workers=experiment.workers,
         engine_options=experiment.engine_options,
     )
 

@@ -1,0 +1,61 @@
+"""The networks of the comparison with other libraries, as plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Network:
+    """A feed-forward network: convolutions (channels, kernel) each with an average pool of 2, then dense layers.
+
+    Attributes
+    ----------
+    title : str
+    shape : tuple of int
+        (channels, height, width) of the input.
+    convolutions : tuple of (int, int)
+    dense : tuple of int
+    steps, batch : int
+    """
+
+    title: str
+    shape: tuple[int, int, int]
+    convolutions: tuple[tuple[int, int], ...]
+    dense: tuple[int, ...]
+    steps: int
+    batch: int
+
+    def sizes(self) -> list[tuple[tuple[int, int, int], tuple[int, int, int]]]:
+        """Shapes before and after each convolution with its pool."""
+        shapes, shape = [], self.shape
+        for channels, kernel in self.convolutions:
+            after = (channels, (shape[1] - kernel + 1) // 2, (shape[2] - kernel + 1) // 2)
+            shapes.append((shape, after))
+            shape = after
+        return shapes
+
+    def flops(self) -> float:
+        """Floating-point operations of the matrix products of a training step, pools folded into convolutions.
+
+        Forward, the gradient of the weights, and the gradient of the inputs but for the first layer.
+        """
+        macs = []
+        shape = self.shape
+        for (before, after), (channels, kernel) in zip(self.sizes(), self.convolutions, strict=True):
+            folded = min((kernel + 1) ** 2, 4 * kernel**2)
+            macs.append(after[1] * after[2] * channels * before[0] * folded)
+            shape = after
+        n = shape[0] * shape[1] * shape[2]
+        for size in (*self.dense, 10):
+            macs.append(n * size)
+            n = size
+        return 2.0 * self.steps * self.batch * (3 * sum(macs) - macs[0])
+
+
+NETWORKS = {
+    "a1": Network("A1: 16c3p2-128-64-10, 28x28, T=40, B=64", (1, 28, 28), ((16, 3),), (128, 64), 40, 64),
+    "a1-250": Network("A1, B=250", (1, 28, 28), ((16, 3),), (128, 64), 40, 250),
+    "events": Network("12c5p2-64c5p2-10, 34x34x2, T=25, B=64", (2, 34, 34), ((12, 5), (64, 5)), (), 25, 64),
+    "dense": Network("784-512-256-10, T=25, B=128", (1, 28, 28), (), (512, 256), 25, 128),
+}

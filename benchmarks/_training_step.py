@@ -1,0 +1,158 @@
+"""One library, one network: training steps on request. Runs in the library's own environment (see peers.py).
+
+Reads a line per training step from standard input and answers with its seconds; a line ``end`` makes it print the peak
+memory in MiB and leave.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from _networks import NETWORKS, Network
+from torch import nn
+
+TAU_M, TAU_S = 20.0, 5.0
+
+
+def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[..., nn.Module]) -> list[nn.Module]:
+    """The synaptic maps: convolution with pool, then dense layers and the readout."""
+    found: list[nn.Module] = []
+    shape = network.shape
+    for (before, after), (channels, kernel) in zip(network.sizes(), network.convolutions, strict=True):
+        found.append(conv(before[0], channels, kernel))
+        shape = after
+    n = shape[0] * shape[1] * shape[2]
+    for size in (*network.dense, 10):
+        found.append(linear(n, size))
+        n = size
+    return found
+
+
+def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network: Network) -> Callable[[], None]:
+    """A training step: forward, squared error of the mean readout, backward, Adam."""
+    torch.manual_seed(0)
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < 0.1).float()
+    target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-4)
+
+    def step() -> None:
+        loss = ((run(spikes) - target) ** 2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def brianlearn(network: Network) -> Callable[[], None]:
+    from brian2 import ms
+
+    import brianlearn as bl
+
+    neuron = bl.CubaLIF(tau_m=TAU_M * ms, tau_s=TAU_S * ms, R=4.0)
+    layers = [bl.Conv(channels, kernel, neuron, pool=2) for channels, kernel in network.convolutions]
+    layers += [bl.Dense(size, neuron) for size in network.dense]
+    duration = network.steps * ms
+    spec = bl.NetworkSpec(bl.Input(network.shape, bl.Spikes()), layers, bl.Readout(10), duration=duration)
+    module = bl.export(spec)
+    return train(module, lambda spikes: module(spikes).logits, network)
+
+
+def snntorch(network: Network) -> Callable[[], None]:
+    import snntorch as snn
+    from snntorch import surrogate
+
+    beta, alpha = float(torch.exp(torch.tensor(-1 / TAU_M))), float(torch.exp(torch.tensor(-1 / TAU_S)))
+    layers = nn.ModuleList(maps(network, nn.Conv2d, nn.Linear))
+    neurons = nn.ModuleList(
+        snn.Synaptic(alpha=alpha, beta=beta, spike_grad=surrogate.fast_sigmoid(slope=5)) for _ in range(len(layers) - 1)
+    )
+    pool, n_conv = nn.AvgPool2d(2), len(network.convolutions)
+
+    def run(spikes: torch.Tensor) -> torch.Tensor:
+        states = [neuron.reset_mem() for neuron in neurons]
+        total = torch.zeros(network.batch, 10)
+        for x in spikes:
+            for k, layer in enumerate(layers):
+                x = x.flatten(1) if k == n_conv else x
+                x = pool(layer(x)) if k < n_conv else layer(x)
+                if k < len(neurons):
+                    x, *states[k] = neurons[k](x, *states[k])
+            total = total + x
+        return total / network.steps
+
+    return train(nn.ModuleList([layers, neurons]), run, network)
+
+
+def norse(network: Network) -> Callable[[], None]:
+    import norse.torch as nt
+
+    parameters = nt.LIFParameters(
+        tau_syn_inv=torch.tensor(1000 / TAU_S), tau_mem_inv=torch.tensor(1000 / TAU_M), alpha=torch.tensor(5.0)
+    )
+    layers = nn.ModuleList(maps(network, nn.Conv2d, nn.Linear))
+    cells = nn.ModuleList(nt.LIFCell(parameters) for _ in range(len(layers) - 1))
+    pool, n_conv = nn.AvgPool2d(2), len(network.convolutions)
+
+    def run(spikes: torch.Tensor) -> torch.Tensor:
+        states: list[object] = [None] * len(cells)
+        total = torch.zeros(network.batch, 10)
+        for x in spikes:
+            for k, layer in enumerate(layers):
+                x = x.flatten(1) if k == n_conv else x
+                x = pool(layer(x)) if k < n_conv else layer(x)
+                if k < len(cells):
+                    x, states[k] = cells[k](x, states[k])
+            total = total + x
+        return total / network.steps
+
+    return train(nn.ModuleList([layers, cells]), run, network)
+
+
+def spikingjelly(network: Network) -> Callable[[], None]:
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    found = maps(network, layer.Conv2d, layer.Linear)
+    parts: list[nn.Module] = []
+    for k, synapses in enumerate(found):
+        if k == len(network.convolutions):
+            parts.append(layer.Flatten())
+        parts.append(synapses)
+        if k < len(network.convolutions):
+            parts.append(layer.AvgPool2d(2))
+        if k < len(found) - 1:
+            parts.append(neuron.LIFNode(tau=TAU_M, surrogate_function=surrogate.ATan(), detach_reset=True))
+    model = nn.Sequential(*parts)
+    functional.set_step_mode(model, "m")
+
+    def run(spikes: torch.Tensor) -> torch.Tensor:
+        functional.reset_net(model)
+        return model(spikes).mean(0)
+
+    return train(model, run, network)
+
+
+def main() -> None:
+    library, name = sys.argv[1:3]
+    torch.set_num_threads(int(sys.argv[3]))
+    step = {"brianlearn": brianlearn, "snntorch": snntorch, "norse": norse, "spikingjelly": spikingjelly}[library](
+        NETWORKS[name]
+    )
+    step()
+    step()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        started = time.perf_counter()
+        step()
+        print(time.perf_counter() - started, flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+
+
+if __name__ == "__main__":
+    main()

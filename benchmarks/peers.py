@@ -1,0 +1,132 @@
+"""A training step of STBP-like learning against snnTorch 1.0, SpikingJelly 2.0 and Norse 1.1, and against the limit.
+
+``python benchmarks/peers.py`` (about five minutes). The libraries are installed into an environment of their own, which
+is kept in the cache folder. Every library trains the same network (convolution, average pool, neuron; then dense
+layers; a linear readout of the last layer's spikes, averaged over time) on the same spikes with the same loss and with
+Adam; all live at the same time and take their steps in turn.
+
+What differs, and is not made equal: brianlearn, snnTorch (Synaptic) and Norse have a synaptic current, SpikingJelly's
+LIFNode has none and so has less to do. SpikingJelly and brianlearn apply a synaptic map to all time steps at once;
+snnTorch and Norse are run as their documentation does, step by step. brianlearn folds the average pool into the
+convolution; users of the others could do that by hand.
+
+The limit: floating-point operations of the matrix products, pools folded, over the speed of a large matrix product that
+is measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from _measure import load
+from _networks import NETWORKS
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from brianlearn.cache import cache_folder
+
+PEERS = {"snntorch": "1.0.0", "spikingjelly": "2.0.0", "norse": "1.1.0"}
+WORKER = Path(__file__).with_name("_training_step.py")
+
+
+def environment(console: Console) -> Path:
+    """The Python of an environment with all peers, made if it is missing."""
+    folder = cache_folder("peers")
+    python, complete = folder / "bin" / "python", folder / "complete"
+    wanted = " ".join(f"{name}=={version}" for name, version in PEERS.items())
+    if not complete.exists() or complete.read_text() != wanted:
+        console.print(f"installing {wanted} (minutes)")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        torch_version = torch.__version__.split("+")[0]
+        packages = [f"torch=={torch_version}", "numpy<2.4", *wanted.split()]
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+        complete.write_text(wanted)
+    return python
+
+
+class Worker:
+    """A process that takes training steps."""
+
+    def __init__(self, python: Path | str, library: str, network: str, threads: int) -> None:
+        command = [str(python), str(WORKER), library, network, str(threads)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.answer()
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            word = line.strip()
+            if word == "ready" or word.replace(".", "").replace("e-", "").isdigit():
+                return word
+        assert self.process.stderr is not None
+        raise RuntimeError(f"{self.process.args} failed:\n{self.process.stderr.read()[-2000:]}")
+
+    def ask(self, line: str) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return float(self.answer())
+
+
+def sgemm(threads: int) -> float:
+    """Floating-point operations per second of a large matrix product."""
+    torch.set_num_threads(threads)
+    a = torch.rand(2048, 2048)
+    a @ a
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - started)
+    return 2 * 2048**3 / statistics.median(seconds)
+
+
+def compare(console: Console, name: str, python: Path, rounds: int, threads: int) -> None:
+    """One network, all libraries."""
+    network = NETWORKS[name]
+    libraries = ["brianlearn", *PEERS]
+    workers = {lib: Worker(sys.executable if lib == "brianlearn" else python, lib, name, threads) for lib in libraries}
+    seconds: dict[str, list[float]] = {library: [] for library in libraries}
+    speeds = []
+    for _ in range(rounds):
+        for library, worker in workers.items():
+            seconds[library].append(worker.ask("step"))
+        speeds.append(sgemm(threads))
+    memory = {library: worker.ask("end") for library, worker in workers.items()}
+    limit = network.flops() / statistics.median(speeds)
+    median = {library: statistics.median(values) for library, values in seconds.items()}
+    table = Table(title=f"{network.title}; {threads} threads, {rounds} rounds, {load()}", box=SIMPLE_HEAD)
+    for column in ("library", "ms/step", "brianlearn is", "of the limit", "peak MiB"):
+        table.add_column(column, justify="left" if column == "library" else "right", no_wrap=True)
+    for library in libraries:
+        t = median[library]
+        ratio = "" if library == "brianlearn" else f"{t / median['brianlearn']:.2f}x faster"
+        title = f"{library} {PEERS.get(library, '')}"
+        table.add_row(title, f"{1e3 * t:.0f}", ratio, f"{t / limit:.1f}x", f"{memory[library]:.0f}")
+    table.add_row(f"limit ({statistics.median(speeds) / 1e9:.0f} GFLOP/s)", f"{1e3 * limit:.0f}", "", "1.0x", "")
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=", ".join(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    console = Console(width=120)
+    python = environment(console)
+    for name in arguments.networks:
+        compare(console, name, python, arguments.rounds, arguments.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""C++ loops that stand for synapses in standalone programs.
+
+The loops of a projection are functions that Brian2 calls from a group of one element, in the slots of the synapses that
+they stand for. The statements of the synapses (`brianlearn.brian.network`) stay the reference that they are tested
+against. What they are for each kind of layer: `brianlearn.brian.dense_loops`, `brianlearn.brian.conv_loops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+from brian2 import Clock, Function, NeuronGroup
+
+__all__ = ["Loop", "LoopGroup", "Slots"]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Where the loops of a projection run.
+
+    Attributes
+    ----------
+    clock : brian2.Clock
+        Of time steps.
+    deliver : str
+    learn : str or None
+        None for weights that are fixed.
+    update : (brian2.Clock, str, int)
+        Clock, slot and order of the optimiser, which changes the weights.
+    direct : bool
+        Whether ``learn`` changes weights at once, by the learning rate ``eta``, instead of adding to the gradient.
+    error : str
+        Variable of the target that changes weights.
+    feedback : (str, str) or None
+        Slot of the feedback, and the variable of the target that goes down.
+    learning : brian2.TimedArray or None
+        0 in steps without learning, in which there is nothing to learn or to feed back.
+    trace : str or None
+        Variable of the source that is the presynaptic factor of ``learn``; its spikes where there is none.
+    """
+
+    clock: Clock
+    deliver: str
+    update: tuple[Clock, str, int]
+    learn: str | None = None
+    direct: bool = False
+    error: str = ""
+    feedback: tuple[str, str] | None = None
+    learning: Any = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One function and when it runs.
+
+    Attributes
+    ----------
+    name : str
+        What it does: ``deliver``, ``learn``, ...
+    body : str
+        C++ statements with ``$names`` to be filled in. ``learning`` says whether there is learning in this step.
+    when : str
+    order : int
+    clock : brian2.Clock, optional
+        That of time steps where it is not given.
+    needs_learning : bool
+        Whether it depends on ``learning``; the others are given 1.
+    """
+
+    name: str
+    body: str
+    when: str
+    order: int = 0
+    clock: Clock | None = None
+    needs_learning: bool = False
+
+
+class LoopGroup(NeuronGroup):
+    """A group of one element that runs the loops of a projection.
+
+    Parameters
+    ----------
+    name : str
+        Of the projection.
+    slots : Slots
+    loops : sequence of Loop
+    names : mapping
+        What the ``$names`` of the loops stand for.
+    """
+
+    def __init__(self, name: str, slots: Slots, loops: list[Loop], names: Mapping[str, Any]) -> None:
+        namespace: dict[str, Any] = {} if slots.learning is None else {"learning": slots.learning}
+        for loop in loops:
+            body = Template(loop.body).substitute(names)
+            code = f"inline double {loop.name}_{name}(double learning) {{{body}    return learning;\n}}\n"
+            namespace[f"{loop.name}_{name}"] = _function(f"{loop.name}_{name}", code)
+        model = "done : 1" + ("\neta : 1 (shared, constant)" if slots.learn is not None and slots.direct else "")
+        super().__init__(1, model, name=f"synapses_{name}", clock=slots.clock, namespace=namespace)
+        for loop in loops:
+            argument = "learning(t)" if loop.needs_learning else "1.0"
+            self.run_regularly(
+                f"done = {loop.name}_{name}({argument})",
+                clock=loop.clock or slots.clock,
+                when=loop.when,
+                order=loop.order,
+                name=f"synapses_{name}_{loop.name}",
+            )
+
+
+def _function(name: str, code: str) -> Function:
+    function = Function(None, arg_units=[1], return_unit=1, arg_types=["float"], return_type="float", stateless=False)
+    function.implementations.add_implementation("cpp", code, name=name)
+    return function

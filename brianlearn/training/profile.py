@@ -1,0 +1,177 @@
+"""Where the time of the Brian2 engine goes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from brianlearn.brian.engine import BrianEngine
+from brianlearn.errors import RuleError
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.training.experiment import Experiment
+from brianlearn.training.learner import Learner
+from brianlearn.training.splits import split
+
+__all__ = ["Part", "Profile", "profile"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One object of Brian2.
+
+    Attributes
+    ----------
+    name : str
+        As `brianlearn.brian.describe` prints it.
+    layer : str
+        The layer that it belongs to; empty for the rest.
+    milliseconds : float
+        Per sample.
+    share : float
+        Of the time of all objects.
+    """
+
+    name: str
+    layer: str
+    milliseconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time goes while a network learns.
+
+    Attributes
+    ----------
+    device, dtype : str
+    samples : int
+    parts : tuple of Part
+        The slowest first.
+    samples_per_second : float
+        Of a whole call of `Learner.learn`, with nothing measured inside.
+    overhead : float
+        Share of a call, with everything measured, outside of the objects: starting, reading and writing arrays, the
+        loop itself.
+    synaptic_events : dict
+        Layer -> weights that a spike reached, per sample (through the pool once for every way).
+    synaptic_events_per_second : float
+        Delivered in all layers, at ``samples_per_second``.
+    firing_rates : dict
+        Layer -> mean rate in Hz.
+    weight_bytes, input_bytes : int
+        Weights with gradient and optimiser state; the arrays of one chunk of inputs.
+    """
+
+    device: str
+    dtype: str
+    samples: int
+    parts: tuple[Part, ...]
+    samples_per_second: float
+    overhead: float
+    synaptic_events: Mapping[str, float]
+    synaptic_events_per_second: float
+    firing_rates: Mapping[str, float]
+    weight_bytes: int
+    input_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As what JSON can hold."""
+        return asdict(self)
+
+
+def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
+    """Measure how long the objects of an experiment's network run.
+
+    Two networks are made: one that measures every object, and one that does not, for the speed.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        For the Brian2 engine.
+    samples : int, optional
+        Training samples to learn from.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    RuleError, DeviceError, DataError
+        What the engine, the machine or the data refuse.
+    """
+    spec, size = experiment.spec, experiment.batch_size
+    data = split(experiment.data, spec, limit=samples, validation=0, test_limit=None, seed=experiment.seed).train
+    rule = experiment.rule
+    if not isinstance(rule, ThreeFactorRule):
+        raise RuleError(
+            "profile",
+            "it measures the Brian2 engine, which cannot learn by this rule",
+            got=f"rule={rule.name!r}",
+            expected="dalton or tfr",
+            remedy="--rule dalton; torch's own profiler (torch.profiler) measures the discrete engine",
+        )
+    options: dict[str, Any] = dict(device=experiment.device, dtype=experiment.dtype, batch_size=size)
+    plain = Learner(spec, rule, experiment.optimiser, engine="brian", **options, chunk_size=len(data))
+    state = plain.init()
+    rate = experiment.optimiser.rate_at(0)
+    plain.engine.learn(state, data, rate)  # compiles, and fills the caches
+    started = time.perf_counter()
+    _, record = plain.engine.learn(state, data, rate)
+    seconds = time.perf_counter() - started
+    measured = BrianEngine(
+        spec, rule, experiment.optimiser, **options, chunk_size=plain.engine.chunk_size, profile=True
+    )
+    measured.learn(state, data, rate)
+    started = time.perf_counter()
+    measured.learn(state, data, rate)
+    whole, times = time.perf_counter() - started, measured.times
+    total = sum(times.values())
+    layers = ["input", *(p.name for p in spec.projections)]
+    parts = [
+        Part(name, _layer(name, layers), 1000 * t / len(data), t / total)
+        for name, t in sorted(times.items(), key=lambda item: -item[1])
+    ]
+    counts = {name: float(np.mean(n)) for name, n in record.spike_counts.items()}
+    events = _synaptic_events(spec, counts)
+    arrays = [*state.weights.values(), *(a for slots in state.optimiser.values() for a in slots.values())]
+    gradients = sum(state.weights[p.name].nbytes for p in spec.projections)
+    steps = spec.n_steps if spec.input.encoder.precomputed else 1
+    return Profile(
+        plain.device,
+        experiment.dtype,
+        len(data),
+        tuple(parts),
+        len(data) / seconds,
+        1 - total / whole,
+        events,
+        sum(events.values()) * len(data) / seconds,
+        {
+            name: n / (size_ * float(spec.duration))
+            for (name, n), size_ in zip(counts.items(), _sizes(spec), strict=True)
+        },
+        sum(array.nbytes for array in arrays) + gradients,
+        8 * steps * int(np.prod(spec.input.shape)) * plain.engine.chunk_size,
+    )
+
+
+def _sizes(spec: NetworkSpec) -> list[int]:
+    return [int(np.prod(spec.input.shape)), *(p.n_post for p in spec.projections)]
+
+
+def _layer(name: str, layers: list[str]) -> str:
+    return next((layer for layer in [*layers, "readout"] if re.search(rf"(^|_){layer}(_|$)", name)), "")
+
+
+def _synaptic_events(spec: NetworkSpec, counts: Mapping[str, float]) -> dict[str, float]:
+    """Mean number of synaptic events per sample, layer by layer: spikes times mean number of targets."""
+    events = {}
+    for p in [*spec.projections, *([spec.readout_projection] if spec.readout_projection is not None else [])]:
+        events[p.name] = counts[p.source] * len(p.connectivity.pre) / p.n_pre
+    return events
