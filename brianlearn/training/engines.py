@@ -152,5 +152,13 @@ def make_engine(
     from brianlearn.brian.engine import BrianEngine
 
     assert rule is None or isinstance(rule, ThreeFactorRule)
-    sizes = dict(batch_size=batch_size, chunk_size=chunk_size, workers=workers)
-    return BrianEngine(spec, rule, optimiser, device=device, dtype=dtype, **sizes)
+    return BrianEngine(
+        spec,
+        rule,
+        optimiser,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
+        workers=workers,
+    )
