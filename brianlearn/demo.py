@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from brianlearn.brian.compiler import resolve_device
 from brianlearn.data import RandomAffine, load
 from brianlearn.report.plots import plot_learning_curve, plot_raster, save_figure
 from brianlearn.rules import DALTON, TFR, Adam, ThreeFactorRule
@@ -63,7 +65,9 @@ def run_demo(*, device: str = "auto", runs: Path = Path("runs"), as_json: bool =
         One for each rule.
     """
     # small chunks, so that the display moves every second or two
-    options = {"chunk_size": 240, "device": device, "runs": runs, **changes}
+    device = resolve_device(device)
+    workers = min(2, os.cpu_count() or 1) if device == "cpp_standalone" else 1
+    options = {"chunk_size": 480, "device": device, "workers": workers, "runs": runs, **changes}
     experiment = dataclasses.replace(digits_experiment(), **options)
     console, err = Console(), Console(stderr=True)
     if not as_json:

@@ -273,6 +273,7 @@ CASES |= {
     ),
     "dropout": Case(one_convolution(dropout=0.3)),
     "dropout-tfr": Case(one_convolution(dropout=0.3), TFR(), SGD(1e-2)),
+    "dropout-trace": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace"), SGD(1e-2)),
     "dropout-trace-mirror": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace", feedback="mirror")),
     "eif": Case(dense(EIF), neurons={"dense1": reference_eif(), "dense2": reference_eif()}),
     "conductance-based": Case(
@@ -293,5 +294,5 @@ COMPILED = [
     "strided-and-pooled",
     "frozen-while-refractory",
     "mixed-neurons",
-    "dropout-trace-mirror",
+    "dropout-trace",
 ]

@@ -85,7 +85,8 @@ def test_a_wrong_weight_is_found_and_named() -> None:
     assert found.mismatches["input"] == found.mismatches["dense1"] == 0 < found.mismatches["dense2"]
     first = found.first
     assert first is not None and (first.layer, first.neuron) == ("dense2", 3)
-    activity = module(samples.inputs[first.sample : first.sample + 1], record=("membranes",))
+    with torch.no_grad():
+        activity = module(samples.inputs[first.sample : first.sample + 1], record=("membranes",))
     membrane = float(activity.membranes["dense2"][first.step, 0, 3])
     assert first.margin == pytest.approx(membrane - 1, abs=1e-12)
     assert (first.fired_in == "discrete") == (membrane > 1)
