@@ -180,7 +180,14 @@ def wait_for_checkpoint(process: subprocess.Popen, runs: Path) -> Path:
 
 def test_sigint_leaves_cleanly_and_resumes(tmp_path, whole):
     command = [sys.executable, str(SCRIPT), "--runs", str(tmp_path), "--epochs", "500"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background ignores Ctrl-C, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         folder = wait_for_checkpoint(process, tmp_path)
         process.send_signal(signal.SIGINT)
