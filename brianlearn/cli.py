@@ -63,6 +63,20 @@ class LossName(StrEnum):
     cross_entropy = "cross-entropy"
 
 
+class CreditName(StrEnum):
+    """How far back a local error reaches."""
+
+    online = "online"
+    through_time = "through-time"
+
+
+class EligibilityName(StrEnum):
+    """Presynaptic factors of three-factor rules by name."""
+
+    spike = "spike"
+    trace = "trace"
+
+
 class EngineName(StrEnum):
     """Engines by name."""
 
@@ -86,6 +100,8 @@ def train(
     ] = None,
     rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
     loss: Annotated[LossName | None, typer.Option(help="What stbp or bptt minimises.")] = None,
+    credit: Annotated[CreditName | None, typer.Option(help="How far back the errors of dalton or tfr reach.")] = None,
+    eligibility: Annotated[EligibilityName | None, typer.Option(help="Presynaptic factor of dalton or tfr.")] = None,
     engine: Engine = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
@@ -136,7 +152,7 @@ def train(
             experiment = scripted
         else:
             raise typer.BadParameter("give a network script, or --resume RUN", param_hint="SCRIPT")
-        experiment = _override(experiment, rule, loss, learning_rate, constants or [], plain)
+        experiment = _override(experiment, rule, loss, learning_rate, constants or [], plain, credit, eligibility)
         result = experiment.run(resume=resume)
         _report(result, as_json)
 
@@ -379,12 +395,14 @@ def _override(
     learning_rate: float | None,
     constants: list[str],
     plain: dict[str, Any],
+    credit: CreditName | None = None,
+    eligibility: EligibilityName | None = None,
 ) -> Experiment:
     """The experiment with the options of the command line."""
     from brianlearn.training.quantities import parse_quantity
 
     changes = {name: value for name, value in plain.items() if value is not None}
-    changes["rule"] = _rule(experiment.rule, rule, loss)
+    changes["rule"] = _local(_rule(experiment.rule, rule, loss), credit, eligibility)
     if learning_rate is not None:
         changes["optimiser"] = dataclasses.replace(experiment.optimiser, learning_rate=learning_rate)
     values = {}
@@ -431,6 +449,25 @@ def _rule(rule: Rule, name: RuleName | None, loss: LossName | None) -> Rule:
         return rule
     both = {field.name for field in dataclasses.fields(found)} & {f.name for f in dataclasses.fields(rule.loss)}  # type: ignore[arg-type]
     return dataclasses.replace(rule, loss=found(**{field: getattr(rule.loss, field) for field in both}))  # type: ignore[type-var]
+
+
+def _local(rule: Rule, credit: CreditName | None, eligibility: EligibilityName | None) -> Rule:
+    """The rule with the options of local rules."""
+    from brianlearn.errors import RuleError
+    from brianlearn.rules import ThreeFactorRule
+
+    given = {"credit": credit, "eligibility": eligibility}
+    changes = {name: option.value.replace("-", "_") for name, option in given.items() if option is not None}
+    if not changes:
+        return rule
+    if not isinstance(rule, ThreeFactorRule):
+        raise RuleError(
+            f"rule {rule.name!r}",
+            "this is an option of local rules",
+            got=" ".join(f"--{name} {option.value}" for name, option in given.items() if option is not None),
+            expected="--rule dalton or --rule tfr",
+        )
+    return dataclasses.replace(rule, **changes)
 
 
 def _table() -> Table:

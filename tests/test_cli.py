@@ -83,6 +83,18 @@ def test_options_reach_the_config(tmp_path):
     assert used["tau_m"]["value"] == 0.015
 
 
+@pytest.mark.parametrize(
+    ("options", "field", "value"),
+    [(["--credit", "through-time"], "credit", "through_time"), (["--eligibility", "trace"], "eligibility", "trace")],
+)
+def test_options_of_local_rules(tmp_path, options, field, value):
+    result = call("train", TINY, *FAST, "--runs", tmp_path, "--device", "auto", *options, "--json")
+    config = json.loads(Path(last_line(result)["run"], "config.json").read_text())
+    assert config["rule"][field] == value
+    refused = call("train", TINY, *FAST, "--runs", tmp_path, "--device", "auto", "--rule", "bptt", *options)
+    assert "option of local rules" in error(refused)
+
+
 def test_a_script_has_the_same_options(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(TINY), *FAST, "--runs", str(tmp_path), "--json"])
     with pytest.raises(SystemExit) as ended:
