@@ -8,7 +8,8 @@ Adam; all live at the same time and take their steps in turn.
 What differs, and is not made equal: brianlearn, snnTorch (Synaptic) and Norse have a synaptic current, SpikingJelly's
 LIFNode has none and so has less to do. SpikingJelly and brianlearn apply a synaptic map to all time steps at once;
 snnTorch and Norse are run as their documentation does, step by step. brianlearn folds the average pool into the
-convolution; users of the others could do that by hand.
+convolution; users of the others could do that by hand. brianlearn makes the C library keep freed memory; ``--keep``
+gives the others the same setting (by environment variables), which helps them as well.
 
 The limit: floating-point operations of the matrix products, pools folded, over the speed of a large matrix product that
 is measured in the same run.
@@ -17,6 +18,7 @@ is measured in the same run.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -33,6 +35,8 @@ from rich.table import Table
 from brianlearn.cache import cache_folder
 
 PEERS = {"snntorch": "1.0.0", "spikingjelly": "2.0.0", "norse": "1.1.0"}
+#: What brianlearn.discrete.memory sets, for other programs.
+KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 WORKER = Path(__file__).with_name("_training_step.py")
 
 
@@ -54,10 +58,15 @@ def environment(console: Console) -> Path:
 class Worker:
     """A process that takes training steps."""
 
-    def __init__(self, python: Path | str, library: str, network: str, threads: int) -> None:
+    def __init__(self, python: Path | str, library: str, network: str, threads: int, keep: bool) -> None:
         command = [str(python), str(WORKER), library, network, str(threads)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | (KEEP if keep else {}),
         )
         self.answer()
 
@@ -90,11 +99,14 @@ def sgemm(threads: int) -> float:
     return 2 * 2048**3 / statistics.median(seconds)
 
 
-def compare(console: Console, name: str, python: Path, rounds: int, threads: int) -> None:
+def compare(console: Console, name: str, python: Path, rounds: int, threads: int, keep: bool) -> None:
     """One network, all libraries."""
     network = NETWORKS[name]
     libraries = ["brianlearn", *PEERS]
-    workers = {lib: Worker(sys.executable if lib == "brianlearn" else python, lib, name, threads) for lib in libraries}
+    workers = {
+        library: Worker(sys.executable if library == "brianlearn" else python, library, name, threads, keep)
+        for library in libraries
+    }
     seconds: dict[str, list[float]] = {library: [] for library in libraries}
     speeds = []
     for _ in range(rounds):
@@ -121,11 +133,12 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=", ".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--keep", action="store_true", help="all libraries keep freed memory")
     arguments = parser.parse_args()
     console = Console(width=120)
     python = environment(console)
     for name in arguments.networks:
-        compare(console, name, python, arguments.rounds, arguments.threads)
+        compare(console, name, python, arguments.rounds, arguments.threads, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -467,7 +467,7 @@ def _local(rule: Rule, credit: CreditName | None, eligibility: EligibilityName |
             got=" ".join(f"--{name} {option.value}" for name, option in given.items() if option is not None),
             expected="--rule dalton or --rule tfr",
         )
-    return dataclasses.replace(rule, **changes)
+    return dataclasses.replace(rule, **changes)  # type: ignore[arg-type]
 
 
 def _table() -> Table:

@@ -13,6 +13,7 @@ from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.encoding import dropout_mask, encode
+from brianlearn.discrete.memory import keep_freed_memory
 from brianlearn.discrete.program import filter_program, neuron_program, response_program
 from brianlearn.discrete.recurrence import Recurrence
 from brianlearn.discrete.synapses import SynapticMap, unflatten
@@ -268,6 +269,7 @@ def export(
         )
     if psp_tau is not None and (get_dimensions(psp_tau) is not second.dim or not float(psp_tau) > 0):
         raise UnitError("export", "psp_tau is wrong", got=repr(psp_tau), expected="a time > 0, e.g. 5*ms")
+    keep_freed_memory()
     arrays = initial_weights(spec, None, seed) if weights is None else check_weights(spec, None, weights)
     return DiscreteNetwork(
         spec,

@@ -1,0 +1,45 @@
+"""Memory that large tensors leave behind is used again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+import torch
+from brian2 import ms
+import brianlearn as bl
+
+torch.set_num_threads(1)
+spec = bl.NetworkSpec(bl.Input((64,)), [bl.Dense(2000, bl.CubaLIF())], bl.Readout(10), duration=40 * ms)
+module = bl.export(spec)
+values = torch.rand(150, 64)
+for step in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    module(values).logits.sum().backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_a_training_step_asks_for_no_memory_again() -> None:
+    """A step's tensors are 48 MB each: 12000 pages that a step would touch for the first time."""
+    ours = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "GLIBC_", "BRIANLEARN_M"))
+    }
+    faults = {}
+    for setting in ("default", "keep"):
+        run = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=ours | {"BRIANLEARN_MALLOC": setting},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        faults[setting] = int(run.stdout.split()[-1])
+    assert faults["default"] > 10_000, "the test sees no page faults: it shows nothing"
+    assert faults["keep"] < faults["default"] / 5
