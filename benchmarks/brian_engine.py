@@ -140,7 +140,7 @@ def growth(console: Console, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=1000)
     arguments = parser.parse_args()
     console = Console(width=120)
     compare(console, arguments.rounds, arguments.samples)
