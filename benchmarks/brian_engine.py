@@ -71,7 +71,8 @@ def compare(console: Console, rounds: int, n: int) -> None:
     for name, spec in networks().items():
         few = max(50, n // 10 // 50 * 50)
         jobs = {
-            "DALTON, Brian2's synapses": Job(spec, bl.DALTON(), few, loops=False),
+            "DALTON, Brian2's synapses": Job(spec, bl.DALTON(), few, implementation="synapses"),
+            "DALTON, C++ third factor": Job(spec, bl.DALTON(), few, implementation="third_factor"),
             "DALTON": Job(spec, bl.DALTON(), n),
             "DALTON, 2 workers": Job(spec, bl.DALTON(), n, workers=2),
             "TFR": Job(spec, bl.TFR(), n),

@@ -11,7 +11,7 @@ from cases import dense, two_convolutions
 
 from brianlearn.brian import standalone
 from brianlearn.brian.build_cache import BuildCache, fingerprint
-from brianlearn.brian.engine import BrianEngine
+from brianlearn.brian.engine import IMPLEMENTATIONS, BrianEngine
 from brianlearn.brian.plan import Plan
 from brianlearn.errors import DeviceError
 from brianlearn.rules import DALTON, SGD, TFR, Adam, ThreeFactorRule
@@ -62,22 +62,23 @@ def test_one_build_serves_other_weights_data_rates_and_constants(
 
 
 @pytest.mark.parametrize("rule", [DALTON(), TFR()], ids=["dalton", "tfr"])
-def test_loops_equal_synapses(rule: ThreeFactorRule) -> None:
+def test_all_implementations_learn_the_same(rule: ThreeFactorRule) -> None:
     spec = two_convolutions()
     rng = np.random.default_rng(3)
     samples = Samples(rng.uniform(0, 0.6, (5, *spec.input.shape)), rng.integers(0, 4, 5))
     start = Learner(spec, rule, Adam(1e-3), device="numpy", dtype="float64").init()
     settings = dict(device="cpp_standalone", dtype="float64", batch_size=2, chunk_size=6)
     results = {}
-    for loops in (False, True):
-        engine = BrianEngine(spec, rule, Adam(1e-3), loops=loops, **settings)
-        results[loops] = engine.learn(start, samples, 1e-3)
-    (state, record), (expected, expected_record) = results[True], results[False]
-    for name, weights in expected.weights.items():
-        np.testing.assert_allclose(state.weights[name], weights, rtol=0, atol=1e-12)
-        assert name.startswith("readout") or np.abs(weights - start.weights[name]).max() > 1e-4
-    for name, counts in expected_record.spike_counts.items():
-        np.testing.assert_array_equal(record.spike_counts[name], counts)
+    for implementation in IMPLEMENTATIONS:
+        engine = BrianEngine(spec, rule, Adam(1e-3), implementation=implementation, **settings)
+        results[implementation] = engine.learn(start, samples, 1e-3)
+    expected, expected_record = results.pop("synapses")
+    for state, record in results.values():
+        for name, weights in expected.weights.items():
+            np.testing.assert_allclose(state.weights[name], weights, rtol=0, atol=1e-12)
+            assert name.startswith("readout") or np.abs(weights - start.weights[name]).max() > 1e-4
+        for name, counts in expected_record.spike_counts.items():
+            np.testing.assert_array_equal(record.spike_counts[name], counts)
 
 
 def test_what_a_program_depends_on() -> None:

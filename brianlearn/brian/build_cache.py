@@ -59,7 +59,16 @@ def fingerprint(plan: Plan) -> str:
         learning += [type(plan.optimiser).__name__, optimiser, plan.batch_trials, plan.workers > 1]
     readout = None if spec.readout is None else [spec.readout.classes, spec.readout.tau is None]
     network = [repr(spec.input), layers, readout, float(spec.dt), spec.n_steps, bool(spec.burn_in_steps), spec.timing]
-    content = [network, learning, plan.capacity, plan.dtype, plan.record, plan.profile, plan.loops, _environment()]
+    content = [
+        network,
+        learning,
+        plan.capacity,
+        plan.dtype,
+        plan.record,
+        plan.profile,
+        plan.implementation,
+        _environment(),
+    ]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:24]
 
 

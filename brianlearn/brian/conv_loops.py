@@ -200,10 +200,9 @@ def conv_loops(
     refresh = _REFRESH + (_TRANSPOSE if back else "")
     clock, when, order = slots.update
     # the first step of a trial is the first of a run as well
-    loops = [
-        Loop("begin", refresh, "start", -4, trial_clock),
-        Loop("deliver", _DELIVER, slots.deliver),
-    ]
+    loops = [Loop("begin", refresh, "start", -4, trial_clock)]
+    if slots.deliver is not None:
+        loops.append(Loop("deliver", _DELIVER, slots.deliver))
     if learns:
         learn = _LEARN_BY_SPIKE if slots.trace is None else _LEARN_BY_TRACE
         loops.append(Loop("learn", learn, slots.learn or "", needs_learning=True))
@@ -211,8 +210,8 @@ def conv_loops(
             loops.append(Loop("fold", "    if (learning == 0) return learning;" + _FOLD, when, order - 2, clock, True))
         else:
             loops.append(Loop("fold", _FOLD, when, order - 2, clock))
-        if clock is not trial_clock and when != "start":
-            loops.append(Loop("refresh", refresh, when, order + 1, clock))
+    if when != "start" and (learns or slots.deliver is None):
+        loops.append(Loop("refresh", refresh, when, order + 1, clock))
     if back:
         assert slots.feedback is not None
         loops.append(Loop("feedback", _FEEDBACK, slots.feedback[0], needs_learning=True))

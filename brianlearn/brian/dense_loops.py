@@ -100,7 +100,7 @@ def dense_loops(names: Mapping[str, Any], slots: Slots) -> LoopGroup:
     -------
     LoopGroup
     """
-    loops = [Loop("deliver", _DELIVER, slots.deliver)]
+    loops = [] if slots.deliver is None else [Loop("deliver", _DELIVER, slots.deliver)]
     if slots.learn is not None:
         learn = _LEARN if slots.trace is None else _LEARN_BY_TRACE
         loops.append(Loop("learn", learn, slots.learn, needs_learning=True))

@@ -33,6 +33,7 @@ CHUNK_BYTES = 64 * 2**20
 #: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
 CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10}
+IMPLEMENTATIONS = ("loops", "third_factor", "synapses")
 
 
 class Device(Protocol):
@@ -69,8 +70,9 @@ class BrianEngine:
         Processes that share the trials of a batch (cpp_standalone).
     profile : bool
         Whether to measure the time of every object (see `times`).
-    loops : bool
-        On cpp_standalone: C++ loops in the place of synapses. Without them, the synapses of Brian2 themselves: the
+    implementation : {"loops", "third_factor", "synapses"}
+        On cpp_standalone: C++ loops in the place of synapses where possible; the synapses of Brian2 themselves, with
+        one C++ function per layer for the third factor; or synapses alone, as on the other devices: the
         reference, several times slower.
 
     Raises
@@ -93,16 +95,31 @@ class BrianEngine:
         chunk_size: int | None = None,
         workers: int = 1,
         profile: bool = False,
-        loops: bool = True,
+        implementation: str = "loops",
     ) -> None:
         self.device = resolve_device(device)
         refuse(spec, rule, batch_size)
         _refuse_workers(workers, self.device, rule, batch_size)
+        if implementation not in IMPLEMENTATIONS:
+            raise RuleError(
+                "engine 'brian'",
+                "unknown implementation",
+                got=repr(implementation),
+                expected=", ".join(map(repr, IMPLEMENTATIONS)),
+            )
         wanted = chunk_size or _default_chunk(spec, self.device)
         self.chunk_size = max(1, -(-wanted // batch_size)) * batch_size
         capacity = self.chunk_size // batch_size * -(-batch_size // workers)
         self._plan = Plan(
-            spec, rule, optimiser, batch_size, capacity, dtype, workers=workers, profile=profile, loops=loops
+            spec,
+            rule,
+            optimiser,
+            batch_size,
+            capacity,
+            dtype,
+            workers=workers,
+            profile=profile,
+            implementation=implementation,
         )
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 

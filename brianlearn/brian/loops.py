@@ -25,7 +25,8 @@ class Slots:
     ----------
     clock : brian2.Clock
         Of time steps.
-    deliver : str
+    deliver : str or None
+        None for a group that only feeds back.
     learn : str or None
         None for weights that are fixed.
     update : (brian2.Clock, str, int)
@@ -43,7 +44,7 @@ class Slots:
     """
 
     clock: Clock
-    deliver: str
+    deliver: str | None
     update: tuple[Clock, str, int]
     learn: str | None = None
     direct: bool = False
@@ -98,8 +99,9 @@ class LoopGroup(NeuronGroup):
             body = Template(loop.body).substitute(names)
             code = f"inline double {loop.name}_{name}(double learning) {{{body}    return learning;\n}}\n"
             namespace[f"{loop.name}_{name}"] = _function(f"{loop.name}_{name}", code)
+        group = f"third_factor_{name}" if slots.deliver is None else f"synapses_{name}"
         model = "done : 1" + ("\neta : 1 (shared, constant)" if slots.learn is not None and slots.direct else "")
-        super().__init__(1, model, name=f"synapses_{name}", clock=slots.clock, namespace=namespace)
+        super().__init__(1, model, name=group, clock=slots.clock, namespace=namespace)
         for loop in loops:
             argument = "learning(t)" if loop.needs_learning else "1.0"
             self.run_regularly(
@@ -107,7 +109,7 @@ class LoopGroup(NeuronGroup):
                 clock=loop.clock or slots.clock,
                 when=loop.when,
                 order=loop.order,
-                name=f"synapses_{name}_{loop.name}",
+                name=f"{group}_{loop.name}",
             )
 
 

@@ -124,7 +124,8 @@ class _Builder:
     """Builds the objects of one network, part by part."""
 
     def __init__(self, plan: Plan, standalone: bool) -> None:
-        self.plan, self.spec, self.rule, self.loops = plan, plan.spec, plan.rule, standalone and plan.loops
+        self.plan, self.spec, self.rule = plan, plan.spec, plan.rule
+        self.implementation = plan.implementation if standalone else "synapses"
         self.dt, self.n_steps = float(plan.spec.dt), plan.spec.n_steps
         trial = self.n_steps * self.dt
         network = Network()
@@ -306,15 +307,19 @@ class _Builder:
 
     def _has_loops(self, p: Projection) -> bool:
         """Whether C++ loops stand for the synapses of p."""
-        if not self.loops or (self.rule is not None and self.rule.feedback != "forward"):
-            return False
-        if isinstance(p.layer, Conv) and not ConvGeometry(p.layer, p.in_shape, p.out_shape).merges_well:
+        if self.implementation != "loops" or not self._has_third_factor(p):
             return False
         # synapses onto a frozen variable look at every target's refractoriness
         return isinstance(p.layer, Readout) or not _frozen(p)
 
-    def _add_loops(self, p: Projection, slots: Slots, variable: str, scale: float = 1.0) -> None:
-        """The loops of p, in the place of its synapses."""
+    def _has_third_factor(self, p: Projection) -> bool:
+        """Whether a C++ function takes errors down through p."""
+        if self.implementation == "synapses" or (self.rule is not None and self.rule.feedback != "forward"):
+            return False
+        return not isinstance(p.layer, Conv) or ConvGeometry(p.layer, p.in_shape, p.out_shape).merges_well
+
+    def _add_loops(self, p: Projection, slots: Slots, variable: str = "", scale: float = 1.0) -> None:
+        """The loops of p: in the place of its synapses, or for the third factor alone."""
         carried = self._carries(p.source)
         names = {
             **dict(name=p.name, source=p.source, target=p.name, n_pre=p.n_pre, n_post=p.n_post),
@@ -328,7 +333,21 @@ class _Builder:
             self.net.weights[f"effective_{p.name}"] = effective
         else:
             group = dense_loops(names, slots)
-        self.net.synapses[p.name] = group
+        if slots.deliver is None:
+            self.net.groups[group.name] = group
+        else:
+            self.net.synapses[p.name] = group
+
+    def _add_third_factor(self, p: Projection, error: str) -> None:
+        """The C++ function that takes ``error`` down through p, whose synapses do the rest."""
+        slots = Slots(
+            self.net.clock,
+            deliver=None,
+            update=self._update_slot(),
+            feedback=(f"{p.source}_feedback", error),
+            learning=self.net.timed.get("learning"),
+        )
+        self._add_loops(p, slots)
 
     def _forward_loops(self, p: Projection) -> None:
         neuron, learning = neuron_of(p), self.rule is not None
@@ -364,7 +383,10 @@ class _Builder:
             on_pre["learn"] = self._change(p, "post", "pre")
             names += [] if self.plan.direct else ["gradient"]
             model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
-        if learning and self._feeds_forward_back(p):
+        back = learning and self._feeds_forward_back(p)
+        if back and self._has_third_factor(p):
+            self._add_third_factor(p, "delta")
+        elif back:
             model.append(f"L_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
         source, target = self.net.groups[p.source], self.net.groups[p.name]
         synapses = Synapses(
@@ -478,7 +500,9 @@ class _Builder:
             )
             self._add_loops(p, slots, "y")
             return
-        if back:
+        if back and self._has_third_factor(p):
+            self._add_third_factor(p, "err")
+        elif back:
             model.append("L_pre = weight*err_post : 1 (summed)")
         synapses = Synapses(
             self.net.groups[source],
@@ -491,7 +515,7 @@ class _Builder:
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], ("weight",), c.pre, c.post, c.weight)
         _place(synapses.deliver, "readout_deliver")
-        if back:
+        if "L_pre" in synapses.summed_updaters:
             _place(synapses.summed_updaters["L_pre"], f"{source}_feedback")
         self.net.synapses[p.name] = synapses
 

@@ -44,8 +44,9 @@ class Plan:
         Processes that share the trials of a batch.
     profile : bool
         Whether the device measures the time of every object.
-    loops : bool
-        Whether C++ loops stand for synapses where the device allows it (see `brianlearn.brian.loops`).
+    implementation : {"loops", "third_factor", "synapses"}
+        What a standalone program runs: C++ loops in the place of synapses; synapses, and a C++ function for the third
+        factor; or synapses alone. Where loops cannot stand for synapses, ``"loops"`` is ``"third_factor"``.
     """
 
     spec: NetworkSpec
@@ -57,7 +58,7 @@ class Plan:
     record: tuple[str, ...] = ()
     workers: int = 1
     profile: bool = False
-    loops: bool = True
+    implementation: str = "loops"
 
     @property
     def batch_trials(self) -> int:
