@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -89,10 +91,8 @@ def train(
     while state.epoch < epochs:
         order = epoch_order(n, state.seed, state.epoch)
         display.learning(state.epoch, epochs, n, chunks[first - 1].stop if first else 0)
-        for k in range(first, len(chunks)):
-            samples = splits.train[order[chunks[k]]]
-            if augment is not None:
-                samples = augment(samples, state.sample_keys(samples.ids, learning=True))
+        prepared = _prepared(splits.train, [order[chunk] for chunk in chunks[first:]], augment, state)
+        for k, samples in enumerate(prepared, start=first):
             state, measured = learner.learn(state, samples)
             parts.append(measured)
             folder.write_checkpoint(Checkpoint(state, k + 1, tuple(parts)))
@@ -108,6 +108,25 @@ def train(
         folder.write_checkpoint(Checkpoint(state))
         display.epoch(line, epochs)
     return state
+
+
+def _prepared(
+    train: Samples, parts: list[np.ndarray], augment: RandomAffine | None, state: LearnerState
+) -> Iterator[Samples]:
+    """The samples of each part of an epoch; a part is made ready while the one before it is learned."""
+
+    def make(part: np.ndarray) -> Samples:
+        samples = train[part]
+        return samples if augment is None else augment(samples, state.sample_keys(samples.ids, learning=True))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="brianlearn-samples") as pool:
+        waiting: deque[Future[Samples]] = deque()
+        for part in parts:
+            waiting.append(pool.submit(make, part))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def score(
