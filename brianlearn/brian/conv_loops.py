@@ -215,13 +215,6 @@ def conv_loops(
     if back:
         assert slots.feedback is not None
         loops.append(Loop("feedback", _FEEDBACK, slots.feedback[0], needs_learning=True))
-    rest = {
-        "changed": "weight" if slots.direct else "gradient",
-        "rate": f"-brian::_array_synapses_{names['name']}_eta[0]" if slots.direct else "1",
-        "error": slots.error,
-        "trace": slots.trace or "",
-        "error_down": "" if slots.feedback is None else slots.feedback[1],
-    }
     model = "weight : 1" + ("\ngradient : 1" if learns else "") + ("\ntransposed : 1" if back else "")
     effective = NeuronGroup(geometry.size, model, name=f"effective_{names['name']}", clock=slots.clock)
-    return LoopGroup(names["name"], slots, loops, {**geometry.names, **names, **rest}), effective
+    return LoopGroup(names["name"], slots, loops, {**geometry.names, **names}), effective

@@ -106,11 +106,4 @@ def dense_loops(names: Mapping[str, Any], slots: Slots) -> LoopGroup:
         loops.append(Loop("learn", learn, slots.learn, needs_learning=True))
     if slots.feedback is not None:
         loops.append(Loop("feedback", _FEEDBACK, slots.feedback[0], needs_learning=True))
-    rest = {
-        "changed": "weight" if slots.direct else "gradient",
-        "rate": f"-brian::_array_synapses_{names['name']}_eta[0]" if slots.direct else "1",
-        "error": slots.error,
-        "trace": slots.trace or "",
-        "error_down": "" if slots.feedback is None else slots.feedback[1],
-    }
-    return LoopGroup(names["name"], slots, loops, {**names, **rest})
+    return LoopGroup(names["name"], slots, loops, names)

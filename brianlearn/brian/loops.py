@@ -53,6 +53,16 @@ class Slots:
     learning: Any = None
     trace: str | None = None
 
+    def names(self, projection: str) -> dict[str, str]:
+        """What ``$names`` of loops stand for that depend on the slots."""
+        return {
+            "changed": "weight" if self.direct else "gradient",
+            "rate": f"-brian::_array_synapses_{projection}_eta[0]" if self.direct else "1",
+            "error": self.error,
+            "trace": self.trace or "",
+            "error_down": "" if self.feedback is None else self.feedback[1],
+        }
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -90,10 +100,11 @@ class LoopGroup(NeuronGroup):
     slots : Slots
     loops : sequence of Loop
     names : mapping
-        What the ``$names`` of the loops stand for.
+        What the ``$names`` of the loops stand for, beside those of the slots.
     """
 
     def __init__(self, name: str, slots: Slots, loops: list[Loop], names: Mapping[str, Any]) -> None:
+        names = {**names, **slots.names(name)}
         namespace: dict[str, Any] = {} if slots.learning is None else {"learning": slots.learning}
         for loop in loops:
             body = Template(loop.body).substitute(names)
