@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from brian2 import ms
-from cases import EIF, dense, two_convolutions
+from cases import EIF, dense, one_convolution, two_convolutions
 
 from brianlearn.brian import describe
 from brianlearn.brian.schedule import Schedule
@@ -91,3 +91,13 @@ def test_every_slot_of_brian2_is_there() -> None:
     assert {"start", "groups", "thresholds", "synapses", "resets", "end"} <= set(slots)
     assert slots.index("a_reset") < slots.index("b_deliver") < slots.index("readout_deliver")
     assert slots.index("b_feedback") < slots.index("a_feedback") < slots.index("plasticity")
+
+
+def test_the_loops_of_standalone_programs_are_printed() -> None:
+    text = describe(one_convolution(), DALTON(), loops=True)
+    before, _, loops = text.partition("C++ loops on cpp_standalone")
+    assert before.strip() == describe(one_convolution(), DALTON()).strip()
+    for name in ("deliver_conv1", "learn_conv1", "fold_conv1", "feedback_dense1", "deliver_readout"):
+        assert f"inline double {name}(double learning)" in loops
+    assert "synapses_dense1, slot conv1_feedback:" in loops
+    assert "$" not in loops

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from brian2 import NeuronGroup, Synapses, second
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+from brian2.devices.device import reset_device, set_device
 from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
 from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 
 from brianlearn.brian.engine import refuse
+from brianlearn.brian.loops import LoopGroup
 from brianlearn.brian.network import BrianNetwork, build
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
@@ -22,7 +25,12 @@ __all__ = ["describe"]
 
 
 def describe(
-    spec: NetworkSpec, rule: ThreeFactorRule | None = None, optimiser: Optimiser | None = None, *, batch_size: int = 1
+    spec: NetworkSpec,
+    rule: ThreeFactorRule | None = None,
+    optimiser: Optimiser | None = None,
+    *,
+    batch_size: int = 1,
+    loops: bool = False,
 ) -> str:
     """The Brian2 equations, synaptic statements and order of slots of a network under a rule.
 
@@ -36,6 +44,8 @@ def describe(
     optimiser : Optimiser, optional
         ``Adam(1e-3)`` where it is not given.
     batch_size : int, optional
+    loops : bool, optional
+        Also print the C++ loops that stand for synapses on cpp_standalone, each with its slot.
 
     Returns
     -------
@@ -54,6 +64,8 @@ def describe(
         net = build(plan)
         net.network.run(0 * second, namespace={})  # Brian2 checks all units and names here
     parts = [spec.describe(), _groups(net), _synapses(net), _slots(net)]
+    if loops:
+        parts.append(_loops(plan))
     return "\n\n".join(parts)
 
 
@@ -81,6 +93,22 @@ def _synapses(net: BrianNetwork) -> str:
         lines += [
             f"    on_{pathway.prepost} '{pathway.objname}': {_one_line(pathway.code)}" for pathway in synapses._pathways
         ]
+    return "\n".join(lines)
+
+
+def _loops(plan: Plan) -> str:
+    lines = ["C++ loops on cpp_standalone"]
+    set_device(CPPStandaloneDevice(), build_on_run=False)
+    try:
+        with preferences(plan.dtype):
+            net = build(plan, standalone=True)
+            net.network.run(plan.spec.dt, namespace={})  # writes code, runs nothing
+    finally:
+        reset_device()
+    for group in [*net.synapses.values(), *net.groups.values()]:
+        if isinstance(group, LoopGroup):
+            for loop, code in group.loops.values():
+                lines += [f"  {group.name}, slot {loop.when}:", _indent(code, "    ")]
     return "\n".join(lines)
 
 

@@ -101,15 +101,22 @@ class LoopGroup(NeuronGroup):
     loops : sequence of Loop
     names : mapping
         What the ``$names`` of the loops stand for, beside those of the slots.
+
+    Attributes
+    ----------
+    loops : dict
+        Name -> the loop and its C++ code.
     """
 
     def __init__(self, name: str, slots: Slots, loops: list[Loop], names: Mapping[str, Any]) -> None:
         names = {**names, **slots.names(name)}
+        self.loops: dict[str, tuple[Loop, str]] = {}
         namespace: dict[str, Any] = {} if slots.learning is None else {"learning": slots.learning}
         for loop in loops:
             body = Template(loop.body).substitute(names)
             code = f"inline double {loop.name}_{name}(double learning) {{{body}    return learning;\n}}\n"
             namespace[f"{loop.name}_{name}"] = _function(f"{loop.name}_{name}", code)
+            self.loops[loop.name] = loop, code
         group = f"third_factor_{name}" if slots.deliver is None else f"synapses_{name}"
         model = "done : 1" + ("\neta : 1 (shared, constant)" if slots.learn is not None and slots.direct else "")
         super().__init__(1, model, name=group, clock=slots.clock, namespace=namespace)
