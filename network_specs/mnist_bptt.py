@@ -9,8 +9,8 @@ import brianlearn as bl
 
 
 def experiment() -> bl.Experiment:
-    """Membranes of 10 ms, synapses of 3 ms; the learning rate halves after each epoch."""
-    neuron = bl.CubaLIF(tau_m=10 * ms, tau_s=3 * ms, R=4.0)
+    """Membranes of 20 ms, synapses of 5 ms, a wide surrogate; the learning rate halves after each epoch."""
+    neuron = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0, surrogate=bl.FastSigmoid(slope=2))
     spec = bl.NetworkSpec(
         input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFire(gain=2)),
         layers=[bl.Conv(16, kernel=3, neuron=neuron, pool=2), bl.Dense(128, neuron), bl.Dense(64, neuron)],
@@ -18,7 +18,7 @@ def experiment() -> bl.Experiment:
         duration=40 * ms,
     )
     rule = bl.SurrogateBPTT(loss=bl.CrossEntropy())
-    optimiser = bl.Adam(6e-3, halve_every=1)
+    optimiser = bl.Adam(3e-3, halve_every=1)
     return bl.Experiment(spec, rule=rule, optimiser=optimiser, data="mnist", epochs=3, batch_size=32)
 
 
