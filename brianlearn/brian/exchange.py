@@ -31,6 +31,7 @@ inline double exchange_gradients(double count) {
     static std::atomic<int32_t>* arrived = nullptr;
     static $real* shared = nullptr;
     static int rank = 0, workers = 1;
+    static const pid_t parent = getppid();
     if (count == 0) return count;
     if (shared == nullptr) {
         const char* text = std::getenv("$variable");
@@ -56,7 +57,7 @@ inline double exchange_gradients(double count) {
         meetings++;
         for (int tries = 1; arrived->load() < meetings*workers; tries++) {
             if (tries % 64 == 0) sched_yield();
-            if (tries % 65536 == 0 && getppid() == 1) std::_Exit(1);  // whoever waits for the result is gone
+            if (tries % 65536 == 0 && getppid() != parent) std::_Exit(1);  // whoever waits for the result is gone
         }
     };
     $copies

@@ -127,20 +127,12 @@ def make_engine(
         What the engine or this machine cannot run, by name.
     """
     name = choose_engine(engine, rule, device)
+    common: dict[str, Any] = dict(device=device, dtype=dtype, batch_size=batch_size, chunk_size=chunk_size)
     if name == "discrete":
         _refuse_workers(workers)
         from brianlearn.discrete.engine import DiscreteEngine
 
-        return DiscreteEngine(
-            spec,
-            rule,
-            optimiser,
-            device=device,
-            dtype=dtype,
-            batch_size=batch_size,
-            chunk_size=chunk_size,
-            options=options,
-        )
+        return DiscreteEngine(spec, rule, optimiser, **common, options=options)
     if options:
         raise RuleError(
             "engine 'brian'",
@@ -152,13 +144,4 @@ def make_engine(
     from brianlearn.brian.engine import BrianEngine
 
     assert rule is None or isinstance(rule, ThreeFactorRule)
-    return BrianEngine(
-        spec,
-        rule,
-        optimiser,
-        device=device,
-        dtype=dtype,
-        batch_size=batch_size,
-        chunk_size=chunk_size,
-        workers=workers,
-    )
+    return BrianEngine(spec, rule, optimiser, **common, workers=workers)
