@@ -25,7 +25,18 @@ from brianlearn.errors import (
 
 if TYPE_CHECKING:
     from brianlearn.cli import main
-    from brianlearn.data import DataSet, RandomAffine, load
+    from brianlearn.data import (
+        DataSet,
+        DataSource,
+        EventCamera,
+        RandomAffine,
+        RandomCrop,
+        RandomWindow,
+        RawEvents,
+        StoredEvents,
+        known_data,
+        load,
+    )
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
     from brianlearn.rules import (
         DALTON,
@@ -79,6 +90,7 @@ if TYPE_CHECKING:
         Projection,
         Raster,
         Readout,
+        Recordings,
         Rectangular,
         Samples,
         SequenceLIF,
@@ -124,6 +136,7 @@ __all__ = [
     "DaltonIF",
     "DataError",
     "DataSet",
+    "DataSource",
     "Dense",
     "DeviceError",
     "DirectCurrent",
@@ -132,6 +145,7 @@ __all__ = [
     "Encoder",
     "EquationError",
     "Evaluation",
+    "EventCamera",
     "Events",
     "Experiment",
     "FastSigmoid",
@@ -156,10 +170,14 @@ __all__ = [
     "Pattern",
     "Projection",
     "RandomAffine",
+    "RandomCrop",
+    "RandomWindow",
     "Raster",
     "RateMSE",
+    "RawEvents",
     "Readout",
     "ReadoutMSE",
+    "Recordings",
     "Rectangular",
     "Regular",
     "Result",
@@ -175,6 +193,7 @@ __all__ = [
     "SpecError",
     "SpikeCount",
     "Spikes",
+    "StoredEvents",
     "Surrogate",
     "SurrogateBPTT",
     "Targets",
@@ -186,6 +205,7 @@ __all__ = [
     "WeightsError",
     "evaluate",
     "export",
+    "known_data",
     "load",
     "main",
     "neuron_step",

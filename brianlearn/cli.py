@@ -5,7 +5,8 @@ A network script is a Python file that defines ``experiment()``, which returns a
     if __name__ == "__main__":
         bl.main(experiment)
 
-so that ``python script.py --epochs 2`` and ``brianlearn train script.py --epochs 2`` are the same.
+so that ``python script.py --epochs 2`` and ``brianlearn train script.py --epochs 2`` are the same. Parameters of
+``experiment()`` are options of the script's own, which follow its name.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from brianlearn.errors import BrianLearnError, SpecError
+from brianlearn.script_options import ScriptUsageError, script_options, usage
 
 if TYPE_CHECKING:
     from brianlearn.rules import Rule
@@ -92,7 +94,11 @@ Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
 Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes into.")]
 
 
-@app.command()
+#: What a script's own options need: they pass by the command, which does not know them.
+OWN_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=OWN_OPTIONS)
 def train(
     context: typer.Context,
     script: Annotated[
@@ -125,7 +131,8 @@ def train(
 ) -> None:
     """Train a network into a run folder.
 
-    With --resume all settings come from the run folder; the script is only needed for samples of its own.
+    Options that are not below are the script's own and follow its name. With --resume all settings come from the run
+    folder; the script is only needed for samples of its own.
     """
     plain = {
         "engine": engine and engine.value,
@@ -143,9 +150,11 @@ def train(
     with _errors():
         scripted: Experiment | None = None
         if context.obj is not None:
-            scripted = _call(context.obj, sys.argv[0])
+            scripted = _call(context.obj, sys.argv[0], context.args)
         elif script is not None:
-            scripted = _load(script)
+            scripted = _load(script, context.args)
+        elif context.args:
+            raise typer.BadParameter(f"no such option: {context.args[0]}")
         if resume is not None:
             experiment = _resumed(resume, scripted)
         elif scripted is not None:
@@ -181,8 +190,9 @@ def evaluate(
         Console().print(table)
 
 
-@app.command()
+@app.command(context_settings=OWN_OPTIONS)
 def verify(
+    context: typer.Context,
     target: Annotated[Path, typer.Argument(metavar="SCRIPT_OR_RUN", help="Network script, or run folder.")],
     device: Annotated[str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone or runtime.")] = "auto",
     samples: Annotated[int, typer.Option(min=1, help="Test samples that both engines run.")] = 20,
@@ -194,7 +204,7 @@ def verify(
         from brianlearn.training import Experiment
         from brianlearn.training.verify import verify_experiment
 
-        experiment: Any = target if target.is_dir() else _load(target)
+        experiment: Any = target if target.is_dir() else _load(target, context.args)
         weights = None
         if rule is not None:
             if target.is_dir():
@@ -212,8 +222,9 @@ def verify(
             raise typer.Exit(1)
 
 
-@app.command()
+@app.command(context_settings=OWN_OPTIONS)
 def profile(
+    context: typer.Context,
     script: Annotated[Path, typer.Argument(help="Network script: a Python file that defines experiment().")],
     rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
     device: Device = None,
@@ -228,7 +239,7 @@ def profile(
         from brianlearn.training.profile import profile as measure
 
         plain = {"device": device, "dtype": dtype, "batch_size": batch_size}
-        found = measure(_override(_load(script), rule, None, None, [], plain), samples=samples)
+        found = measure(_override(_load(script, context.args), rule, None, None, [], plain), samples=samples)
         if as_json:
             print(json.dumps(found.to_dict()))
             return
@@ -315,8 +326,8 @@ def _errors() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _load(script: Path) -> Experiment:
-    """The experiment of a network script."""
+def _load(script: Path, arguments: list[str]) -> Experiment:
+    """The experiment of a network script, with the options of its own."""
     if not script.is_file():
         raise SpecError(
             str(script), "there is no such network script", expected="a Python file that defines experiment()"
@@ -335,16 +346,21 @@ def _load(script: Path) -> Experiment:
             got=", ".join(sorted(name for name in names if not name.startswith("_"))) or "nothing",
             expected="def experiment(): return bl.Experiment(...)",
         )
-    return _call(names["experiment"], str(script))
+    return _call(names["experiment"], str(script), arguments)
 
 
-def _call(experiment: Any, script: str) -> Experiment:
+def _call(experiment: Any, script: str, arguments: list[str]) -> Experiment:
     from brianlearn.training import Experiment
 
     name = Path(script).stem
     if callable(experiment):
         try:
-            experiment = experiment()
+            options = script_options(experiment, arguments, script)
+        except ScriptUsageError as error:
+            known = usage(experiment, script) or f"{Path(script).name} has no options of its own"
+            raise typer.BadParameter(f"{error} ({known})") from None
+        try:
+            experiment = experiment(**options)
         except BrianLearnError:
             raise
         except (Exception, SystemExit) as error:
@@ -370,12 +386,13 @@ def _script_failed(script: Path, error: BaseException) -> SpecError:
 
 def _resumed(resume: Path, scripted: Experiment | None) -> Experiment:
     """The experiment of a run folder, with the script's samples where the run's have no name."""
+    from brianlearn.data import DataSource
     from brianlearn.training import Experiment
     from brianlearn.training.serialise import differences
 
     if scripted is None:
         return Experiment.from_run(resume)
-    experiment = Experiment.from_run(resume, None if isinstance(scripted.data, str) else scripted.data)
+    experiment = Experiment.from_run(resume, None if isinstance(scripted.data, str | DataSource) else scripted.data)
     then, now = ({k: v for k, v in e.settings().items() if k != "name"} for e in (experiment, scripted))
     changed = [f"{where} = {old} (script: {new})" for where, old, new in differences(then, now)]
     if changed:

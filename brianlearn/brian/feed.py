@@ -18,7 +18,7 @@ from brianlearn.rules.dropout import kept
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import DALTON
-from brianlearn.spec.samples import Events, Raster, Samples
+from brianlearn.spec.samples import Raster, Recordings, Samples
 
 __all__ = ["Outputs", "collect", "constants", "inputs", "mirrored", "new_state", "output_names", "trials_to_run"]
 
@@ -117,7 +117,7 @@ def inputs(
 
 def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> np.ndarray:
     steps = plan.spec.n_steps
-    if isinstance(samples.inputs, Events):
+    if isinstance(samples.inputs, Recordings):
         spikes = samples.inputs.dense(steps)
     else:
         values = np.asarray(samples.inputs).reshape(len(samples), -1)

@@ -1,8 +1,23 @@
 """Data sets: named, found or downloaded, checked, as samples that a network takes."""
 
-from brianlearn.data.augment import RandomAffine
+from brianlearn.data.augment import RandomAffine, RandomCrop
 from brianlearn.data.dataset import DataSet
+from brianlearn.data.events import EventCamera, RandomWindow, RawEvents, StoredEvents
 from brianlearn.data.idx import read_idx, read_labelled_images
-from brianlearn.data.registry import known_data, load
+from brianlearn.data.registry import known_data
+from brianlearn.data.source import DataSource, load
 
-__all__ = ["DataSet", "RandomAffine", "known_data", "load", "read_idx", "read_labelled_images"]
+__all__ = [
+    "DataSet",
+    "DataSource",
+    "EventCamera",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomWindow",
+    "RawEvents",
+    "StoredEvents",
+    "known_data",
+    "load",
+    "read_idx",
+    "read_labelled_images",
+]

@@ -1,4 +1,4 @@
-"""Augmentation of training images by random changes that keep their class."""
+"""Augmentation of training samples by random changes that keep their class."""
 
 from __future__ import annotations
 
@@ -7,16 +7,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from brianlearn.errors import DataError, ShapeError
-from brianlearn.spec.samples import Events, Samples
+from brianlearn.spec.checks import is_number
+from brianlearn.spec.samples import Recordings, Samples
 
-__all__ = ["RandomAffine"]
+__all__ = ["Augmentation", "RandomAffine", "RandomCrop"]
 
 #: Where in a key's stream the draws begin: far from those of random encoders, which begin at 0.
 _COUNTER = 2**192
 
 
+class Augmentation:
+    """Base class of random changes: given samples and one random key for each, it returns changed samples."""
+
+    def __call__(self, samples: Samples, keys: np.ndarray) -> Samples:
+        raise NotImplementedError
+
+    def draws(self, keys: np.ndarray) -> list[np.random.Generator]:
+        """A random generator for each presentation, from its key only."""
+        return [np.random.Generator(np.random.Philox(key=key, counter=_COUNTER)) for key in keys]
+
+    def images(self, samples: Samples) -> np.ndarray:
+        """Inputs that are images, shape (n, channels, height, width).
+
+        Raises
+        ------
+        DataError, ShapeError
+            Others.
+        """
+        owner = type(self).__name__
+        if isinstance(samples.inputs, Recordings):
+            raise DataError(owner, "events are no images", expected="values (n, channels, height, width)")
+        images = np.asarray(samples.inputs)
+        if images.ndim != 4:
+            raise ShapeError(owner, "inputs are no images", got=images.shape, expected="(n, channels, h, w)")
+        return images
+
+
 @dataclass(frozen=True)
-class RandomAffine:
+class RandomAffine(Augmentation):
     """A random rotation, scale, shear and shift of every image, new in every epoch.
 
     All are drawn from normal distributions around no change. The draw depends on the run's seed, the epoch and the
@@ -78,15 +106,11 @@ class RandomAffine:
         """
         from scipy.ndimage import affine_transform
 
-        if isinstance(samples.inputs, Events):
-            raise DataError("RandomAffine", "events are no images", expected="values (n, channels, height, width)")
-        images = np.asarray(samples.inputs)
-        if images.ndim != 4:
-            raise ShapeError("RandomAffine", "inputs are no images", got=images.shape, expected="(n, channels, h, w)")
+        images = self.images(samples)
         changed = np.empty(images.shape, np.result_type(images.dtype, np.float32))
         middle = (np.array(images.shape[2:]) - 1) / 2
-        for image, key, out in zip(images, keys, changed, strict=True):
-            matrix, shift = self._draw(np.random.Generator(np.random.Philox(key=key, counter=_COUNTER)))
+        for image, rng, out in zip(images, self.draws(keys), changed, strict=True):
+            matrix, shift = self._draw(rng)
             # output pixel x shows the input at matrix (x - middle) + middle + shift
             offset = middle - matrix @ middle + shift
             for channel, result in zip(image, out, strict=True):
@@ -99,3 +123,77 @@ class RandomAffine:
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         matrix = turn @ np.array([[1.0, 0.0], [self.shear * shear, 1.0]]) * np.exp(-self.scale * scale)
         return matrix, self.shift * np.array(shift)
+
+
+@dataclass(frozen=True)
+class RandomCrop(Augmentation):
+    """A random crop, flip and rotation of every image, new in every epoch: how network A5 of the DALTON paper trains.
+
+    The image is rotated by a uniform angle about its middle, padded with zeros, cropped to its own size at a uniform
+    place, and mirrored left to right. The draw depends on the run's seed, the epoch and the sample only.
+
+    Parameters
+    ----------
+    padding : int
+        Pixels on each side; the image shifts by as many at most.
+    flip : float
+        Probability of a mirror image.
+    rotation : float
+        Largest angle in degrees, to either side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brianlearn as bl
+    >>> image = np.arange(4.0).reshape(1, 1, 2, 2)
+    >>> mirrored = bl.RandomCrop(padding=0, flip=1.0)(bl.Samples(image, [3]), np.zeros((1, 2), np.uint64))
+    >>> mirrored.inputs[0, 0].tolist()
+    [[1.0, 0.0], [3.0, 2.0]]
+    """
+
+    padding: int = 4
+    flip: float = 0.5
+    rotation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, right, expected in (
+            ("padding", is_number(self.padding) and self.padding >= 0 and self.padding % 1 == 0, "a whole number >= 0"),
+            ("flip", is_number(self.flip) and 0 <= self.flip <= 1, "a probability in [0, 1]"),
+            ("rotation", is_number(self.rotation) and 0 <= self.rotation <= 180, "degrees from 0 to 180"),
+        ):
+            if not right:
+                raise DataError("RandomCrop", f"{name} is wrong", got=repr(getattr(self, name)), expected=expected)
+
+    def __call__(self, samples: Samples, keys: np.ndarray) -> Samples:
+        """Change every image.
+
+        Parameters
+        ----------
+        samples : Samples
+            Values of shape (n, channels, height, width).
+        keys : numpy.ndarray of uint64, shape (n, 2)
+            See `LearnerState.sample_keys`.
+
+        Returns
+        -------
+        Samples
+            Same labels and ids.
+
+        Raises
+        ------
+        DataError, ShapeError
+            Inputs that are no images.
+        """
+        from scipy.ndimage import rotate
+
+        images = self.images(samples)
+        height, width = images.shape[2:]
+        changed = np.empty(images.shape, np.result_type(images.dtype, np.float32))
+        p = int(self.padding)
+        for image, rng, out in zip(images, self.draws(keys), changed, strict=True):
+            angle, flip = self.rotation * rng.uniform(-1, 1), rng.random() < self.flip
+            top, left = rng.integers(0, 2 * p + 1, size=2)
+            turned = rotate(image, angle, axes=(1, 2), reshape=False, order=1) if angle else image
+            padded = np.pad(turned, ((0, 0), (p, p), (p, p)))[:, top : top + height, left : left + width]
+            out[:] = padded[:, :, ::-1] if flip else padded
+        return Samples(changed, samples.labels, samples.ids)

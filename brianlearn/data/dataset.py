@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Events, Samples
+from brianlearn.spec.samples import Events, Recordings, Samples
 
 __all__ = ["DataSet"]
 
@@ -106,12 +106,13 @@ class DataSet:
 
 def _shape(samples: Samples) -> tuple[int, ...]:
     inputs = samples.inputs
-    return tuple(inputs.shape) if isinstance(inputs, Events) else tuple(inputs.shape[1:])
+    return tuple(inputs.shape) if isinstance(inputs, Recordings) else tuple(inputs.shape[1:])
 
 
 def _concatenate(first: Samples, second: Samples) -> Samples:
     a, b = first.inputs, second.inputs
-    if isinstance(a, Events):
+    if isinstance(a, Recordings) and isinstance(b, Recordings):
+        a, b = a.load(), b.load()
         step, neuron = np.concatenate([a.step, b.step]), np.concatenate([a.neuron, b.neuron])
         inputs = Events(step, neuron, np.concatenate([a.offsets, a.offsets[-1] + b.offsets[1:]]), a.shape)
     else:

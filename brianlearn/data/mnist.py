@@ -10,13 +10,13 @@ import numpy as np
 
 from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
+from brianlearn.data.download import download
 from brianlearn.data.idx import read_labelled_images
+from brianlearn.data.places import DATA_VARIABLE, data_folder
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Samples
 
-__all__ = ["FASHION_MNIST", "MNIST", "ImageSource", "load_idx_images"]
-
-DATA_VARIABLE = "BRIANLEARN_DATA"
+__all__ = ["FASHION_MNIST", "MNIST", "ImageSource", "fetch_idx_images", "find_idx_images", "load_idx_images"]
 
 #: The four files of both sets, as they are called without ".gz".
 FILES = (
@@ -162,44 +162,38 @@ def _given(source: ImageSource, folder: Path) -> list[Path]:
 
 
 def _found(source: ImageSource) -> list[Path] | None:
-    data = os.environ.get(DATA_VARIABLE)
-    if not data:
-        return None
-    if not Path(data).is_dir():
-        raise DataError(
-            DATA_VARIABLE,
-            "there is no such folder",
-            got=data,
-            expected=f"a folder that holds the data sets, e.g. {source.folders[0]}",
-            remedy=f"correct {DATA_VARIABLE}, or unset it",
-        )
-    for name in source.folders:
-        files = _complete(Path(data) / name)
+    data = data_folder()
+    for name in source.folders if data is not None else ():
+        assert data is not None
+        files = _complete(data / name)
         if files is not None:
             return files
     return None
 
 
+def find_idx_images(source: ImageSource, path: str | os.PathLike[str] | None = None) -> Path | None:
+    """The folder of the four files; None where they are not on this machine."""
+    if path is not None:
+        return _given(source, Path(path))[0].parent
+    files = _found(source)
+    if files is not None:
+        return files[0].parent
+    folder = cache_folder() / source.name
+    return folder if all(_file(folder, name) for name in FILES) else None
+
+
+def fetch_idx_images(source: ImageSource) -> Path:
+    """Download what is missing in the cache; the folder there."""
+    return _downloaded(source)[0].parent
+
+
 def _downloaded(source: ImageSource) -> list[Path]:
     folder = cache_folder() / source.name
+    remedy = (
+        f"put {', '.join(f'{file}.gz' for file in FILES)} into {folder}, or into a folder {source.folders[0]} under "
+        f"{DATA_VARIABLE}, or give path=..."
+    )
     return [
-        _file(folder, name) or _download(source, name, md5, folder) for name, md5 in zip(FILES, source.md5, strict=True)
+        _file(folder, name) or download(source.name, f"{source.url}{name}.gz", md5, folder, remedy)
+        for name, md5 in zip(FILES, source.md5, strict=True)
     ]
-
-
-def _download(source: ImageSource, name: str, md5: str, folder: Path) -> Path:
-    import pooch
-
-    url = f"{source.url}{name}.gz"
-    try:  # pooch checks the sum in a temporary file and renames it: a broken download leaves nothing behind
-        return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=f"{name}.gz", path=folder))
-    except (OSError, ValueError) as error:  # connection, disk, or a wrong checksum
-        raise DataError(
-            f"data set {source.name!r}",
-            f"{name}.gz is not on this machine and could not be downloaded",
-            got=f"{type(error).__name__}: {error}",
-            expected=f"{url} (md5 {md5})",
-            remedy=f"put {', '.join(f'{file}.gz' for file in FILES)} into {folder}, or into a folder "
-            f"{source.folders[0]} under {DATA_VARIABLE} (now {os.environ.get(DATA_VARIABLE) or 'not set'}), "
-            f"or give path=...",
-        ) from error

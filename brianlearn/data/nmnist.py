@@ -3,138 +3,88 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
-from brianlearn.data.mnist import DATA_VARIABLE
+from brianlearn.data.download import download, unpack
+from brianlearn.data.events.binned import binned, whole_number
+from brianlearn.data.events.formats import read_five_bytes
+from brianlearn.data.events.pipeline import Pipeline
+from brianlearn.data.events.raw import RawEvents
+from brianlearn.data.places import DATA_VARIABLE, find_folder, missing
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Events, Samples
+from brianlearn.spec.samples import Samples
 
-__all__ = ["load_nmnist", "read_events"]
+__all__ = ["CLASSES", "SIDE", "fetch_nmnist", "find_nmnist", "load_nmnist"]
 
-#: Polarities, height, width.
-SHAPE = (2, 34, 34)
-SITE = "https://www.garrickorchard.com/datasets/n-mnist"
-#: The y of events that say that the camera's clock has overflowed, and by how many microseconds.
-OVERFLOW_ROW, OVERFLOW = 240, 2**13
-
-
-def read_events(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Read one recording.
-
-    An event has five bytes: x, y, then one bit of polarity and 23 bits of time, the highest bit first.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    time : numpy.ndarray of int64, shape (events,)
-        Microseconds.
-    neuron : numpy.ndarray of int64, shape (events,)
-        Flat index into (2, 34, 34): polarity, row, column.
-
-    Raises
-    ------
-    DataError
-        A file that is missing, truncated, or of another format.
-    """
-    try:
-        raw = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DataError(
-            str(path), "the recording cannot be read", got=error.strerror or str(error), expected="a .bin file"
-        ) from None
-    if not len(raw) or len(raw) % 5:
-        raise DataError(
-            str(path),
-            "the recording is truncated" if len(raw) else "the recording is empty",
-            got=f"{len(raw)} bytes",
-            expected="5 bytes for each event",
-            remedy="copy or unpack the file again",
-        )
-    x, y, high, middle, low = raw.reshape(-1, 5).astype(np.int64).T
-    time = ((high & 127) << 16) | (middle << 8) | low
-    overflow = y == OVERFLOW_ROW
-    time = (time + OVERFLOW * np.cumsum(overflow))[~overflow]
-    x, y, polarity = x[~overflow], y[~overflow], (high >> 7)[~overflow]
-    bad = (x >= SHAPE[2]) | (y >= SHAPE[1])
-    if bad.any():
-        k = int(np.argmax(bad))
-        raise DataError(
-            str(path),
-            "an event lies outside of the camera's field",
-            got=f"x = {x[k]}, y = {y[k]} in event {k}",
-            expected=f"x < {SHAPE[2]}, y < {SHAPE[1]}: a recording of N-MNIST",
-        )
-    return time, np.ravel_multi_index((polarity, y, x), SHAPE)
+SIDE = 34
+CLASSES = tuple(map(str, range(10)))
+CONTENT = "Train and Test, which hold <class>/<index>.bin"
+#: Mendeley Data 468j46mzdv: part, address and checksum of its archive.
+SITE = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
+ARCHIVES = (
+    ("Train", f"{SITE}/39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded", "20959b8e626244a1b502305a9e6e2031"),
+    ("Test", f"{SITE}/05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded", "69ca8762b2fe404d9b9bad1103e97832"),
+)
 
 
-def load_nmnist(path: str | os.PathLike[str] | None = None, dt: float = 1e-3) -> DataSet:
+def fetch_nmnist() -> Path:
+    """Download both archives into the cache and unpack them there; the folder."""
+    folder = cache_folder() / "nmnist"
+    for part, url, md5 in ARCHIVES:
+        if not (folder / part).is_dir():
+            remedy = f"unpack {part}.zip of N-MNIST into {folder}, or into a folder NMNIST under {DATA_VARIABLE}"
+            unpack(download("nmnist", url, md5, cache_folder(), remedy, f"nmnist-{part}.zip"), folder / part, part)
+    return folder
+
+
+def find_nmnist(path: str | os.PathLike[str] | None = None) -> Path | None:
+    """The folder with ``Train`` and ``Test``; None where it is not on this machine."""
+    return find_folder(
+        "nmnist",
+        ("NMNIST", "nmnist", "N-MNIST"),
+        path,
+        lambda folder: (folder / "Train").is_dir() and (folder / "Test").is_dir(),
+        CONTENT,
+    )
+
+
+def load_nmnist(pipeline: Pipeline, path: str | os.PathLike[str] | None = None) -> DataSet:
     """Load N-MNIST, or a part of it.
 
     Parameters
     ----------
+    pipeline : Pipeline
     path : path-like, optional
-        The folder with ``Train`` and ``Test``, which hold ``<class>/<index>.bin``. Where it is not given,
-        ``$BRIANLEARN_DATA/NMNIST``.
-    dt : float
-        Seconds. Events of a pixel and polarity that fall into one time step become one spike.
+        The folder with ``Train`` and ``Test``, which hold ``<class>/<index>.bin``.
 
     Returns
     -------
     DataSet
-        `Events` of shape (2, 34, 34), in the order of MNIST. A recording lasts about 300 ms.
+        Recordings on disk, in the order of MNIST. One lasts about 300 ms.
 
     Raises
     ------
     DataError
-        Missing or damaged files.
+        Files that are missing, damaged or have no label.
     """
-    folder = _folder(path)
+    folder = find_nmnist(path) or missing("nmnist", "NMNIST", CONTENT)
     parts, start = [], 0
     for name in ("Train", "Test"):
-        files = sorted(folder.joinpath(name).glob("[0-9]/*.bin"), key=lambda file: (file.stem, file.parent.name))
+        files = sorted(folder.glob(f"{name}/*/*.bin"), key=lambda file: (file.stem, file.parent.name))
         if not files:
-            raise DataError(
-                str(folder / name),
-                "the folder holds no recordings",
-                expected=f"{name}/0/00002.bin and so on, as in {name}.zip of {SITE}",
-            )
-        parts.append(_samples(files, dt, start))
-        start += len(files)
-    return DataSet("nmnist", parts[0], parts[1], tuple(map(str, range(10))))
+            raise DataError(str(folder / name), "the folder holds no recordings", expected=f"{name}/0/00002.bin, ...")
+        labels = [whole_number(file.parent.name, 0, 9, file, "the name of its folder") for file in files]
 
+        def recordings(files: list[Path] = files, labels: list[int] = labels) -> Iterator[tuple[int, RawEvents]]:
+            for file, label in zip(files, labels, strict=True):
+                yield label, read_five_bytes(file, SIDE, SIDE)
 
-def _folder(path: str | os.PathLike[str] | None) -> Path:
-    data = os.environ.get(DATA_VARIABLE)
-    candidates = [Path(path), Path(path) / "NMNIST"] if path is not None else [Path(data) / "NMNIST"] if data else []
-    for folder in candidates:
-        if (folder / "Train").is_dir() and (folder / "Test").is_dir():
-            return folder
-    raise DataError(
-        "data set 'nmnist'",
-        "it is not on this machine",
-        got=", ".join(f"no Train and Test in {folder}" for folder in candidates) or f"{DATA_VARIABLE} is not set",
-        expected="a folder with Train and Test, which hold <class>/<index>.bin",
-        remedy=f"unpack Train.zip and Test.zip of {SITE} into a folder NMNIST under {DATA_VARIABLE}, or give path=...",
-    )
-
-
-def _samples(files: list[Path], dt: float, start: int) -> Samples:
-    size = int(np.prod(SHAPE))
-    steps, neurons, lengths = [], [], []
-    for file in files:
-        time, neuron = read_events(file)
-        step = np.floor(time * 1e-6 / dt + 1e-9).astype(np.int64)
-        step, neuron = np.divmod(np.unique(step * size + neuron), size)
-        steps.append(step.astype(np.int32))
-        neurons.append(neuron.astype(np.int32))
-        lengths.append(len(step))
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    events = Events(np.concatenate(steps), np.concatenate(neurons), offsets, SHAPE)
-    labels = np.array([int(file.parent.name) for file in files])
-    return Samples(events, labels, np.arange(start, start + len(files)))
+        events = binned(f"nmnist-{name.lower()}", files, pipeline, recordings)
+        parts.append(Samples(events, events.labels, np.arange(start, start + len(events))))
+        start += len(events)
+    return DataSet("nmnist", parts[0], parts[1], CLASSES)

@@ -1,70 +1,152 @@
-"""Data sets by name."""
+"""Data sets by name: what there is, where it is, how it is loaded, fetched and checked."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from brian2 import second
-from brian2.units.fundamentalunits import get_dimensions
-
+from brianlearn.data import cifar10, cifar10_dvs, digits, digits_events, dvs_gesture, mnist, nmnist
 from brianlearn.data.dataset import DataSet
-from brianlearn.data.digits import load_digits
-from brianlearn.data.mnist import FASHION_MNIST, MNIST, load_idx_images
-from brianlearn.data.nmnist import load_nmnist
+from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.errors import DataError
 
-__all__ = ["known_data", "load"]
+__all__ = ["Entry", "entry", "known_data"]
 
-_IMAGES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+Where = str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pixels of the camera of an event data set."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set.
+
+    Attributes
+    ----------
+    name : str
+    summary : str
+    samples : tuple of int
+        Training and test samples when it is complete.
+    find : callable
+        Given a path or None, the folder on this machine, None where there is none.
+    fetch : callable or None
+        Downloads what is missing into the cache and returns the folder; None where it is built in.
+    images : callable or None
+        Given a path or None, the data set, of images.
+    recordings : callable or None
+        Given a pipeline, a path or None, and the seed of the split or None, the data set, of events.
+    camera : Camera or None
+        Of events.
+    seeded_split : bool
+        Whether the split can be drawn.
+    """
+
+    name: str
+    summary: str
+    samples: tuple[int, int]
+    find: Callable[[Where], Path | None] | None = None
+    fetch: Callable[[], Path] | None = None
+    images: Callable[[Where], DataSet] | None = None
+    recordings: Callable[[Pipeline, Where, int | None], DataSet] | None = None
+    camera: Camera | None = None
+    seeded_split: bool = False
+
+    @property
+    def built_in(self) -> bool:
+        """Whether there are no files."""
+        return self.find is None
+
+
+def _idx(source: mnist.ImageSource, summary: str) -> Entry:
+    return Entry(
+        source.name,
+        summary,
+        (60000, 10000),
+        find=lambda path: mnist.find_idx_images(source, path),
+        fetch=lambda: mnist.fetch_idx_images(source),
+        images=lambda path: mnist.load_idx_images(source, path),
+    )
+
+
+_ENTRIES = {
+    found.name: found
+    for found in (
+        Entry(
+            "digits",
+            "handwritten digits, 8 x 8; built in",
+            (1437, 360),
+            images=lambda path: digits.load_digits(),
+        ),
+        Entry(
+            "digits_events",
+            "digits before a simulated event camera, 16 x 16, 60 ms; built in",
+            (1437, 360),
+            recordings=lambda pipeline, path, split_seed: digits_events.load_digits_events(pipeline),
+            camera=Camera(digits_events.CAMERA.width, digits_events.CAMERA.height),
+        ),
+        _idx(mnist.MNIST, "handwritten digits, 28 x 28"),
+        _idx(mnist.FASHION_MNIST, "pieces of clothing, 28 x 28"),
+        Entry(
+            "cifar10",
+            "photographs of 10 classes, 3 x 32 x 32",
+            (50000, 10000),
+            find=cifar10.find_cifar10,
+            fetch=cifar10.fetch_cifar10,
+            images=cifar10.load_cifar10,
+        ),
+        Entry(
+            "nmnist",
+            "MNIST before an event camera, 34 x 34, 300 ms",
+            (60000, 10000),
+            find=nmnist.find_nmnist,
+            fetch=nmnist.fetch_nmnist,
+            recordings=lambda pipeline, path, split_seed: nmnist.load_nmnist(pipeline, path),
+            camera=Camera(nmnist.SIDE, nmnist.SIDE),
+        ),
+        Entry(
+            "dvs_gesture",
+            "11 gestures before an event camera, 128 x 128, seconds",
+            (1077, 264),
+            find=dvs_gesture.find_dvs_gesture,
+            fetch=dvs_gesture.fetch_dvs_gesture,
+            recordings=lambda pipeline, path, split_seed: dvs_gesture.load_dvs_gesture(pipeline, path),
+            camera=Camera(dvs_gesture.SIDE, dvs_gesture.SIDE),
+        ),
+        Entry(
+            "cifar10_dvs",
+            "CIFAR10 before an event camera, 128 x 128, about 1.3 s",
+            (9000, 1000),
+            find=cifar10_dvs.find_cifar10_dvs,
+            fetch=cifar10_dvs.fetch_cifar10_dvs,
+            recordings=cifar10_dvs.load_cifar10_dvs,
+            camera=Camera(cifar10_dvs.SIDE, cifar10_dvs.SIDE),
+            seeded_split=True,
+        ),
+    )
+}
 
 
 def known_data() -> tuple[str, ...]:
     """Names that `load` knows."""
-    return ("digits", *_IMAGES, "nmnist")
+    return tuple(_ENTRIES)
 
 
-def load(name: str, path: str | os.PathLike[str] | None = None, dt: Any = None) -> DataSet:
-    """Load a data set.
-
-    Parameters
-    ----------
-    name : {"digits", "mnist", "fashion_mnist", "nmnist"}
-    path : path-like, optional
-        Folder with the four idx files of ``mnist`` or ``fashion_mnist``, gzipped or not, of any number of images.
-        Where it is not given they are looked for in ``$BRIANLEARN_DATA/MNIST`` (``FashionMNIST``), then in the cache
-        (``$BRIANLEARN_CACHE``, or the operating system's cache folder), and downloaded into the cache if need be. For
-        ``nmnist``, the folder with ``Train`` and ``Test``, by default ``$BRIANLEARN_DATA/NMNIST``.
-    dt : brian2.Quantity, optional
-        Time step in which events are binned, of data sets that are events; 1 ms where it is not given. An experiment
-        gives that of its network.
-
-    Returns
-    -------
-    DataSet
-        Inputs float32 in [0, 1], shape (n, 1, height, width); of ``nmnist``, `Events` of shape (2, 34, 34).
+def entry(name: str) -> Entry:
+    """A data set by its name.
 
     Raises
     ------
     DataError
-        An unknown name; files that are missing or damaged; a download that failed.
-
-    Examples
-    --------
-    >>> import brianlearn as bl
-    >>> bl.load("digits").shape
-    (1, 8, 8)
+        An unknown name.
     """
-    if name in _IMAGES:
-        return load_idx_images(_IMAGES[name], path)
-    if dt is not None and (get_dimensions(dt) is not second.dim or not float(dt) > 0):
-        raise DataError("load", "dt is wrong", got=repr(dt), expected="a time > 0, e.g. 1*ms")
-    if name == "nmnist":
-        return load_nmnist(path, 1e-3 if dt is None else float(dt))
-    if name != "digits":
+    if name not in _ENTRIES:
         raise DataError("load", "unknown data set", got=repr(name), expected=", ".join(known_data()))
-    if path is not None:
-        raise DataError(
-            "data set 'digits'", "it is built in and takes no path", got=f"path={path!r}", expected="load('digits')"
-        )
-    return load_digits()
+    return _ENTRIES[name]

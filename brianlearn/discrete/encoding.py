@@ -9,7 +9,7 @@ from brianlearn.errors import DataError, ShapeError, SpecError
 from brianlearn.rules.dropout import kept
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, Spikes
 from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Events
+from brianlearn.spec.samples import Recordings
 
 __all__ = ["dropout_mask", "encode", "random_keys"]
 
@@ -26,7 +26,7 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     ----------
     spec : NetworkSpec
     inputs : torch.Tensor or array_like, shape (samples, *input shape)
-        Values; with the encoder ``Spikes()``, spikes (steps, samples, *input shape), or `Events`.
+        Values; with the encoder ``Spikes()``, spikes (steps, samples, *input shape), or `Recordings`.
     like : torch.Tensor
         Gives type and device.
     keys : numpy.ndarray of uint64, shape (samples, 2), optional
@@ -44,9 +44,12 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     encoder, steps, shape = spec.input.encoder, spec.n_steps, spec.input.shape
     if isinstance(encoder, Spikes):
         return _given(inputs, like, steps, shape)
-    if isinstance(inputs, Events):
+    if isinstance(inputs, Recordings):
         raise DataError(
-            "inputs", "inputs and encoder do not fit", got="Events", expected=f"values for {type(encoder).__name__}"
+            "inputs",
+            "inputs and encoder do not fit",
+            got=type(inputs).__name__,
+            expected=f"values for {type(encoder).__name__}",
         )
     values = _tensor(inputs)
     if tuple(values.shape[1:]) != shape or values.ndim != len(shape) + 1:
@@ -76,7 +79,7 @@ def _tensor(inputs: object) -> torch.Tensor:
 
 
 def _given(inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
-    if isinstance(inputs, Events):
+    if isinstance(inputs, Recordings):
         if tuple(inputs.shape) != shape:
             raise ShapeError("inputs", "events do not fit the network", got=inputs.shape, expected=shape)
         dense = np.ascontiguousarray(inputs.dense(steps).swapaxes(0, 1))

@@ -6,7 +6,7 @@ from brianlearn.spec.layers import Conv, Dense, Input, Normal, Readout, Uniform
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
 from brianlearn.spec.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
-from brianlearn.spec.samples import Activity, Events, Raster, Samples
+from brianlearn.spec.samples import Activity, Events, Raster, Recordings, Samples
 from brianlearn.spec.step import NeuronStep, Parameter, neuron_step
 from brianlearn.spec.surrogates import ArcTan, FastSigmoid, Gaussian, Rectangular, Sigmoid, Surrogate, Triangular
 
@@ -37,6 +37,7 @@ __all__ = [
     "Projection",
     "Raster",
     "Readout",
+    "Recordings",
     "Rectangular",
     "STBPNeuron",
     "Samples",

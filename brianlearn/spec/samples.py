@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,51 @@ from brianlearn.errors import DataError, ShapeError
 from brianlearn.spec.encoders import Spikes
 from brianlearn.spec.network import NetworkSpec
 
-__all__ = ["Activity", "Events", "Raster", "Samples"]
+__all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
+
+
+class Recordings:
+    """Base class of input spikes that are given: `Events` in memory, or recordings that stay on disk until they run.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the input, (channels, height, width).
+    """
+
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: Any) -> Recordings:
+        raise NotImplementedError
+
+    @property
+    def durations(self) -> np.ndarray:
+        """Time steps up to the last event of each recording, int64 (n,); 0 where there is none."""
+        raise NotImplementedError
+
+    def window(self, start: np.ndarray) -> Recordings:
+        """The recordings from time step ``start``, shape (n,), on; earlier events are left out."""
+        raise NotImplementedError
+
+    def dense(self, n_steps: int) -> np.ndarray:
+        """Spikes as bool, shape (n, n_steps, n_inputs); later events are left out."""
+        raise NotImplementedError
+
+    def load(self) -> Events:
+        """All events, in memory."""
+        raise NotImplementedError
+
+    def digest(self) -> bytes:
+        """A checksum of all events."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
-class Events:
-    """Input spikes of n samples, binned at the network's time step.
+class Events(Recordings):
+    """Input spikes of n samples in memory, binned at the network's time step.
 
     Attributes
     ----------
@@ -76,10 +116,35 @@ class Events:
         offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
         return Events(self.step[rows], self.neuron[rows], offsets, self.shape)
 
+    @property
+    def durations(self) -> np.ndarray:
+        result = np.zeros(len(self), np.int64)
+        np.maximum.at(result, self._sample(), self.step + 1)
+        return result
+
+    def window(self, start: np.ndarray) -> Events:
+        sample = self._sample()
+        step = self.step - np.asarray(start, np.int64)[sample]
+        kept = step >= 0
+        offsets = np.searchsorted(sample[kept], np.arange(len(self) + 1))
+        return Events(step[kept], self.neuron[kept], offsets, self.shape)
+
+    def load(self) -> Events:
+        return self
+
+    def digest(self) -> bytes:
+        found = hashlib.sha256(repr(tuple(self.shape)).encode())
+        for array in (self.step, self.neuron, self.offsets):
+            found.update(f"{array.dtype} {array.shape} ".encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.digest()
+
+    def _sample(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
     def dense(self, n_steps: int) -> np.ndarray:
-        """Spikes as bool, shape (n, n_steps, n_inputs); later events are left out."""
         result = np.zeros((len(self), n_steps, int(np.prod(self.shape))), bool)
-        sample = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        sample = self._sample()
         inside = self.step < n_steps
         result[sample[inside], self.step[inside], self.neuron[inside]] = True
         return result
@@ -91,8 +156,8 @@ class Samples:
 
     Parameters
     ----------
-    inputs : array_like or Events
-        Values, shape (n, *input shape), finite; or `Events`.
+    inputs : array_like or Recordings
+        Values, shape (n, *input shape), finite; or `Events`, or recordings on disk.
     labels : array_like of int, shape (n,), optional
         Classes from 0 on. Learning and accuracy need them.
     ids : array_like of int, shape (n,), optional
@@ -104,7 +169,7 @@ class Samples:
     ids: Any = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, Events):
+        if not isinstance(self.inputs, Recordings):
             try:
                 values = np.asarray(self.inputs)
                 values = values if values.dtype in (np.float32, np.float64, np.uint8) else values.astype(float)
@@ -157,17 +222,17 @@ class Samples:
         ShapeError, DataError
             Wrong shapes, labels out of range, values that are not finite (naming the sample).
         """
-        if isinstance(self.inputs, Events) != isinstance(spec.input.encoder, Spikes):
+        if isinstance(self.inputs, Recordings) != isinstance(spec.input.encoder, Spikes):
             raise DataError(
                 "Samples",
                 "inputs and encoder do not fit",
                 got=f"{type(self.inputs).__name__} for encoder {type(spec.input.encoder).__name__}",
                 expected="Events with the encoder Spikes(), values with the others",
             )
-        shape = self.inputs.shape if isinstance(self.inputs, Events) else self.inputs.shape[1:]
+        shape = self.inputs.shape if isinstance(self.inputs, Recordings) else self.inputs.shape[1:]
         if tuple(shape) != spec.input.shape:
             raise ShapeError("Samples", "inputs do not fit the network", got=shape, expected=spec.input.shape)
-        if not isinstance(self.inputs, Events) and self.inputs.dtype != np.uint8:
+        if not isinstance(self.inputs, Recordings) and self.inputs.dtype != np.uint8:
             bad = ~np.isfinite(self.inputs).all(axis=tuple(range(1, self.inputs.ndim)))
             if bad.any():
                 k = int(np.argmax(bad))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brianlearn.data.augment import RandomAffine
+from brianlearn.data.augment import Augmentation
+from brianlearn.data.source import DataSource
 from brianlearn.errors import RuleError, RunFolderError
 from brianlearn.rules.base import Rule
 from brianlearn.rules.optimisers import Adam, Optimiser
@@ -40,8 +41,8 @@ class Experiment:
     spec : NetworkSpec
     rule : Rule, optional
     optimiser : Optimiser, optional
-    data : str, DataSet or (Samples, Samples), optional
-        The name of a data set (see `brianlearn.load`), a data set, or training and test samples.
+    data : str, DataSource, DataSet or (Samples, Samples), optional
+        The name of a data set (see `brianlearn.load`), a name with options, a data set, or training and test samples.
     epochs : int, optional
         Presentations of the whole training set, each in an order of its own.
     batch_size : int, optional
@@ -50,8 +51,8 @@ class Experiment:
         As in `Learner`.
     seed : int, optional
         Of the initial weights, the order of the samples, the validation samples and random encoders.
-    augment : RandomAffine, optional
-        Random changes of the training images, new in every epoch.
+    augment : RandomAffine, RandomCrop or RandomWindow, optional
+        Random changes of the training samples, new in every epoch.
     validation : int, optional
         Number of training samples that are held out and tested after each epoch.
     limit, test_limit : int, optional
@@ -85,13 +86,13 @@ class Experiment:
     spec: NetworkSpec
     rule: Rule = field(default_factory=DALTON)
     optimiser: Optimiser = field(default_factory=Adam)
-    data: str | DataSet | tuple[Samples, Samples] = "digits"
+    data: str | DataSource | DataSet | tuple[Samples, Samples] = "digits"
     epochs: int = 10
     batch_size: int = 1
     device: str = "auto"
     dtype: str = "float32"
     seed: int = 0
-    augment: RandomAffine | None = None
+    augment: Augmentation | None = None
     validation: int = 0
     limit: int | None = None
     test_limit: int | None = None
@@ -113,12 +114,12 @@ class Experiment:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise RuleError("Experiment", f"{name} is of the wrong type", got=repr(value), expected=example)
-        if self.augment is not None and not isinstance(self.augment, RandomAffine):
+        if self.augment is not None and not isinstance(self.augment, Augmentation):
             raise RuleError(
                 "Experiment",
                 "augment is of the wrong type",
                 got=repr(self.augment),
-                expected="None or RandomAffine(...)",
+                expected="None, RandomAffine(...), RandomCrop(...) or RandomWindow(...)",
             )
         for name, low in (("epochs", 1), ("batch_size", 1), ("workers", 1), ("seed", 0), ("validation", 0)):
             self._whole(name, low)
@@ -159,6 +160,8 @@ class Experiment:
             }
             parts = {name: from_dict(config[name], f"{folder.path}/config.json") for name in _OBJECTS}
             data_name = config["data"]["name"]
+            if "source" in config["data"]:
+                data_name = from_dict(config["data"]["source"], f"{folder.path}/config.json")
         except (KeyError, TypeError) as error:
             raise RunFolderError(
                 f"{folder.path}/config.json", "the file is damaged", got=f"{type(error).__name__}: {error}"
@@ -176,6 +179,8 @@ class Experiment:
     def settings(self) -> dict[str, Any]:
         """Everything but the samples that is needed to run it again, as what JSON can hold."""
         data = {name: getattr(self, name) for name in ("validation", "limit", "test_limit")}
+        if isinstance(self.data, DataSource):
+            data["source"] = to_dict(self.data)
         return {
             **{name: getattr(self, name) for name in _PLAIN},
             "data": {"name": self.data if isinstance(self.data, str) else getattr(self.data, "name", None), **data},

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from brianlearn.data.augment import RandomAffine
+from brianlearn.data.augment import Augmentation
 from brianlearn.errors import NonFiniteError
 from brianlearn.rules.state import LearnerState
 from brianlearn.spec.samples import Samples
@@ -51,7 +51,7 @@ def train(
     checkpoint: Checkpoint,
     epochs: int,
     display: Progress,
-    augment: RandomAffine | None = None,
+    augment: Augmentation | None = None,
     check: Callable[[], None] = _go_on,
 ) -> LearnerState:
     """Train from a checkpoint to the end of the last epoch.
@@ -69,8 +69,8 @@ def train(
     epochs : int
         Number of epochs from the very start.
     display : Progress
-    augment : RandomAffine, optional
-        Changes the training images of each epoch.
+    augment : Augmentation, optional
+        Changes the training samples of each epoch.
     check : callable, optional
         Called after every checkpoint; what it raises ends the training (see `interruptible`).
 
@@ -111,7 +111,7 @@ def train(
 
 
 def _prepared(
-    train: Samples, parts: list[np.ndarray], augment: RandomAffine | None, state: LearnerState
+    train: Samples, parts: list[np.ndarray], augment: Augmentation | None, state: LearnerState
 ) -> Iterator[Samples]:
     """The samples of each part of an epoch; a part is made ready while the one before it is learned."""
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 
-from brianlearn.data import augment
+from brianlearn.data import augment, source
+from brianlearn.data.events import window
 from brianlearn.errors import BrianLearnError, RuleError, SpecError
 from brianlearn.rules import base, losses, optimisers, stbp, targets, three_factor
 from brianlearn.spec import encoders, layers, network, neuron, surrogates
@@ -67,6 +68,9 @@ _TYPES: dict[str, type] = {
         optimisers.Momentum,
         optimisers.Adam,
         augment.RandomAffine,
+        augment.RandomCrop,
+        window.RandomWindow,
+        source.DataSource,
     )
 }
 

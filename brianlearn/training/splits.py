@@ -10,10 +10,10 @@ import numpy as np
 
 from brianlearn.errors import DataError
 from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Events, Samples
+from brianlearn.spec.samples import Recordings, Samples
 
 if TYPE_CHECKING:
-    from brianlearn.data import DataSet
+    from brianlearn.data import DataSet, DataSource
 
 __all__ = ["Splits", "epoch_order", "split"]
 
@@ -45,7 +45,7 @@ class Splits:
 
 
 def split(
-    data: str | DataSet | tuple[Samples, Samples],
+    data: str | DataSource | DataSet | tuple[Samples, Samples],
     spec: NetworkSpec,
     *,
     validation: int,
@@ -57,8 +57,8 @@ def split(
 
     Parameters
     ----------
-    data : str, DataSet or (Samples, Samples)
-        The name of a data set, a data set, or training and test samples.
+    data : str, DataSource, DataSet or (Samples, Samples)
+        The name of a data set, with or without options, a data set, or training and test samples.
     spec : NetworkSpec
         The network that the samples must fit.
     validation : int
@@ -104,10 +104,12 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _load(data: Any, spec: NetworkSpec) -> tuple[str | None, Samples, Samples]:
-    from brianlearn.data import DataSet, load
+    from brianlearn.data import DataSet, DataSource, load
 
     if isinstance(data, str):
         data = load(data, dt=spec.dt)
+    if isinstance(data, DataSource):
+        data = data.load(dt=spec.dt)
     if isinstance(data, DataSet):
         return data.name, data.train, data.test
     if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Samples) for part in data):
@@ -116,7 +118,7 @@ def _load(data: Any, spec: NetworkSpec) -> tuple[str | None, Samples, Samples]:
         "Experiment",
         "data is of the wrong type",
         got=repr(data),
-        expected="the name of a data set, a DataSet, or (training Samples, test Samples)",
+        expected="the name of a data set, a DataSource, a DataSet, or (training Samples, test Samples)",
     )
 
 
@@ -124,8 +126,9 @@ def _fingerprint(*parts: Samples) -> str:
     digest = hashlib.sha256()
     for samples in parts:
         inputs = samples.inputs
-        arrays = [inputs.step, inputs.neuron, inputs.offsets] if isinstance(inputs, Events) else [inputs]
-        for array in (*arrays, samples.labels):
+        if isinstance(inputs, Recordings):
+            digest.update(inputs.digest())
+        for array in (samples.labels,) if isinstance(inputs, Recordings) else (inputs, samples.labels):
             digest.update(f"{array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:32]

@@ -1,0 +1,85 @@
+"""Events as a camera gives them: time, pixel, polarity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brianlearn.errors import DataError
+
+__all__ = ["RawEvents"]
+
+
+@dataclass(frozen=True, eq=False)
+class RawEvents:
+    """One recording.
+
+    Attributes
+    ----------
+    time : numpy.ndarray of int64, shape (n,)
+        Microseconds.
+    x, y, polarity : numpy.ndarray of int64, shape (n,)
+        Column and row from the upper left; 1 for brighter, 0 for darker.
+    """
+
+    time: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    polarity: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("time", "x", "y", "polarity"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)).astype(np.int64, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __getitem__(self, index: Any) -> RawEvents:
+        return RawEvents(self.time[index], self.x[index], self.y[index], self.polarity[index])
+
+    def sorted(self) -> RawEvents:
+        """In the order of time; events of one time stay in their order."""
+        if np.all(self.time[1:] >= self.time[:-1]):
+            return self
+        return self[np.argsort(self.time, kind="stable")]
+
+    def since(self, start: int) -> RawEvents:
+        """The same events with times counted from ``start``."""
+        return RawEvents(self.time - start, self.x, self.y, self.polarity)
+
+    def check(self, where: str, width: int, height: int, size: int = 0, start: int = 0) -> RawEvents:
+        """Check pixels and polarities against a camera.
+
+        Parameters
+        ----------
+        where : str
+            The file, for errors.
+        width, height : int
+        size, start : int, optional
+            Bytes of one event in the file, and where the first one is, where that makes sense.
+
+        Returns
+        -------
+        RawEvents
+            Itself.
+
+        Raises
+        ------
+        DataError
+            An event outside of the camera's field, or another polarity than 0 and 1.
+        """
+        bad = (self.x < 0) | (self.x >= width) | (self.y < 0) | (self.y >= height)
+        bad |= (self.polarity != 0) & (self.polarity != 1)
+        if bad.any():
+            k = int(np.argmax(bad))
+            place = f"event {k}" + (f", at byte {start + k * size}" if size else "")
+            raise DataError(
+                where,
+                "an event lies outside of the camera's field",
+                got=f"x = {self.x[k]}, y = {self.y[k]}, polarity {self.polarity[k]} in {place}",
+                expected=f"x < {width}, y < {height}, polarity 0 or 1",
+                remedy="the file is damaged, or a recording of another camera",
+            )
+        return self
