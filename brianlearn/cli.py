@@ -1,4 +1,4 @@
-"""The command line: ``brianlearn train | evaluate | demo | doctor``, and the same options for network scripts.
+"""The command line: ``brianlearn train | evaluate | data | demo | doctor``, and the same options for network scripts.
 
 A network script is a Python file that defines ``experiment()``, which returns an `Experiment`, and ends with::
 
@@ -16,8 +16,7 @@ import json
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -27,6 +26,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from brianlearn import data_commands
+from brianlearn.console import user_errors
 from brianlearn.errors import BrianLearnError, SpecError
 from brianlearn.script_options import ScriptUsageError, script_options, usage
 
@@ -43,6 +44,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(data_commands.app, name="data")
 
 
 class RuleName(StrEnum):
@@ -147,7 +151,7 @@ def train(
         "test_limit": test_limit,
         "runs": runs,
     }
-    with _errors():
+    with user_errors():
         scripted: Experiment | None = None
         if context.obj is not None:
             scripted = _call(context.obj, sys.argv[0], context.args)
@@ -175,7 +179,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Test the weights of a run folder."""
-    with _errors():
+    with user_errors():
         from brianlearn.training import evaluate as evaluate_run
 
         found = evaluate_run(run, engine=engine and engine.value, device=device, limit=limit)
@@ -200,7 +204,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Run both engines on the same weights and inputs and compare every spike; exit status 1 where they differ."""
-    with _errors():
+    with user_errors():
         from brianlearn.training import Experiment
         from brianlearn.training.verify import verify_experiment
 
@@ -235,7 +239,7 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Say where the time of a network goes while it learns in Brian2, object by object."""
-    with _errors():
+    with user_errors():
         from brianlearn.training.profile import profile as measure
 
         plain = {"device": device, "dtype": dtype, "batch_size": batch_size}
@@ -273,7 +277,7 @@ def profile(
 @app.command()
 def demo(device: Device = None, runs: Runs = None, as_json: Json = False) -> None:
     """Teach handwritten digits to a spiking network, with DALTON and with TFR."""
-    with _errors():
+    with user_errors():
         from brianlearn.demo import run_demo
 
         run_demo(device=device or "auto", runs=runs or Path("runs"), as_json=as_json)
@@ -310,20 +314,6 @@ def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
     command.params = [parameter for parameter in command.params if parameter.name != "script"]
     command(args=sys.argv[1:], prog_name=Path(sys.argv[0]).name, obj=experiment)
     raise SystemExit(0)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Errors that the user can act on, without a traceback."""
-    console = Console(stderr=True, soft_wrap=True)
-    try:
-        yield
-    except BrianLearnError as error:
-        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        console.print(text, style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def _load(script: Path, arguments: list[str]) -> Experiment:

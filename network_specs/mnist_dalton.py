@@ -1,6 +1,6 @@
 """MNIST with DALTON, a recipe chosen on held-out training images: the layers of A1, leaky neurons, traces.
 
-Run it with ``python network_specs/mnist_dalton.py`` (three epochs, some minutes), ``--rule tfr`` for the random readouts.
+Run it with ``python network_specs/mnist_dalton.py`` (three epochs, some minutes); ``--rule tfr`` has random readouts.
 """
 
 from brian2 import ms
@@ -19,9 +19,7 @@ def experiment() -> bl.Experiment:
     )
     rule = bl.DALTON(eligibility="trace")
     optimiser = bl.Adam(4e-3, halve_every=1)
-    return bl.Experiment(
-        spec, rule=rule, optimiser=optimiser, data="mnist", epochs=3, batch_size=16, engine="discrete"
-    )
+    return bl.Experiment(spec, rule=rule, optimiser=optimiser, data="mnist", epochs=3, batch_size=16, engine="discrete")
 
 
 if __name__ == "__main__":

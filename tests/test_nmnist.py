@@ -9,7 +9,7 @@ import pytest
 from brian2 import ms
 
 import brianlearn as bl
-from brianlearn.data.nmnist import load_nmnist, read_events
+from brianlearn.data.events.formats import read_five_bytes
 from brianlearn.errors import DataError
 
 
@@ -17,6 +17,12 @@ def record(*events: tuple[int, int, int, int]) -> bytes:
     """(x, y, polarity, microseconds) as five bytes each."""
     rows = [(x << 32) | (y << 24) | (p << 23) | t for x, y, p, t in events]
     return b"".join(row.to_bytes(5, "big") for row in rows)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BRIANLEARN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -33,9 +39,9 @@ def folder(tmp_path: Path) -> Path:
 def test_events_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(record((3, 5, 1, 17), (0, 240, 0, 0), (33, 0, 0, 2**23 - 1)))
-    time, neuron = read_events(file)
-    assert time.tolist() == [17, 2**23 - 1 + 2**13], "the middle one says that the clock overflowed"
-    assert neuron.tolist() == [34 * 34 + 5 * 34 + 3, 33]
+    events = read_five_bytes(file, 34, 34)
+    assert events.time.tolist() == [17, 2**23 - 1 + 2**13], "the middle one says that the clock overflowed"
+    assert [events.x.tolist(), events.y.tolist(), events.polarity.tolist()] == [[3, 33], [5, 0], [1, 0]]
 
 
 def test_recordings_become_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,11 +50,11 @@ def test_recordings_become_events(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert data.test.labels.tolist() == [7, 2]
     assert data.shape == (2, 34, 34)
     assert sorted([*data.train.ids, *data.test.ids]) == [0, 1, 2, 3, 4]
-    second = data.train[1:2].inputs
+    second = data.train[1:2].inputs.load()
     assert second.step.tolist() == [0, 2, 70], "two events of one pixel in a step are one spike"
     assert second.neuron.tolist() == [34 + 1, 2 * 34 * 34 - 1, 34 * 34 + 3 * 34 + 2]
     monkeypatch.setenv("BRIANLEARN_DATA", str(folder.parent))
-    coarse = bl.load("nmnist", dt=12 * ms).train[:1].inputs
+    coarse = bl.load("nmnist", dt=12 * ms).train[:1].inputs.load()
     assert sorted(zip(coarse.step.tolist(), coarse.neuron.tolist(), strict=True)) == [
         (0, 34),
         (0, 2 * 34 * 34 - 1),
@@ -68,27 +74,28 @@ def test_an_experiment_bins_at_its_time_step(folder: Path, monkeypatch: pytest.M
     assert again.test_loss == result.test_loss
 
 
-def test_damaged_recordings_are_named(folder: Path) -> None:
+def test_damaged_recordings_are_named(folder: Path, tmp_path: Path) -> None:
     file = folder / "Train" / "0" / "00002.bin"
     whole = file.read_bytes()
     for content, message in (
-        (whole[:-1], "truncated(.|\n)*19 bytes"),
+        (whole[:-1], "truncated(.|\n)*byte 19, in an event that begins at byte 15"),
         (b"", "is empty"),
-        (record((40, 3, 0, 5)), "x = 40, y = 3 in event 0"),
+        (record((40, 3, 0, 5)), "x = 40, y = 3, polarity 0 in event 0, at byte 0"),
     ):
         file.write_bytes(content)
         with pytest.raises(DataError, match=message) as caught:
-            load_nmnist(folder)
+            bl.load("nmnist", folder)
         assert caught.value.subject == str(file)
+        assert not list((tmp_path / "cache").rglob("*.events*")), "nothing is cached half"
     with pytest.raises(DataError, match="cannot be read"):
-        read_events(folder / "none.bin")
+        read_five_bytes(folder / "none.bin", 34, 34)
 
 
 def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIANLEARN_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"not on this machine(.|\n)*Train.zip"):
+    with pytest.raises(DataError, match=r"not on this machine(.|\n)*data fetch nmnist"):
         bl.load("nmnist")
-    with pytest.raises(DataError, match=r"not on this machine"):
+    with pytest.raises(DataError, match=r"no such folder"):
         bl.load("nmnist", tmp_path / "nothing")
     monkeypatch.delenv("BRIANLEARN_DATA")
     with pytest.raises(DataError, match="BRIANLEARN_DATA is not set"):
@@ -106,7 +113,8 @@ def test_official_files(data_folder: Path) -> None:
     """Every file of the subset is read; the first recordings are the first digits of MNIST."""
     if not (data_folder / "NMNIST").is_dir():
         pytest.skip("no NMNIST")
-    data = load_nmnist(data_folder / "NMNIST", 12e-3)
+    data = bl.load("nmnist", data_folder / "NMNIST", dt=12 * ms)
     assert data.train.labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
-    lengths = np.diff(data.train.inputs.offsets)
-    assert lengths.min() > 500 and lengths.max() < 10000 and data.train.inputs.step.max() < 30
+    events = data.train.inputs.load()
+    lengths = np.diff(events.offsets)
+    assert lengths.min() > 500 and lengths.max() < 10000 and events.step.max() < 30

@@ -2,7 +2,7 @@
 
 from brianlearn.data.augment import RandomAffine, RandomCrop
 from brianlearn.data.dataset import DataSet
-from brianlearn.data.events import EventCamera, RandomWindow, RawEvents, StoredEvents
+from brianlearn.data.events import EventCamera, RandomWindow, RawEvents, StoredEvents, denoised
 from brianlearn.data.idx import read_idx, read_labelled_images
 from brianlearn.data.registry import known_data
 from brianlearn.data.source import DataSource, load
@@ -16,6 +16,7 @@ __all__ = [
     "RandomWindow",
     "RawEvents",
     "StoredEvents",
+    "denoised",
     "known_data",
     "load",
     "read_idx",

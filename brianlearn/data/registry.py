@@ -47,6 +47,8 @@ class Entry:
         Of events.
     seeded_split : bool
         Whether the split can be drawn.
+    also_complete : tuple of (int, int)
+        Other numbers of samples that are complete, where there are two versions.
     """
 
     name: str
@@ -58,6 +60,11 @@ class Entry:
     recordings: Callable[[Pipeline, Where, int | None], DataSet] | None = None
     camera: Camera | None = None
     seeded_split: bool = False
+    also_complete: tuple[tuple[int, int], ...] = ()
+
+    def complete(self, train: int, test: int) -> bool:
+        """Whether these are all samples."""
+        return (train, test) in (self.samples, *self.also_complete)
 
     @property
     def built_in(self) -> bool:
@@ -119,6 +126,7 @@ _ENTRIES = {
             fetch=dvs_gesture.fetch_dvs_gesture,
             recordings=lambda pipeline, path, split_seed: dvs_gesture.load_dvs_gesture(pipeline, path),
             camera=Camera(dvs_gesture.SIDE, dvs_gesture.SIDE),
+            also_complete=((1176, 288),),  # as labelled in the official recordings
         ),
         Entry(
             "cifar10_dvs",

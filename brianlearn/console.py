@@ -1,0 +1,27 @@
+"""Errors on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from brianlearn.errors import BrianLearnError
+
+__all__ = ["user_errors"]
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Print errors that the user can act on, without a traceback, and exit with status 1."""
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        yield
+    except BrianLearnError as error:
+        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        console.print(text, style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
