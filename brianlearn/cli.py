@@ -157,8 +157,6 @@ def train(
             scripted = _call(context.obj, sys.argv[0], context.args)
         elif script is not None:
             scripted = _load(script, context.args)
-        elif context.args:
-            raise typer.BadParameter(f"no such option: {context.args[0]}")
         if resume is not None:
             experiment = _resumed(resume, scripted)
         elif scripted is not None:
@@ -318,6 +316,8 @@ def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
 
 def _load(script: Path, arguments: list[str]) -> Experiment:
     """The experiment of a network script, with the options of its own."""
+    if str(script).startswith("-"):
+        raise typer.BadParameter(f"no such option: {script} (options of a script's own follow its name)")
     if not script.is_file():
         raise SpecError(
             str(script), "there is no such network script", expected="a Python file that defines experiment()"

@@ -129,7 +129,7 @@ def test_arrays(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="the array holds no"):
             read_npy(tmp_path / "other.npy", 1000, 128, 128)
     np.save(tmp_path / "objects.npy", np.array([[{}] * 4]), allow_pickle=True)
-    with pytest.raises(DataError, match="Object arrays|pickle"):
+    with pytest.raises(DataError, match=r"Object arrays|pickle"):
         read_npy(tmp_path / "objects.npy", 1000, 128, 128)
 
 

@@ -135,7 +135,7 @@ def test_damaged_files_of_binned_events(stored: StoredEvents) -> None:
     stored.path.write_bytes(bytes(damaged))
     opened = StoredEvents(stored.path)
     assert len(opened[:1].load().step) and len(opened[2:].load().step)
-    with pytest.raises(DataError, match="wrong checksum of the .* events from byte"):
+    with pytest.raises(DataError, match=r"wrong checksum of the .* events from byte"):
         opened.dense(10)
     stored.path.unlink()
     with pytest.raises(DataError, match="cannot be read"):

@@ -156,8 +156,8 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> DataSet:
     """
     folder = find_cifar10(path) or fetch_cifar10()
     parts = []
-    for part in ("data", "test"):
-        files = _files(folder, part)
+    found = {part: _files(folder, part) for part in ("data", "test")}
+    for part, files in found.items():
         if not files:
             raise DataError(
                 str(folder),
@@ -166,6 +166,7 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> DataSet:
                 expected=CONTENT,
                 remedy="add the missing files",
             )
+    for files in found.values():
         batches = [read_batch(file) for file in files]
         images, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
         parts.append((np.divide(images, np.float32(255), dtype=np.float32), labels.astype(np.int64)))
