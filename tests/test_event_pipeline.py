@@ -191,8 +191,10 @@ def test_random_windows(stored: StoredEvents) -> None:
         bl.RandomWindow(0)
 
 
-@pytest.mark.parametrize("engine", ["brian", "discrete"])
-def test_both_engines_take_recordings_on_disk(engine: str, stored: StoredEvents) -> None:
+@pytest.mark.parametrize("device", ["numpy", "cpu", pytest.param("cpp_standalone", marks=pytest.mark.cpp_standalone)])
+def test_both_engines_take_recordings_on_disk(device: str, stored: StoredEvents) -> None:
+    """In three chunks, which one build serves."""
+    engine = "discrete" if device == "cpu" else "brian"
     if engine == "discrete":
         pytest.importorskip("torch")
     spec = bl.NetworkSpec(
@@ -202,7 +204,7 @@ def test_both_engines_take_recordings_on_disk(engine: str, stored: StoredEvents)
         spec,
         bl.DALTON(),
         engine=engine,
-        device="numpy" if engine == "brian" else "cpu",
+        device=device,
         dtype="float64",
         batch_size=4,
         chunk_size=4,
