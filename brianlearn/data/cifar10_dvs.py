@@ -14,10 +14,10 @@ from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
 from brianlearn.data.events.aedat4 import read_aedat4
 from brianlearn.data.events.binned import binned
-from brianlearn.data.events.formats import natural, read_aedat2
+from brianlearn.data.events.formats import read_aedat2, read_aedat31
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
-from brianlearn.data.places import DATA_VARIABLE, find_folder, missing
+from brianlearn.data.places import DATA_VARIABLE, find_folder, missing, natural
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Samples
 
@@ -125,8 +125,6 @@ def load_cifar10_dvs(
 
 def _read_aedat(file: Path) -> RawEvents:
     """AEDAT 2.0, as published, or 3.1: the first line tells."""
-    from brianlearn.data.events.formats import read_aedat31
-
     with open(file, "rb") as opened:
         version = opened.read(14)
     return read_aedat31(file, SIDE, SIDE) if version.startswith(b"#!AER-DAT3.1") else read_aedat2(file, SIDE, SIDE)

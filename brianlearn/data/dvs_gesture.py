@@ -18,10 +18,10 @@ from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
 from brianlearn.data.events.binned import binned, whole_number
-from brianlearn.data.events.formats import natural, read_aedat31, read_npy
+from brianlearn.data.events.formats import read_aedat31, read_npy
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
-from brianlearn.data.places import DATA_VARIABLE, find_folder, missing, read_bytes
+from brianlearn.data.places import DATA_VARIABLE, find_folder, missing, natural, read_bytes
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Samples
 

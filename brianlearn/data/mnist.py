@@ -163,8 +163,9 @@ def _given(source: ImageSource, folder: Path) -> list[Path]:
 
 def _found(source: ImageSource) -> list[Path] | None:
     data = data_folder()
-    for name in source.folders if data is not None else ():
-        assert data is not None
+    if data is None:
+        return None
+    for name in source.folders:
         files = _complete(data / name)
         if files is not None:
             return files

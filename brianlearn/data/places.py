@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +11,7 @@ from typing import NoReturn
 from brianlearn.cache import cache_folder
 from brianlearn.errors import DataError
 
-__all__ = ["DATA_VARIABLE", "data_folder", "find_folder", "missing", "read_bytes"]
+__all__ = ["DATA_VARIABLE", "data_folder", "find_folder", "missing", "natural", "read_bytes"]
 
 DATA_VARIABLE = "BRIANLEARN_DATA"
 
@@ -130,3 +131,8 @@ def missing(name: str, folder: str, content: str) -> NoReturn:
         expected=f"a folder with {content}",
         remedy=f"`brianlearn data fetch {name}`, or put it into a folder {folder} under {DATA_VARIABLE}, or give path",
     )
+
+
+def natural(path: Path) -> tuple[str | int, ...]:
+    """A key that sorts numbers in file names by their value."""
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name))

@@ -6,7 +6,6 @@ Every length in a file is checked: an error names the file and the byte where it
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -271,8 +270,3 @@ def _ends(path: Path, content: bytes, expected: str) -> DataError:
         expected=expected,
         remedy=AGAIN,
     )
-
-
-def natural(path: Path) -> tuple[str | int, ...]:
-    """A key that sorts numbers in file names by their value."""
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name))
