@@ -16,6 +16,8 @@ from _networks import NETWORKS, Network
 from torch import nn
 
 TAU_M, TAU_S = 20.0, 5.0
+#: Share of steps with a spike, of the input, and at least of every layer of brianlearn.
+RATE = 0.1
 
 
 def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[..., nn.Module]) -> list[nn.Module]:
@@ -35,7 +37,7 @@ def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[...,
 def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network: Network) -> Callable[[], None]:
     """A training step: forward, squared error of the mean readout, backward, Adam."""
     torch.manual_seed(0)
-    spikes = (torch.rand(network.steps, network.batch, *network.shape) < 0.1).float()
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
     target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float()
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
 
@@ -59,7 +61,20 @@ def brianlearn(network: Network) -> Callable[[], None]:
     duration = network.steps * ms
     spec = bl.NetworkSpec(bl.Input(network.shape, bl.Spikes()), layers, bl.Readout(10), duration=duration)
     module = bl.export(spec)
+    fire(module, network)
     return train(module, lambda spikes: module(spikes).logits, network)
+
+
+def fire(module: nn.Module, network: Network) -> None:
+    """Scale the weights of one layer after the other until its neurons fire in ``RATE`` of all steps, at least.
+
+    The others compute with every neuron in every step, so that rates make no difference to them.
+    """
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
+    with torch.no_grad():
+        for name in [p.name for p in module.spec.projections]:
+            while module(spikes).spikes[name].mean() < RATE:
+                module.get_parameter(name).mul_(1.2)
 
 
 def snntorch(network: Network) -> Callable[[], None]:
