@@ -1,7 +1,7 @@
 """One library, one network: training steps on request. Runs in the library's own environment (see peers.py).
 
 Reads a line per training step from standard input and answers with its seconds; a line ``end`` makes it print the peak
-memory in MiB and leave.
+memory in MiB, what of it was there when the module was built, and leave.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from torch import nn
 TAU_M, TAU_S = 20.0, 5.0
 #: Share of steps with a spike, of the input, and at least of every layer of brianlearn.
 RATE = 0.1
+#: Peak memory in MiB when the module was built.
+built = 0.0
 
 
 def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[..., nn.Module]) -> list[nn.Module]:
@@ -34,8 +36,17 @@ def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[...,
     return found
 
 
+def resident() -> float:
+    """Peak memory until now, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network: Network) -> Callable[[], None]:
     """A training step: forward, squared error of the mean readout, backward, Adam."""
+    global built
+    built = resident()
+    if hasattr(model, "spec"):
+        fire(model, network)
     torch.manual_seed(0)
     spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
     target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float()
@@ -61,7 +72,6 @@ def brianlearn(network: Network) -> Callable[[], None]:
     duration = network.steps * ms
     spec = bl.NetworkSpec(bl.Input(network.shape, bl.Spikes()), layers, bl.Readout(10), duration=duration)
     module = bl.export(spec)
-    fire(module, network)
     return train(module, lambda spikes: module(spikes).logits, network)
 
 
@@ -166,7 +176,8 @@ def main() -> None:
         started = time.perf_counter()
         step()
         print(time.perf_counter() - started, flush=True)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+    print(resident(), flush=True)
+    print(built, flush=True)
 
 
 if __name__ == "__main__":
