@@ -18,7 +18,7 @@ from brianlearn.brian.statements import coefficient_name, trace_name
 from brianlearn.errors import RuleError
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.optimisers import SGD, Optimiser
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer
@@ -98,8 +98,8 @@ class BrianEngine:
         implementation: str = "loops",
     ) -> None:
         self.device = resolve_device(device)
-        refuse(spec, rule, batch_size)
-        _refuse_workers(workers, self.device, rule, batch_size)
+        refuse(spec, rule, batch_size, optimiser)
+        _refuse_workers(workers, self.device, rule, batch_size, pipelined=spec.timing == "pipelined")
         if implementation not in IMPLEMENTATIONS:
             raise RuleError(
                 "engine 'brian'",
@@ -162,9 +162,19 @@ class BrianEngine:
         return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
 
 
-def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int) -> None:
+def _refuse_workers(
+    workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int, *, pipelined: bool
+) -> None:
     if workers == 1:
         return
+    if pipelined:
+        raise RuleError(
+            "pipelined timing",
+            "it runs in one process",
+            got=f"workers={workers}",
+            expected="workers=1",
+            remedy="use workers=1, or timing='same_step'",
+        )
     if device != "cpp_standalone":
         raise RuleError(
             f"device {device!r}",
@@ -189,19 +199,23 @@ def _default_chunk(spec: NetworkSpec, device: str) -> int:
     return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 
 
-def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None, batch_size: int) -> None:
+def refuse(
+    spec: NetworkSpec, rule: ThreeFactorRule | None, batch_size: int, optimiser: Optimiser | None = None
+) -> None:
     """Refuse by name what the engine cannot run.
 
     Raises
     ------
     RuleError
     """
-    if spec.timing != "same_step":
+    stepwise = rule is not None and rule.update == "step"
+    if stepwise and spec.timing == "pipelined" and not isinstance(optimiser or SGD(0.0), SGD):
         raise RuleError(
-            "engine 'brian'",
-            "this timing is not available",
-            got=f"timing={spec.timing!r}",
-            expected="timing='same_step'",
+            "engine 'brian', pipelined timing",
+            "with update='step' weights change at the spikes themselves, and only SGD does that",
+            got=f"{type(optimiser).__name__} with update='step'",
+            expected="SGD",
+            remedy="use SGD, or update='batch', or engine='discrete'",
         )
     if rule is not None and rule.update == "step" and batch_size != 1:
         raise RuleError(

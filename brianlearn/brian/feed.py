@@ -44,8 +44,7 @@ def constants(plan: Plan) -> dict[str, np.ndarray]:
     readout = plan.spec.readout
     if readout is not None and readout.tau is not None:
         decay = np.exp(-float(plan.spec.dt) / float(readout.tau))
-        names = ["readout"] if plan.rule is None else [p.name for p in plan.rule.readouts(plan.spec).values()]
-        values |= {f"{name}.decay": np.asarray(decay) for name in names}
+        values |= {f"{p.name}.decay": np.asarray(decay) for p in plan.readouts.values()}
     return values
 
 
@@ -105,7 +104,7 @@ def inputs(
     if spec.readout is not None:
         labels = np.zeros(n) if samples.labels is None else samples.labels
         result["label"] = _fill((capacity + 1,), labels, trials)
-    if spec.burn_in_steps:
+    if spec.burn_in_steps and not plan.pipelined:
         trial = np.r_[np.zeros(spec.burn_in_steps), np.ones(steps - spec.burn_in_steps)]
         result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n), trials)
     if plan.rule is not None:
@@ -129,7 +128,10 @@ def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bo
     assert plan.rule is not None
     spec, capacity, steps = plan.spec, plan.capacity_trials, plan.spec.n_steps
     burn_in = plan.rule.burn_in_steps(spec)
-    trial = np.r_[np.zeros(burn_in), np.ones(steps - burn_in)] * learning
+    # under pipelined timing the network itself counts the steps of a trial
+    trial = np.array([1.0]) if plan.pipelined else np.r_[np.zeros(burn_in), np.ones(steps - burn_in)]
+    trial = trial * learning
+    steps = len(trial)
     result = {"learning": _fill((capacity * steps + 1,), np.tile(trial, len(trials)), trials)}
     if plan.rule.update == "batch":
         counts = np.zeros(capacity // plan.batch_trials + 1)
@@ -161,16 +163,13 @@ def _masks(
 def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str, np.ndarray]:
     spec, rule = plan.spec, plan.rule
     result: dict[str, np.ndarray] = {}
-    readouts = (
-        list(rule.readouts(spec).values())
-        if rule is not None
-        else [p for p in [spec.readout_projection] if p is not None]
-    )
-    for p in [*spec.projections, *readouts]:
+    for p in [*spec.projections, *plan.readouts.values()]:
         result[f"w_{p.name}.weight"] = p.connectivity.pack(state.weights[p.name])
     if rule is None:
         return result
     for p in spec.projections:
+        if p.name in plan.frozen:
+            continue
         rate = learning_rate * plan.learning_rate_factor(p.name)
         if plan.direct:
             result[f"synapses_{p.name}.eta"] = np.asarray(rate * plan.gradient_scale(p.name))
@@ -181,7 +180,7 @@ def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str,
         result[f"{group}.k"] = np.asarray(float(state.steps))
         for slot in plan.optimiser.slots:
             result[f"{group}.{slot}"] = p.connectivity.pack(state.optimiser[p.name][slot])
-    if rule.feedback == "mirror":
+    if plan.mirrors:
         for name in mirrored(plan):
             result |= _mirror_copy(result, name)
     return result
@@ -189,9 +188,10 @@ def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str,
 
 def mirrored(plan: Plan) -> list[str]:
     """Layers that have mirror synapses."""
-    assert plan.rule is not None
-    readouts = [p.name for p in plan.rule.readouts(plan.spec).values()]
-    hidden = [p.name for p in plan.spec.projections[1:]] if isinstance(plan.rule, DALTON) else []
+    readouts = [p.name for source, p in plan.readouts.items() if source not in plan.frozen]
+    hidden = []
+    if isinstance(plan.rule, DALTON):  # below frozen layers nothing learns, and no error need go there
+        hidden = [p.name for p in plan.spec.projections[1:] if p.source not in plan.frozen]
     return [*hidden, *readouts]
 
 
@@ -228,6 +228,8 @@ def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> Lear
             )
     weights, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
     for p in plan.spec.projections:
+        if p.name in plan.frozen:
+            continue
         weights[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
         for slot in plan.optimiser.slots:
             slots[p.name][slot] = p.connectivity.unpack(outputs[f"w_{p.name}.{slot}"])
@@ -243,15 +245,17 @@ def output_names(plan: Plan) -> list[str]:
     names = []
     if plan.rule is not None:
         for p in plan.spec.projections:
+            if p.name in plan.frozen:
+                continue
             names += [f"w_{p.name}.{v}" for v in ("weight", *(() if plan.direct else plan.optimiser.slots))]
         names += [f"w_mirror_{name}.weight" for name in _learned_mirrors(plan)]
     return names
 
 
 def _learned_mirrors(plan: Plan) -> list[str]:
-    if plan.rule is None or plan.rule.feedback != "mirror":
+    if not plan.mirrors:
         return []
-    learned = {p.name for p in plan.spec.projections}
+    learned = {p.name for p in plan.spec.projections} - plan.frozen
     return [name for name in mirrored(plan) if name in learned]
 
 

@@ -22,11 +22,12 @@ from brian2 import Function, NeuronGroup, Synapses, second
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import reset_device, set_device
 
+from brianlearn.brian.build import build
 from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.compile import compile_project
 from brianlearn.brian.exchange import VARIABLE, add_exchange, shared_memory
 from brianlearn.brian.feed import output_names
-from brianlearn.brian.network import BrianNetwork, build
+from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 from brianlearn.brian.scratch import scratch_folder
