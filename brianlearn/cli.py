@@ -77,6 +77,13 @@ class EligibilityName(StrEnum):
     trace = "trace"
 
 
+class TimingName(StrEnum):
+    """When a spike reaches the next layer."""
+
+    same_step = "same-step"
+    pipelined = "pipelined"
+
+
 class EngineName(StrEnum):
     """Engines by name."""
 
@@ -89,6 +96,7 @@ DEVICES = "auto; brian: numpy, cython, cpp_standalone or runtime; discrete: cpu,
 Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
 Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
+Timing = Annotated[TimingName | None, typer.Option(help="When a spike reaches the next layer: same-step or pipelined.")]
 Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes into.")]
 
 
@@ -102,6 +110,7 @@ def train(
     loss: Annotated[LossName | None, typer.Option(help="What stbp or bptt minimises.")] = None,
     credit: Annotated[CreditName | None, typer.Option(help="How far back the errors of dalton or tfr reach.")] = None,
     eligibility: Annotated[EligibilityName | None, typer.Option(help="Presynaptic factor of dalton or tfr.")] = None,
+    timing: Timing = None,
     engine: Engine = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
@@ -128,6 +137,7 @@ def train(
     With --resume all settings come from the run folder; the script is only needed for samples of its own.
     """
     plain = {
+        "timing": timing and timing.value,
         "engine": engine and engine.value,
         "device": device,
         "dtype": dtype,
@@ -187,6 +197,7 @@ def verify(
     device: Annotated[str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone or runtime.")] = "auto",
     samples: Annotated[int, typer.Option(min=1, help="Test samples that both engines run.")] = 20,
     rule: Annotated[RuleName | None, typer.Option(help="Compare weights too, after one batch of this rule.")] = None,
+    timing: Timing = None,
     as_json: Json = False,
 ) -> None:
     """Run both engines on the same weights and inputs and compare every spike; exit status 1 where they differ."""
@@ -196,9 +207,12 @@ def verify(
 
         experiment: Any = target if target.is_dir() else _load(target)
         weights = None
+        if target.is_dir() and (rule is not None or timing is not None):
+            experiment, weights = Experiment.from_run(target), target
+        if timing is not None:
+            spec = dataclasses.replace(experiment.spec, timing=timing.value.replace("-", "_"))
+            experiment = dataclasses.replace(experiment, spec=spec)
         if rule is not None:
-            if target.is_dir():
-                experiment, weights = Experiment.from_run(target), target
             experiment = dataclasses.replace(experiment, rule=_rule(experiment.rule, rule, None), engine="auto")
         found = verify_experiment(experiment, run=weights, device=device, samples=samples, learn=rule is not None)
         if as_json:
@@ -413,6 +427,9 @@ def _override(
         values[name.strip()] = parse_quantity(value)
     if values:
         changes["spec"] = experiment.spec.with_constants(**values)
+    timing = changes.pop("timing", None)
+    if timing is not None:
+        changes["spec"] = dataclasses.replace(changes.get("spec", experiment.spec), timing=timing.replace("-", "_"))
     return dataclasses.replace(experiment, **changes)
 
 

@@ -26,8 +26,8 @@ That is same-step timing. `pipelined` has the other one, in which everything tha
 
     L_l[t]      =  A_{l+1}(W)^T delta_{l+1}[t-1],  R_L^T err[t-1] for the last layer (TFR: R_l^T err_l[t-1])
     x_l[t]      =  A_l(W_l) s_{l-1}[t-1]           what arrives
-    g_l        +=  (2/n_l^R) (gate_l delta_l)[t-1]  outer  s_{l-1}[t-1]
-    delta_l[t]  =  L_l[t] psi_l[t-1]
+    g_l        +=  (2/n_l^R) gated_l[t-1]  outer  s_{l-1}[t-1]
+    delta_l[t]  =  L_l[t] psi_l[t-1];  gated_l[t] = delta_l[t] gate_l[t-1]
     then the step of the neurons with x_l[t], which gives psi_l[t], gate_l[t], s_l[t]
     y[t]        =  decay y[t-1] + R_L s_L[t-1];  err[t] = y[t] - onehot(y), 0 during the burn-in
 
@@ -621,9 +621,9 @@ def pipelined(
             target[labels[k]] = 1
         presynaptic = np.asarray(network.encoder(np.asarray(inputs[k], float), T), float)
         populations = [Population(layer, s) for layer, s in zip(layers, shapes[1:], strict=True)]
-        # of the step before: spikes s_0 .. s_L, psi, gate and delta of the layers, readouts and their errors
+        # of the step before: spikes s_0 .. s_L; psi, gate and errors of the layers; readouts and their errors
         s = [np.zeros(shape) for shape in shapes]
-        psi, gate, delta = ([np.zeros(shape) for shape in shapes[1:]] for _ in range(3))
+        psi, gate, delta, gated = ([np.zeros(shape) for shape in shapes[1:]] for _ in range(4))
         y, err = np.zeros((last + 1, network.classes)), np.zeros((last + 1, network.classes))
         for t in range(T):
             factors = []
@@ -636,11 +636,11 @@ def pipelined(
             arrived = [layer.forward(weights[layer.name], s[j]) for j, layer in enumerate(layers)]
             if rule is not None:
                 for j, layer in enumerate(layers):
-                    error = scales[j] * gate[j] * delta[j]
-                    g[layer.name] += layer.gradient(weights[layer.name], error, s[j])
+                    g[layer.name] += layer.gradient(weights[layer.name], scales[j] * gated[j], s[j])
                 if rule.update == "step" and t >= rule.burn_in:
                     update(1)
             delta = [factor * p for factor, p in zip(factors, psi, strict=True)]
+            gated = [error * p for error, p in zip(delta, gate, strict=True)]
             for j, name in enumerate(readouts):
                 if name in weights:
                     y[j] = network.decay * y[j] + weights[name] @ s[j + 1].ravel()

@@ -57,7 +57,7 @@ def describe(
     RuleError
         What the engine cannot run.
     """
-    refuse(spec, rule, batch_size)
+    refuse(spec, rule, batch_size, optimiser)
     if rule is not None:
         rule.check(spec, batch_size)
     plan = Plan(spec, rule, optimiser or Adam(), batch_size, batch_size, "float64")

@@ -209,7 +209,8 @@ def refuse(
     RuleError
     """
     stepwise = rule is not None and rule.update == "step"
-    if stepwise and spec.timing == "pipelined" and not isinstance(optimiser or SGD(0.0), SGD):
+    others = optimiser is not None and not isinstance(optimiser, SGD)
+    if stepwise and others and spec.timing == "pipelined":
         raise RuleError(
             "engine 'brian', pipelined timing",
             "with update='step' weights change at the spikes themselves, and only SGD does that",

@@ -58,9 +58,7 @@ class PipelinedBuilder(Builder):
             rows["learning"] = ((self.plan.capacity_trials + 1,), self.n_steps * self.dt)
         return rows
 
-    def _regularly(
-        self, group: Any, code: str, when: str, name: str, order: int = 0, clock: Any = None
-    ) -> None:
+    def _regularly(self, group: Any, code: str, when: str, name: str, order: int = 0, clock: Any = None) -> None:
         # GeNN's interface knows operations of this kind by their name
         super()._regularly(group, code, when, f"run_regularly_{name}", order, clock)
 
