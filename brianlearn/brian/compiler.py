@@ -7,11 +7,12 @@ import shutil
 import subprocess
 from functools import cache
 
+from brianlearn.brian.genn_setup import GENN_DEVICES, check_genn
 from brianlearn.errors import DeviceError
 
 __all__ = ["DEVICES", "compiler_version", "find_compiler", "resolve_device"]
 
-DEVICES = ("auto", "runtime", "numpy", "cython", "cpp_standalone")
+DEVICES = ("auto", "runtime", "numpy", "cython", "cpp_standalone", *GENN_DEVICES)
 
 
 def find_compiler() -> str | None:
@@ -41,15 +42,19 @@ def resolve_device(device: str) -> str:
     Returns
     -------
     str
-        "numpy", "cython" or "cpp_standalone".
+        "numpy", "cython", "cpp_standalone", "genn" or "genn-cpu".
 
     Raises
     ------
     DeviceError
-        Unknown names, and devices that need a compiler where there is none.
+        Unknown names, devices that need a compiler where there is none, and devices of GeNN where something that they
+        need is missing.
     """
     if device not in DEVICES:
         raise DeviceError("device", "unknown device", got=repr(device), expected=", ".join(DEVICES))
+    if device in GENN_DEVICES:
+        check_genn(device)
+        return device
     compiler = find_compiler()
     if device == "auto":
         return "cpp_standalone" if compiler else "numpy"

@@ -133,7 +133,7 @@ def _slots(net: BrianNetwork) -> str:
     objects = _objects(net)
     trial = net.plan.spec.n_steps
     lines = [f"One time step, slot by slot (a trial is {trial} steps)"]
-    for slot in (part for slot in net.network.schedule for part in (f"before_{slot}", slot)):
+    for slot in (part for default in net.network.schedule for part in (f"before_{default}", default)):
         here = sorted((o for o in objects if o.when == slot), key=lambda o: (o.order, o.name))
         rows = [row for o in here for row in _row(net, o)]
         if rows:

@@ -10,6 +10,8 @@ import numpy as np
 
 from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
+from brianlearn.brian.genn_refuse import refuse_genn
+from brianlearn.brian.genn_setup import GENN_DEVICES
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
 from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
@@ -32,7 +34,7 @@ CHUNK_BYTES = 64 * 2**20
 #: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends, every few seconds. A
 #: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
-CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10}
+CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10, "genn-cpu": 5 * 10**10, "genn": 10**12}
 IMPLEMENTATIONS = ("loops", "third_factor", "synapses")
 
 
@@ -97,6 +99,8 @@ class BrianEngine:
         profile: bool = False,
         implementation: str = "loops",
     ) -> None:
+        if device in GENN_DEVICES:  # first what cannot run on any machine
+            refuse_genn(device, spec, rule, optimiser)
         self.device = resolve_device(device)
         refuse(spec, rule, batch_size, optimiser)
         _refuse_workers(workers, self.device, rule, batch_size, pipelined=spec.timing == "pipelined")
@@ -120,6 +124,7 @@ class BrianEngine:
             workers=workers,
             profile=profile,
             implementation=implementation,
+            expanded=self.device in GENN_DEVICES,
         )
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 
@@ -127,9 +132,17 @@ class BrianEngine:
         """The network that records ``record``; evaluation without recording shares the one that learns."""
         if record not in self._built:
             plan = dataclasses.replace(self._plan, rule=None if record else self._plan.rule, record=record)
-            standalone = self.device == "cpp_standalone"
-            self._built[record] = plan, StandaloneDevice(plan) if standalone else RuntimeDevice(plan, self.device)
+            self._built[record] = plan, self._make(plan)
         return self._built[record]
+
+    def _make(self, plan: Plan) -> Device:
+        if self.device in GENN_DEVICES:
+            from brianlearn.brian.genn import GennDevice
+
+            return GennDevice(plan, gpu=self.device == "genn")
+        if self.device == "cpp_standalone":
+            return StandaloneDevice(plan)
+        return RuntimeDevice(plan, self.device)
 
     @property
     def times(self) -> dict[str, float]:

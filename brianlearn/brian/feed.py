@@ -95,7 +95,9 @@ def inputs(
     capacity, steps = plan.capacity_trials, spec.n_steps
     size = int(np.prod(spec.input.shape))
     result = constants(plan)
-    if spec.input.encoder.precomputed:
+    if spec.input.encoder.precomputed and plan.expanded:
+        result |= _spike_list(plan, state, samples, trials, learning=learning)
+    elif spec.input.encoder.precomputed:
         result["input_spikes"] = _fill(
             (capacity * steps + 1, size), _raster(plan, state, samples, learning=learning), trials
         )
@@ -112,6 +114,15 @@ def inputs(
         result |= _masks(plan, state, samples, trials, learning=learning)
     result |= _weights(plan, state, learning_rate if learning else 0.0)
     return result
+
+
+def _spike_list(
+    plan: Plan, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
+) -> dict[str, np.ndarray]:
+    """Input spikes as a list in the order of time: step of the run, and neuron."""
+    steps = plan.spec.n_steps
+    row, neuron = np.nonzero(_raster(plan, state, samples, learning=learning))
+    return {"input.timebins": trials[row // steps] * steps + row % steps, "input.neurons": neuron}
 
 
 def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> np.ndarray:
