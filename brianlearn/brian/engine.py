@@ -11,13 +11,13 @@ import numpy as np
 from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.genn_refuse import refuse_genn
-from brianlearn.brian.genn_setup import GENN_DEVICES
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
 from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.brian.statements import coefficient_name, trace_name
 from brianlearn.errors import RuleError
+from brianlearn.genn_setup import GENN_DEVICES
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.optimisers import SGD, Optimiser
@@ -99,11 +99,20 @@ class BrianEngine:
         profile: bool = False,
         implementation: str = "loops",
     ) -> None:
-        if device in GENN_DEVICES:  # first what cannot run on any machine
+        # first what cannot run on any machine
+        if spec.timing == "pipelined" and workers != 1:
+            raise RuleError(
+                "pipelined timing",
+                "it runs in one process",
+                got=f"workers={workers}",
+                expected="workers=1",
+                remedy="use workers=1, or timing='same_step'",
+            )
+        if device in GENN_DEVICES:
             refuse_genn(device, spec, rule, optimiser)
         self.device = resolve_device(device)
         refuse(spec, rule, batch_size, optimiser)
-        _refuse_workers(workers, self.device, rule, batch_size, pipelined=spec.timing == "pipelined")
+        _refuse_workers(workers, self.device, rule, batch_size)
         if implementation not in IMPLEMENTATIONS:
             raise RuleError(
                 "engine 'brian'",
@@ -175,19 +184,9 @@ class BrianEngine:
         return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
 
 
-def _refuse_workers(
-    workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int, *, pipelined: bool
-) -> None:
+def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int) -> None:
     if workers == 1:
         return
-    if pipelined:
-        raise RuleError(
-            "pipelined timing",
-            "it runs in one process",
-            got=f"workers={workers}",
-            expected="workers=1",
-            remedy="use workers=1, or timing='same_step'",
-        )
     if device != "cpp_standalone":
         raise RuleError(
             f"device {device!r}",

@@ -25,7 +25,6 @@ from brian2.devices.device import reset_device, set_device
 from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.feed import output_names
 from brianlearn.brian.genn_network import GennBuilder, SynapseWeights, synapse_weights
-from brianlearn.brian.genn_setup import check_genn, genn_folder
 from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.pipelined import SLOTS
 from brianlearn.brian.plan import Plan
@@ -33,6 +32,7 @@ from brianlearn.brian.preferences import preferences
 from brianlearn.brian.program_inputs import FOLDER, read_array, read_list
 from brianlearn.brian.scratch import scratch_folder
 from brianlearn.errors import DeviceError
+from brianlearn.genn_setup import check_genn, genn_folder
 
 __all__ = ["GennDevice", "generate_project", "synapses_of"]
 
@@ -223,7 +223,7 @@ def generate_project(plan: Plan, folder: Path, *, gpu: bool) -> dict[str, Any]:
 
 
 def _leave_out_span(folder: Path) -> None:
-    """Leave GeNN's default span of synapses, which is Brian2GeNN's too: GeNN accepts no statement of it for a matrix."""
+    """Leave GeNN's default span of synapses, which is Brian2GeNN's too: a matrix must not state it."""
     source = folder / "magicnetwork_model.cpp"
     lines = source.read_text().splitlines(keepends=True)
     source.write_text("".join(line for line in lines if "setSpanType(" not in line))

@@ -104,7 +104,7 @@ class GennBuilder(PipelinedBuilder):
         # each run brings its own spikes
         self.net.groups["input"] = SpikeGeneratorGroup(n, [0], [0] * second, name="input", clock=self.net.clock)
 
-    def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup | None:  # type: ignore[override]
+    def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup | None:
         return None  # the synapses have them
 
     def _synapses(

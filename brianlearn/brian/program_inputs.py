@@ -1,8 +1,8 @@
 """C++ statements with which a generated program reads its inputs from files, before it runs.
 
 Brian2 writes initial values into the program's folder when it generates the program. These statements come after
-Brian2's own and replace the values by those of the files ``inputs/<name>``, so that one program runs with other weights,
-data and parameters. The files hold plain binary numbers of the variable's type.
+Brian2's own and replace the values by those of the files ``inputs/<name>``, so that one program runs with other
+weights, data and parameters. The files hold plain binary numbers of the variable's type.
 """
 
 from __future__ import annotations

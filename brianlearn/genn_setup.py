@@ -18,7 +18,10 @@ __all__ = ["GENN_DEVICES", "Requirement", "check_genn", "genn_folder", "genn_req
 
 GENN_DEVICES = ("genn", "genn-cpu")
 
-_PACKAGES = "make venv-genn (in a clone), or: pip install 'brianlearn[genn]' -c constraints-genn.txt, in an environment of its own"
+_PACKAGES = (
+    "make venv-genn in a clone; or pip install 'brianlearn[genn]' in an environment of its own, "
+    "whose brian2 and numpy may be old"
+)
 _GENN = "get GeNN 4.9.0 (https://genn-team.github.io) and set GENN_PATH to its folder"
 
 
@@ -123,12 +126,13 @@ def _genn() -> Requirement:
     if not folder.is_dir():
         return Requirement("GeNN", False, f"GENN_PATH={folder}: no such folder", expected, _GENN)
     file = folder / "version.txt"
-    if not file.is_file() or not (folder / "bin" / "genn-buildmodel.sh").is_file():
-        found = f"GENN_PATH={folder}: no version.txt or no bin/genn-buildmodel.sh in it"
-        return Requirement("GeNN", False, found, expected, _GENN)
-    version = file.read_text().strip()
-    fits = (4, 2, 1) <= _numbers(version) < (5,)
-    return Requirement("GeNN", fits, f"GeNN {version} in {folder}", expected, _GENN)
+    if not file.is_file():
+        return Requirement("GeNN", False, f"GENN_PATH={folder}: no version.txt in it", expected, _GENN)
+    found = f"GeNN {file.read_text().strip()} in {folder}"
+    if not (folder / "bin" / "genn-buildmodel.sh").is_file():
+        return Requirement("GeNN", False, f"{found}, without bin/genn-buildmodel.sh", expected, _GENN)
+    fits = (4, 2, 1) <= _numbers(file.read_text()) < (5,)
+    return Requirement("GeNN", fits, found, expected, _GENN)
 
 
 def _cuda() -> Requirement:
