@@ -226,6 +226,33 @@ def verify(
             raise typer.Exit(1)
 
 
+class ExportName(StrEnum):
+    """What a network can be exported to."""
+
+    cpp = "cpp"
+    genn = "genn"
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that is made.")],
+    to: Annotated[ExportName, typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN.")],
+    timing: Timing = None,
+) -> None:
+    """Write a run's network and weights as a C++ project that builds and runs without Python."""
+    with _errors():
+        from brianlearn.training.export import export_run
+
+        changed = timing and timing.value.replace("-", "_")
+        made = export_run(run, folder, to=to.value, timing=changed)
+        table = _table()
+        table.add_row("exported to", str(made))
+        table.add_row("run it", f"{made}/run.sh SPIKES OUTPUT [TRIALS]")
+        table.add_row("read on", f"{made}/README.md")
+        Console().print(table)
+
+
 @app.command()
 def profile(
     script: Annotated[Path, typer.Argument(help="Network script: a Python file that defines experiment().")],

@@ -39,6 +39,8 @@ class Requirement:
         What would do, and how to get it.
     gpu : bool
         Whether only the device ``"genn"`` needs it.
+    writes : bool
+        Whether writing a project needs it; the others compile and run it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Requirement:
     expected: str
     remedy: str
     gpu: bool = False
+    writes: bool = False
 
 
 def genn_folder() -> Path | None:
@@ -60,18 +63,22 @@ def genn_requirements() -> list[Requirement]:
     return list(_requirements())
 
 
-def check_genn(device: str) -> None:
+def check_genn(device: str, *, generate: bool = False) -> None:
     """Raise an error that names the first thing that a GeNN device lacks.
 
     Parameters
     ----------
     device : {"genn", "genn-cpu"}
+    generate : bool, optional
+        Whether a project is to be written only, which needs neither GeNN nor a compiler.
 
     Raises
     ------
     DeviceError
     """
     for requirement in _requirements():
+        if generate and not requirement.writes:
+            continue
         if not requirement.ok and (device == "genn" or not requirement.gpu):
             remedy = requirement.remedy
             if requirement.gpu:
@@ -97,6 +104,7 @@ def _requirements() -> Iterator[Requirement]:
         "installed" if there else f"not there ({version})",
         "setuptools below 81, which brings it; brian2genn imports it",
         "pip install 'setuptools<81'",
+        writes=True,
     )
     compiler = os.environ.get("CXX", "g++").split()[0]
     for program, name in ((compiler, "a C++ compiler"), ("make", "make")):
@@ -111,7 +119,9 @@ def _requirements() -> Iterator[Requirement]:
 def _package(name: str, expected: str, remedy: str, below: tuple[int, ...] | None = None) -> Requirement:
     version = package_version(name)
     ok = version is not None and (below is None or _numbers(version)[: len(below)] < below)
-    return Requirement(name, ok, f"{name} {version}" if version else "not installed", f"{name} {expected}", remedy)
+    return Requirement(
+        name, ok, f"{name} {version}" if version else "not installed", f"{name} {expected}", remedy, writes=True
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -20,7 +20,17 @@ from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.samples import Events, Raster, Samples
 
-__all__ = ["Outputs", "collect", "constants", "inputs", "mirrored", "new_state", "output_names", "trials_to_run"]
+__all__ = [
+    "Outputs",
+    "collect",
+    "constants",
+    "inputs",
+    "mirrored",
+    "new_state",
+    "output_names",
+    "trials_to_run",
+    "weights",
+]
 
 #: Arrays that a run leaves behind, by name (see `collect`).
 Outputs = Mapping[str, np.ndarray]
@@ -112,7 +122,7 @@ def inputs(
     if plan.rule is not None:
         result |= _learning_inputs(plan, trials, total, learning=learning)
         result |= _masks(plan, state, samples, trials, learning=learning)
-    result |= _weights(plan, state, learning_rate if learning else 0.0)
+    result |= weights(plan, state, learning_rate if learning else 0.0)
     return result
 
 
@@ -171,7 +181,8 @@ def _masks(
     return result
 
 
-def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str, np.ndarray]:
+def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict[str, np.ndarray]:
+    """Weights, learning rates and the optimiser's state."""
     spec, rule = plan.spec, plan.rule
     result: dict[str, np.ndarray] = {}
     for p in [*spec.projections, *plan.readouts.values()]:
@@ -237,18 +248,18 @@ def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> Lear
                 expected="equality to the last bit",
                 remedy="use feedback='forward', and report it with the network that shows it",
             )
-    weights, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
+    learned, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
     for p in plan.spec.projections:
         if p.name in plan.frozen:
             continue
-        weights[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
+        learned[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
         for slot in plan.optimiser.slots:
             slots[p.name][slot] = p.connectivity.unpack(outputs[f"w_{p.name}.{slot}"])
     if plan.rule.update == "batch":
         updates = -(-n // plan.batch_size)
     else:
         updates = n * (plan.spec.n_steps - plan.rule.burn_in_steps(plan.spec))
-    return LearnerState(weights, slots, state.steps + updates, state.samples_seen + n, state.epoch, state.seed)
+    return LearnerState(learned, slots, state.steps + updates, state.samples_seen + n, state.epoch, state.seed)
 
 
 def output_names(plan: Plan) -> list[str]:

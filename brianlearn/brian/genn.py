@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from brianlearn.brian.scratch import scratch_folder
 from brianlearn.errors import DeviceError
 from brianlearn.genn_setup import check_genn, genn_folder
 
-__all__ = ["GennDevice", "generate_project", "synapses_of"]
+__all__ = ["GennDevice", "generate_project", "program_inputs", "synapses_of"]
 
 MANIFEST = "manifest.json"
 #: What the CPU backend is compiled with; GeNN itself asks for no optimisation.
@@ -89,7 +89,7 @@ class GennDevice:
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
         """Run n_trials trials and one more step; see `brianlearn.brian.runtime.RuntimeDevice.run`."""
         spec = self.plan.spec
-        arrays = self.program_inputs(values)
+        arrays = program_inputs(values, self._manifest["inputs"], self._synapses)
         steps = n_trials * spec.n_steps + 1
         size = sum(array.nbytes for array in arrays.values())
         with tempfile.TemporaryDirectory(prefix="brianlearn-run-", dir=scratch_folder(size)) as name:
@@ -103,39 +103,6 @@ class GennDevice:
                 (run / part).symlink_to(self._folder / part)
             self._execute(run, steps * float(spec.dt))
             return self._collect(run / "results")
-
-    def program_inputs(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The files of a run: name -> array of the program's type.
-
-        Parameters
-        ----------
-        values : dict
-            See `brianlearn.brian.feed.inputs`.
-        """
-        arrays = {}
-        for key, value in values.items():
-            owner, _, variable = key.partition(".")
-            target = key
-            if owner in self._synapses:
-                weights = self._synapses[owner]
-                target = f"{weights.name}.{variable}"
-                if np.ndim(value):
-                    value = weights.expand(np.asarray(value))
-            entry = self._manifest["inputs"].get(target)
-            if entry is None:
-                if owner in self._synapses:  # a variable that this device's rule has no use for
-                    continue
-                raise DeviceError(self._name, f"the program has no input {target!r}", got=self._folder)
-            array = np.ascontiguousarray(value, dtype=entry["dtype"]).ravel()
-            if entry["size"] is not None and array.size != entry["size"]:
-                raise DeviceError(
-                    self._name, f"input {target!r} has the wrong size", got=array.size, expected=entry["size"]
-                )
-            arrays[target] = array
-        missing = sorted(set(self._manifest["inputs"]) - set(arrays))
-        if missing:
-            raise DeviceError(self._name, "the program has inputs without a value", got=", ".join(missing))
-        return arrays
 
     def _execute(self, run: Path, duration: float) -> None:
         command = [str(self._folder / "main"), "test", repr(duration)]
@@ -170,6 +137,44 @@ class GennDevice:
         return outputs
 
 
+def program_inputs(
+    values: Mapping[str, np.ndarray], entries: Mapping[str, Any], synapses: Mapping[str, SynapseWeights]
+) -> dict[str, np.ndarray]:
+    """The files of a run: name -> array of the program's type.
+
+    Parameters
+    ----------
+    values : mapping
+        See `brianlearn.brian.feed.inputs`.
+    entries : mapping
+        The inputs of the manifest.
+    synapses : mapping
+        See `synapses_of`.
+    """
+    arrays = {}
+    for key, value in values.items():
+        owner, _, variable = key.partition(".")
+        target = key
+        if owner in synapses:
+            weights = synapses[owner]
+            target = f"{weights.name}.{variable}"
+            if np.ndim(value):
+                value = weights.expand(np.asarray(value))
+        entry = entries.get(target)
+        if entry is None:
+            if owner in synapses:  # a variable for which SGD has no use
+                continue
+            raise DeviceError("GeNN", f"the program has no input {target!r}", expected=", ".join(entries))
+        array = np.ascontiguousarray(value, dtype=entry["dtype"]).ravel()
+        if entry["size"] is not None and array.size != entry["size"]:
+            raise DeviceError("GeNN", f"input {target!r} has the wrong size", got=array.size, expected=entry["size"])
+        arrays[target] = array
+    missing = sorted(set(entries) - set(arrays))
+    if missing:
+        raise DeviceError("GeNN", "the program has inputs without a value", got=", ".join(missing))
+    return arrays
+
+
 def synapses_of(plan: Plan) -> dict[str, SynapseWeights]:
     """Weights group of a plan, as `brianlearn.brian.feed` names it -> the synapses that hold its weights."""
     from brianlearn.brian.feed import mirrored
@@ -182,7 +187,9 @@ def synapses_of(plan: Plan) -> dict[str, SynapseWeights]:
     return found
 
 
-def generate_project(plan: Plan, folder: Path, *, gpu: bool) -> dict[str, Any]:
+def generate_project(
+    plan: Plan, folder: Path, *, gpu: bool, extra: Callable[[BrianNetwork], Mapping[str, str]] | None = None
+) -> dict[str, Any]:
     """Write the C++ project of a plan into an empty folder.
 
     Parameters
@@ -190,6 +197,9 @@ def generate_project(plan: Plan, folder: Path, *, gpu: bool) -> dict[str, Any]:
     plan : Plan
     folder : pathlib.Path
     gpu : bool
+    extra : callable, optional
+        Given the network, it returns C++ statements for more places of the program: ``"main"``, where the inputs are
+        read, and ``"before_end"``. The statement for ``"main"`` then reads the input's spikes.
 
     Returns
     -------
@@ -207,15 +217,21 @@ def generate_project(plan: Plan, folder: Path, *, gpu: bool) -> dict[str, Any]:
                 length = plan.capacity_trials * plan.spec.n_steps + 1
                 net.network.run(length * float(plan.spec.dt) * second, namespace={})
                 inputs = _inputs(net, counts)
+                more = {} if extra is None else dict(extra(net))
+                if "main" in more:
+                    inputs = {k: v for k, v in inputs.items() if not k.startswith("input.")}
+                    inputs[""] = more.pop("main"), {}
                 for code, _ in inputs.values():
                     device.insert_code("main", f"\n#ifndef DECLARE_MODEL  // not when GeNN generates\n{code}\n#endif")
+                for place, code in more.items():
+                    device.insert_code(place, code)
                 if not gpu:
                     flags = f'\n#ifdef DECLARE_MODEL\nGENN_PREFERENCES.userCxxFlagsGNU = "{OPTIMISE}";\n#endif\n'
                     device.insert_code("before_start", flags)
                 device.run_statement_used = False  # Brian2GeNN expects to build within the run statement
                 device.build(directory=str(folder), compile=False, run=False, use_GPU=gpu, with_output=False)
                 _leave_out_span(folder)
-                return {"inputs": {k: entry for k, (_, entry) in inputs.items()}, "outputs": _outputs(device, net)}
+                return {"inputs": {k: entry for k, (_, entry) in inputs.items() if k}, "outputs": _outputs(device, net)}
         except NotImplementedError as error:
             raise DeviceError("genn" if gpu else "genn-cpu", "GeNN cannot run this network", got=str(error)) from error
         finally:

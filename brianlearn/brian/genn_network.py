@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from brian2 import Clock, Network, NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, second
+from brian2 import Clock, Network, NeuronGroup, Synapses, defaultclock, second
 
 from brianlearn.brian.optimisers import update_statements
 from brianlearn.brian.pipelined import PipelinedBuilder
@@ -100,9 +100,7 @@ class GennBuilder(PipelinedBuilder):
         if not self.spec.input.encoder.precomputed:
             super()._encoder()
             return
-        n = int(np.prod(self.spec.input.shape))
-        # each run brings its own spikes
-        self.net.groups["input"] = SpikeGeneratorGroup(n, [0], [0] * second, name="input", clock=self.net.clock)
+        self.net.groups["input"] = self._generator()
 
     def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup | None:
         return None  # the synapses have them

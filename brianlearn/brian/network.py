@@ -17,6 +17,7 @@ from brian2 import (
     Network,
     NeuronGroup,
     PopulationRateMonitor,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -225,6 +226,11 @@ class Builder:
             group = self._source("input", n, "x : 1", threshold="x > 0", reset="")
             self._regularly(group, "x = input_spikes(t, i)", "input_integrate", "read")
         self._placed("input", group)
+
+    def _generator(self) -> SpikeGeneratorGroup:
+        """A population that fires the spikes of a list, which a run brings."""
+        n = int(np.prod(self.spec.input.shape))
+        return SpikeGeneratorGroup(n, [0], [0] * second, name="input", clock=self.net.clock)
 
     def _carries(self, source: str) -> str:
         """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""

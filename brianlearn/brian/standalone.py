@@ -33,7 +33,7 @@ from brianlearn.brian.preferences import preferences
 from brianlearn.brian.scratch import scratch_folder
 from brianlearn.errors import DeviceError
 
-__all__ = ["StandaloneDevice"]
+__all__ = ["StandaloneDevice", "add_stop"]
 
 MANIFEST = "manifest.json"
 
@@ -176,7 +176,7 @@ def _times(path: Path) -> dict[str, float]:
     return times
 
 
-def _add_stop(net: BrianNetwork) -> None:
+def add_stop(net: BrianNetwork) -> None:
     """Let a run end after fewer trials than the program was built for.
 
     Brian2 fixes the length of a run when it writes the program. A function with a C++ implementation sets the flag that
@@ -216,7 +216,7 @@ def _compile(plan: Plan, folder: Path) -> None:
     try:
         with preferences(plan.dtype):
             net = build(plan, standalone=True)
-            _add_stop(net)
+            add_stop(net)
             if plan.workers > 1 and plan.rule is not None:
                 add_exchange(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1
