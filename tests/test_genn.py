@@ -119,8 +119,10 @@ def test_one_build_serves_other_weights_data_rates_and_constants(
     from brianlearn.brian import genn
 
     monkeypatch.setenv("BRIANLEARN_CACHE", str(tmp_path))
-    builds, compile_project = [], genn._compile
-    monkeypatch.setattr(genn, "_compile", lambda folder, gpu: (builds.append(folder), compile_project(folder, gpu=gpu)))
+    builds, compile_project = [], genn.compile_genn_project
+    monkeypatch.setattr(
+        genn, "compile_genn_project", lambda folder, gpu: (builds.append(folder), compile_project(folder, gpu=gpu))
+    )
     before, schedule = get_device(), list(prefs.core.network.default_schedule)
     samples = Samples(np.random.default_rng(3).uniform(0, 0.6, (7, 12)), np.arange(7) % 4)
     for neuron, rate, seed, n in (

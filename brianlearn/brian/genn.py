@@ -24,6 +24,7 @@ from brian2.devices.device import reset_device, set_device
 
 from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.feed import output_names
+from brianlearn.brian.genn_compile import compile_genn_project
 from brianlearn.brian.genn_network import GennBuilder, SynapseWeights, synapse_weights
 from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.pipelined import SLOTS
@@ -83,7 +84,7 @@ class GennDevice:
 
     def _build(self, folder: Path) -> None:
         manifest = generate_project(self.plan, folder, gpu=self.gpu)
-        _compile(folder, gpu=self.gpu)
+        compile_genn_project(folder, gpu=self.gpu)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
@@ -347,31 +348,3 @@ def _outputs(device: Any, net: BrianNetwork) -> dict[str, Any]:
 def _genn_version() -> str:
     folder = genn_folder()
     return "" if folder is None else (folder / "version.txt").read_text().strip()
-
-
-def _compile(folder: Path, *, gpu: bool) -> None:
-    """Let GeNN generate its kernels and compile the program ``main``.
-
-    Raises
-    ------
-    DeviceError
-        With the end of the output.
-    """
-    genn = genn_folder()
-    assert genn is not None
-    include = os.pathsep.join([str(folder), str(folder / "brianlib" / "randomkit")])
-    generate = [str(genn / "bin" / "genn-buildmodel.sh"), *([] if gpu else ["-c"]), "-i", include]
-    log = folder / "compile.log"
-    with open(log, "w") as output:
-        for command in ([*generate, "magicnetwork_model.cpp"], ["make"]):
-            done = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False)
-            if done.returncode:
-                break
-    if done.returncode or not (folder / "main").exists():
-        raise DeviceError(
-            "genn" if gpu else "genn-cpu",
-            "GeNN's project could not be compiled",
-            got=log.read_text(errors="replace")[-3000:],
-            expected="a program",
-            remedy="brianlearn doctor says whether GeNN, compiler and CUDA are there",
-        )
