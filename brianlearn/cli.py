@@ -92,7 +92,7 @@ class EngineName(StrEnum):
     discrete = "discrete"
 
 
-DEVICES = "auto; brian: numpy, cython, cpp_standalone or runtime; discrete: cpu, cuda"
+DEVICES = "auto; brian: numpy, cython, cpp_standalone, genn, genn-cpu or runtime; discrete: cpu, cuda"
 Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
 Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
@@ -170,6 +170,7 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
+    timing: Timing = None,
     engine: Engine = None,
     device: Device = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
@@ -179,7 +180,13 @@ def evaluate(
     with _errors():
         from brianlearn.training import evaluate as evaluate_run
 
-        found = evaluate_run(run, engine=engine and engine.value, device=device, limit=limit)
+        found = evaluate_run(
+            run,
+            engine=engine and engine.value,
+            device=device,
+            limit=limit,
+            timing=timing and timing.value.replace("-", "_"),
+        )
         if as_json:
             print(json.dumps(found.to_dict()))
             return
@@ -194,7 +201,9 @@ def evaluate(
 @app.command()
 def verify(
     target: Annotated[Path, typer.Argument(metavar="SCRIPT_OR_RUN", help="Network script, or run folder.")],
-    device: Annotated[str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone or runtime.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone, genn, genn-cpu or runtime.")
+    ] = "auto",
     samples: Annotated[int, typer.Option(min=1, help="Test samples that both engines run.")] = 20,
     rule: Annotated[RuleName | None, typer.Option(help="Compare weights too, after one batch of this rule.")] = None,
     timing: Timing = None,

@@ -39,9 +39,9 @@ def test_twenty_trials_equal_reference(name: str) -> None:
     check_twenty_trials(LEARNING[name], CPU)
 
 
-@pytest.mark.parametrize("rule", [TFR(update="step"), DALTON(update="step")], ids=["tfr", "dalton"])
-def test_all_devices_agree(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(prefs, "codegen.cpp.extra_compile_args_gcc", ["-w", "-O1"])
+def test_all_devices_of_this_environment_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(prefs, "codegen.cpp.extra_compile_args_gcc", ["-w", "-O0"])
+    rule = DALTON(update="step")
     case = Case(deep(3), rule, SGD(1e-2), batch=1, n=20)
     found = {}
     for device in ("numpy", "cython", CPU):

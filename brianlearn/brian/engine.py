@@ -108,10 +108,15 @@ class BrianEngine:
                 expected="workers=1",
                 remedy="use workers=1, or timing='same_step'",
             )
-        if device in GENN_DEVICES:
-            refuse_genn(device, spec, rule, optimiser)
+        refuse(spec, rule, batch_size, optimiser, device)
         self.device = resolve_device(device)
-        refuse(spec, rule, batch_size, optimiser)
+        if profile and self.device in GENN_DEVICES:
+            raise RuleError(
+                f"device {device!r}",
+                "it does not measure the time of objects",
+                got="profile",
+                expected="numpy, cython or cpp_standalone",
+            )
         _refuse_workers(workers, self.device, rule, batch_size)
         if implementation not in IMPLEMENTATIONS:
             raise RuleError(
@@ -212,14 +217,20 @@ def _default_chunk(spec: NetworkSpec, device: str) -> int:
 
 
 def refuse(
-    spec: NetworkSpec, rule: ThreeFactorRule | None, batch_size: int, optimiser: Optimiser | None = None
+    spec: NetworkSpec,
+    rule: ThreeFactorRule | None,
+    batch_size: int,
+    optimiser: Optimiser | None = None,
+    device: str = "auto",
 ) -> None:
-    """Refuse by name what the engine cannot run.
+    """Refuse by name what the engine, or a device of it, cannot run on any machine.
 
     Raises
     ------
-    RuleError
+    RuleError, SpecError
     """
+    if device in GENN_DEVICES:
+        refuse_genn(device, spec, rule, optimiser)
     stepwise = rule is not None and rule.update == "step"
     others = optimiser is not None and not isinstance(optimiser, SGD)
     if stepwise and others and spec.timing == "pipelined":
