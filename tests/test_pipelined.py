@@ -7,6 +7,7 @@ that of same-step timing delayed by l steps.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -269,8 +270,12 @@ def test_on_the_command_line(tmp_path: Any) -> None:
     (run,) = runs.glob("*/")
     config = (run / "config.json").read_text()
     assert '"pipelined"' in config
-    result = call(app, ["evaluate", str(run), "--json"])
-    assert result.exit_code == 0, result.output
+    losses = []
+    for timing in ([], ["--timing", "pipelined"], ["--timing", "same-step"]):
+        result = call(app, ["evaluate", str(run), "--json", *timing])
+        assert result.exit_code == 0, result.output
+        losses.append(json.loads(result.stdout)["test_loss"])
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_verify_compares_pipelined_engines(tmp_path: Any) -> None:
