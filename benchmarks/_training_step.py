@@ -1,7 +1,7 @@
 """One library, one network: training steps on request. Runs in the library's own environment (see peers.py).
 
 Reads a line per training step from standard input and answers with its seconds; a line ``end`` makes it print the peak
-memory in MiB and leave.
+memory in MiB, what of it was there when the module was built, and leave.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from _networks import NETWORKS, Network
 from torch import nn
 
 TAU_M, TAU_S = 20.0, 5.0
+#: Share of steps with a spike, of the input, and at least of every layer of brianlearn.
+RATE = 0.1
+#: Peak memory in MiB when the module was built.
+built = 0.0
 
 
 def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[..., nn.Module]) -> list[nn.Module]:
@@ -32,10 +36,19 @@ def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[...,
     return found
 
 
+def resident() -> float:
+    """Peak memory until now, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network: Network) -> Callable[[], None]:
     """A training step: forward, squared error of the mean readout, backward, Adam."""
+    global built
+    built = resident()
+    if hasattr(model, "spec"):
+        fire(model, network)
     torch.manual_seed(0)
-    spikes = (torch.rand(network.steps, network.batch, *network.shape) < 0.1).float()
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
     target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float()
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
 
@@ -60,6 +73,18 @@ def brianlearn(network: Network) -> Callable[[], None]:
     spec = bl.NetworkSpec(bl.Input(network.shape, bl.Spikes()), layers, bl.Readout(10), duration=duration)
     module = bl.export(spec)
     return train(module, lambda spikes: module(spikes).logits, network)
+
+
+def fire(module: nn.Module, network: Network) -> None:
+    """Scale the weights of one layer after the other until its neurons fire in ``RATE`` of all steps, at least.
+
+    The others compute with every neuron in every step, so that rates make no difference to them.
+    """
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
+    with torch.no_grad():
+        for name in [p.name for p in module.spec.projections]:
+            while module(spikes).spikes[name].mean() < RATE:
+                module.get_parameter(name).mul_(1.2)
 
 
 def snntorch(network: Network) -> Callable[[], None]:
@@ -151,7 +176,8 @@ def main() -> None:
         started = time.perf_counter()
         step()
         print(time.perf_counter() - started, flush=True)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+    print(resident(), flush=True)
+    print(built, flush=True)
 
 
 if __name__ == "__main__":

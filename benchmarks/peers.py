@@ -11,8 +11,14 @@ snnTorch and Norse are run as their documentation does, step by step. brianlearn
 convolution; users of the others could do that by hand. brianlearn makes the C library keep freed memory; ``--keep``
 gives the others the same setting (by environment variables), which helps them as well.
 
+Inputs fire in a tenth of all steps. brianlearn's weights are scaled until every layer does so as well, at least: its
+sums follow lists of spikes, and its speed depends on their number. A step of the others costs the same at all rates.
+
 The limit: floating-point operations of the matrix products, pools folded, over the speed of a large matrix product that
-is measured in the same run.
+is measured in the same run. It counts the zeros of spike trains, which brianlearn leaves out.
+
+Memory: the peak of the process, and how much of it came after the module was built: Brian2 and a compiler are loaded
+beside torch in brianlearn's.
 """
 
 from __future__ import annotations
@@ -114,17 +120,19 @@ def compare(console: Console, name: str, python: Path, rounds: int, threads: int
             seconds[library].append(worker.ask("step"))
         speeds.append(sgemm(threads))
     memory = {library: worker.ask("end") for library, worker in workers.items()}
+    built = {library: float(worker.answer()) for library, worker in workers.items()}
     limit = network.flops() / statistics.median(speeds)
     median = {library: statistics.median(values) for library, values in seconds.items()}
     table = Table(title=f"{network.title}; {threads} threads, {rounds} rounds, {load()}", box=SIMPLE_HEAD)
-    for column in ("library", "ms/step", "brianlearn is", "of the limit", "peak MiB"):
+    for column in ("library", "ms/step", "brianlearn is", "of the limit", "peak MiB", "from training"):
         table.add_column(column, justify="left" if column == "library" else "right", no_wrap=True)
     for library in libraries:
         t = median[library]
         ratio = "" if library == "brianlearn" else f"{t / median['brianlearn']:.2f}x faster"
         title = f"{library} {PEERS.get(library, '')}"
-        table.add_row(title, f"{1e3 * t:.0f}", ratio, f"{t / limit:.1f}x", f"{memory[library]:.0f}")
-    table.add_row(f"limit ({statistics.median(speeds) / 1e9:.0f} GFLOP/s)", f"{1e3 * limit:.0f}", "", "1.0x", "")
+        mib = f"{memory[library]:.0f}", f"{memory[library] - built[library]:.0f}"
+        table.add_row(title, f"{1e3 * t:.0f}", ratio, f"{t / limit:.1f}x", *mib)
+    table.add_row(f"limit ({statistics.median(speeds) / 1e9:.0f} GFLOP/s)", f"{1e3 * limit:.0f}", "", "1.0x", "", "")
     console.print(table)
 
 

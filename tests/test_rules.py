@@ -114,6 +114,11 @@ def test_halving_of_the_learning_rate():
     assert SGD(0.1).rate_at(1000) == 0.1
 
 
+def test_decay_of_the_learning_rate():
+    assert [SGD(8.0, decay=0.25).rate_at(e) for e in (0, 1, 2)] == [8.0, 2.0, 0.5]
+    assert Adam(8.0, halve_every=2, decay=0.5).rate_at(2) == 1.0
+
+
 def test_slots():
     assert (SGD.slots, Momentum.slots, Adam.slots) == ((), ("m",), ("m", "v"))
     assert Adam().learning_rate == 1e-3
@@ -135,6 +140,8 @@ def test_slots():
         (lambda: SGD(0.1, halve_every=0), "halve_every"),
         (lambda: SGD(0.1, halve_every=2.5), "halve_every"),
         (lambda: SGD(0.1, halve_every=True), "halve_every"),
+        (lambda: SGD(0.1, decay=0.0), "decay"),
+        (lambda: Adam(0.1, decay=1.5), "decay"),
     ],
 )
 def test_wrong_optimisers_are_refused(make, parameter):

@@ -57,7 +57,9 @@ def fingerprint(plan: Plan, environment: Sequence[str] = ()) -> str:
         )
     learning: list[object] | None = None
     if rule is not None:
-        optimiser = {k: v for k, v in vars(plan.optimiser).items() if k not in ("learning_rate", "halve_every")}
+        optimiser = {
+            k: v for k, v in vars(plan.optimiser).items() if k not in ("learning_rate", "halve_every", "decay")
+        }
         learning = [rule.name, rule.feedback, rule.update, rule.eligibility, rule.logits(spec), sorted(plan.dropped)]
         learning += [
             [name, r.states, r.input, r.membrane, list(r.coefficients), r.gain] for name, r in plan.traces.items()

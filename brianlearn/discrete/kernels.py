@@ -13,9 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +32,7 @@ from brianlearn.discrete.kernel_source import (
     step_source,
 )
 from brianlearn.discrete.program import Program
+from brianlearn.discrete.threads import share
 
 __all__ = ["Kernels", "StepKernel", "have_numba"]
 
@@ -195,30 +194,9 @@ class StepKernel:
 def _parallel(
     kernel: Callable[..., None], shape: Sequence[int], arrays: Sequence[np.ndarray], constants: Sequence[Any]
 ) -> None:
-    """Run a kernel on all neurons, shared out among torch's number of threads.
-
-    Threads of Python, not of OpenMP: torch has a pool of its own, and two pools that spin for work slow each other
-    down; the kernels release the interpreter lock.
-    """
+    """Run a kernel on all neurons, shared out among threads."""
     steps, neurons = shape
-    if not neurons:
-        return
-    blocks = -(-neurons // BLOCK)
-    workers = min(torch.get_num_threads(), blocks)
-    edges = [min(neurons, BLOCK * (blocks * k // workers)) for k in range(workers + 1)]
-    if workers == 1:
-        kernel(0, neurons, steps, *arrays, *constants)
-        return
-    pool = _pool(os.getpid(), torch.get_num_threads())
-    others = [pool.submit(kernel, a, b, steps, *arrays, *constants) for a, b in list(pairwise(edges))[1:]]
-    kernel(edges[0], edges[1], steps, *arrays, *constants)
-    for other in others:
-        other.result()
-
-
-@lru_cache(maxsize=2)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="brianlearn-kernel")
+    share(lambda first, last, part: kernel(first, last, steps, *arrays, *constants), neurons, block=BLOCK)
 
 
 # compiling -----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class DiscreteNetwork(torch.nn.Module):
         for p in spec.projections:
             program = neuron_program(p, dt)
             recurrences[p.name] = Recurrence(program, p.out_shape, reset_kept=reset_path == "kept", kernels=kernels)
-            maps[p.name] = SynapticMap(p)
+            maps[p.name] = SynapticMap(p, events=kernels)
         self._recurrences, self._maps, self._kernels = recurrences, maps, kernels
         self._traces: dict[str, Recurrence] = {}
         self._psp_decay = None if psp_tau is None else float(np.exp(-dt / float(psp_tau)))
@@ -105,7 +105,8 @@ class DiscreteNetwork(torch.nn.Module):
         spikes: dict[str, torch.Tensor] = {"input": given}
         recorded: dict[str, dict[str, torch.Tensor]] = {name: {} for name in RECORDS}
         for p in spec.projections:
-            delivered, last = self._maps[p.name](source, self.get_parameter(p.name))
+            synapses = self._maps[p.name]
+            delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
             if len(delivered) != steps:  # a direct current is the same in every step
                 delivered = delivered.expand(steps, *delivered.shape[1:])
             if self.pipelined:

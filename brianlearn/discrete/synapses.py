@@ -2,19 +2,28 @@
 
 A synaptic map has no memory, so that it runs once over the merged axis of time and samples. An average pool behind a
 convolution is a convolution with a larger kernel and stride, with fewer operations than both where kernels overlap.
+
+On the CPU, sums and gradients of weights follow lists of spikes (`brianlearn.discrete.event_products`) where spikes are
+sparse; torch's matrix products and convolutions do the rest.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from brianlearn.discrete.event_products import ConvProduct, DenseProduct
+from brianlearn.discrete.kernels import have_numba
+from brianlearn.discrete.spike_lists import SpikeLists, spike_lists
 from brianlearn.spec.layers import Conv
 from brianlearn.spec.network import Projection
 
-__all__ = ["SynapticMap", "fold_pool", "in_order", "unflatten", "unfold_pool"]
+__all__ = ["Listed", "SynapticMap", "fold_pool", "in_order", "unflatten", "unfold_pool"]
 
 
 def fold_pool(weight: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
@@ -49,15 +58,38 @@ def unfold_pool(gradient: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
     return sum(gradient[:, :, y : y + height, x : x + width] for y in shifts for x in shifts) / pool**2  # type: ignore[return-value]
 
 
+#: Rows (steps times samples) below which the time to arrange weights for lists is not won back.
+FEWEST_ROWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Presynaptic spikes in lists.
+
+    Attributes
+    ----------
+    lists : SpikeLists
+        A row for each step and sample.
+    channels_last : bool
+        Whether neurons are numbered in the order (height, width, channels).
+    """
+
+    lists: SpikeLists
+    channels_last: bool
+
+
 class SynapticMap:
     """The linear map of one layer.
 
     Parameters
     ----------
     p : Projection
+    events : bool
+        Whether to follow lists of spikes where that is possible.
     """
 
-    def __init__(self, p: Projection) -> None:
+    def __init__(self, p: Projection, *, events: bool = True) -> None:
+        self.events = events and have_numba()
         self.in_shape, self.out_shape, self.layer = p.in_shape, p.out_shape, p.layer
         self.is_conv = isinstance(p.layer, Conv)
         #: Per step and sample.
@@ -66,7 +98,40 @@ class SynapticMap:
             side = p.layer.kernel + (p.layer.pool - 1) * p.layer.stride
             self.multiplications = prod(p.out_shape) * p.in_shape[0] * side**2
 
-    def __call__(self, spikes: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    @cached_property
+    def _product(self) -> DenseProduct | ConvProduct:
+        layer = self.layer
+        if not isinstance(layer, Conv):
+            return DenseProduct(prod(self.in_shape), prod(self.out_shape))
+        kernel = layer.kernel + (layer.pool - 1) * layer.stride
+        return ConvProduct(self.in_shape, self.out_shape, kernel, layer.stride * layer.pool, layer.padding)
+
+    def _by_events(self, like: torch.Tensor) -> bool:
+        return self.events and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+
+    def lists(self, source: torch.Tensor) -> Listed | None:
+        """List presynaptic spikes, for the map and its gradient.
+
+        Parameters
+        ----------
+        source : torch.Tensor, shape (steps, samples, *in_shape)
+
+        Returns
+        -------
+        Listed or None
+            None where products are better: few rows, dense activity, or a device without kernels.
+        """
+        rows = source.shape[0] * source.shape[1]
+        if not self._by_events(source) or rows < FEWEST_ROWS:
+            return None
+        last = _lies_channels_last(source)
+        flat = (source.permute(0, 1, 3, 4, 2) if last else source).reshape(rows, -1)
+        lists = spike_lists(flat.contiguous(), self._product.tile(source.dtype))
+        return None if lists is None else Listed(lists, last)
+
+    def __call__(
+        self, spikes: torch.Tensor, weight: torch.Tensor, listed: Listed | None = None
+    ) -> tuple[torch.Tensor, bool]:
         """Weighted sums.
 
         Parameters
@@ -75,6 +140,8 @@ class SynapticMap:
             In any memory layout.
         weight : torch.Tensor
             As in the weights dict.
+        listed : Listed, optional
+            ``spikes`` in lists.
 
         Returns
         -------
@@ -82,6 +149,8 @@ class SynapticMap:
         channels_last : bool
             Whether neurons are in the order (height, width, channels).
         """
+        if listed is not None:
+            return _ByEvents.apply(spikes, weight, self, listed), self.is_conv
         steps, samples = spikes.shape[:2]
         if not self.is_conv:
             return self._dense(spikes, weight), False
@@ -91,6 +160,16 @@ class SynapticMap:
         if channels_last:
             sums = sums.permute(0, 2, 3, 1)
         return sums.reshape(steps, samples, prod(sums.shape[1:])), channels_last
+
+    def follow(self, listed: Listed, weight: torch.Tensor) -> torch.Tensor:
+        """Weighted sums from lists, shape (rows, neurons), channels last; without a gradient."""
+        if isinstance(self._product, DenseProduct):
+            return self._product.sums(listed.lists, in_order(weight, self.in_shape, listed.channels_last))
+        return self._product.sums(listed.lists, self._folded(weight), source_last=listed.channels_last)
+
+    def _folded(self, weight: torch.Tensor) -> torch.Tensor:
+        assert isinstance(self.layer, Conv)
+        return fold_pool(weight, self.layer.pool, self.layer.stride)
 
     def _dense(self, spikes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         if len(self.in_shape) == 3 and not spikes.is_contiguous():
@@ -128,6 +207,10 @@ class SynapticMap:
         steps, samples = error.shape[:2]
         if not self.is_conv:
             return torch.matmul(error, in_order(weight, self.in_shape, source_last))
+        if self._by_events(error) and channels_last and (source_last or self.in_shape[0] == 1):
+            assert isinstance(self._product, ConvProduct)
+            back = self._product.transpose(error.flatten(0, 1), self._folded(weight))
+            return back.view(steps, samples, prod(self.in_shape))
         merged = unflatten(error, self.out_shape, channels_last).flatten(0, 1)
         source = merged.new_empty(1).expand(steps * samples, *self.in_shape)  # only its shape counts
         assert isinstance(self.layer, Conv)
@@ -136,7 +219,9 @@ class SynapticMap:
         back = back.permute(0, 2, 3, 1) if source_last else back
         return back.reshape(steps, samples, prod(self.in_shape))
 
-    def weight_gradient(self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool) -> torch.Tensor:
+    def weight_gradient(
+        self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool, listed: Listed | None = None
+    ) -> torch.Tensor:
         """Errors times presynaptic factors, summed over steps and samples.
 
         Parameters
@@ -146,22 +231,23 @@ class SynapticMap:
             Presynaptic factors, in any memory layout.
         channels_last : bool
             Whether ``error`` is in the order (height, width, channels).
+        listed : Listed, optional
+            ``source`` in lists.
 
         Returns
         -------
         torch.Tensor
             Of the weights' shape.
         """
+        if listed is not None and channels_last == self.is_conv:
+            return self.gradient_of(listed, error.flatten(0, 1))
         steps, samples = error.shape[:2]
         if not self.is_conv:
             source_last = len(self.in_shape) == 3 and not source.is_contiguous()
             if source_last:
                 source = source.permute(0, 1, 3, 4, 2)
             found = error.flatten(0, 1).T @ source.reshape(steps * samples, -1)
-            if source_last:
-                channels, height, width = self.in_shape
-                found = found.view(-1, height, width, channels).permute(0, 3, 1, 2).flatten(1)
-            return found
+            return self._as_weights(found, source_last)
         merged = unflatten(error, self.out_shape, channels_last).flatten(0, 1)
         layer = self.layer
         assert isinstance(layer, Conv)
@@ -170,6 +256,21 @@ class SynapticMap:
         source = self._channels_last(source.reshape(steps * samples, *self.in_shape))
         found = self._backward(merged, source, folded, (False, True, False))[1]
         return unfold_pool(found, layer.pool, layer.stride)
+
+    def gradient_of(self, listed: Listed, error: torch.Tensor) -> torch.Tensor:
+        """Gradient of the weights from lists; ``error``: shape (rows, neurons), channels last."""
+        if isinstance(self._product, DenseProduct):
+            return self._as_weights(self._product.gradient(listed.lists, error), listed.channels_last)
+        assert isinstance(self.layer, Conv)
+        folded = self._product.gradient(listed.lists, error, source_last=listed.channels_last)
+        return unfold_pool(folded, self.layer.pool, self.layer.stride)
+
+    def _as_weights(self, found: torch.Tensor, source_last: bool) -> torch.Tensor:
+        """Dense weights (out, in) for sources in the order (height, width, channels), as in the weights dict."""
+        if not source_last:
+            return found
+        channels, height, width = self.in_shape
+        return found.view(-1, height, width, channels).permute(0, 3, 1, 2).flatten(1)
 
     def _channels_last(self, images: torch.Tensor) -> torch.Tensor:
         """Sources or kernels of a convolution in the memory layout that is fastest."""
@@ -187,6 +288,36 @@ class SynapticMap:
         return torch.ops.aten.convolution_backward(
             error, source, folded, None, stride, padding, [1, 1], False, [0, 0], 1, wanted
         )
+
+
+class _ByEvents(torch.autograd.Function):
+    """A synaptic map that follows lists of spikes, as one operation of torch; for the gradient it keeps the lists."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, source: torch.Tensor, weight: torch.Tensor, synapses: SynapticMap, listed: Listed
+    ) -> torch.Tensor:
+        ctx.synapses, ctx.listed = synapses, listed
+        ctx.save_for_backward(weight)
+        return synapses.follow(listed, weight).view(*source.shape[:2], prod(synapses.out_shape))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, error: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
+        synapses, listed, (weight,) = ctx.synapses, ctx.listed, ctx.saved_tensors
+        source = found = None
+        if ctx.needs_input_grad[0]:
+            last = listed.channels_last
+            back = synapses.transpose(error, weight, channels_last=synapses.is_conv, source_last=last)
+            source = unflatten(back, synapses.in_shape, last)
+        if ctx.needs_input_grad[1]:
+            found = synapses.gradient_of(listed, error.flatten(0, 1))
+        return source, found, None, None
+
+
+def _lies_channels_last(source: torch.Tensor) -> bool:
+    """Whether (steps, samples, channels, height, width) lies in memory as (height, width, channels)."""
+    return source.ndim == 5 and not source.is_contiguous() and source.permute(0, 1, 3, 4, 2).is_contiguous()
 
 
 def in_order(weight: torch.Tensor, shape: tuple[int, ...], channels_last: bool) -> torch.Tensor:

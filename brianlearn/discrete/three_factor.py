@@ -21,7 +21,7 @@ from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.encoding import dropout_mask, encode
 from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.discrete.recurrence import Passage
-from brianlearn.discrete.synapses import SynapticMap, in_order, unflatten
+from brianlearn.discrete.synapses import Listed, SynapticMap, in_order, unflatten
 from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
 from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import Projection
@@ -39,6 +39,8 @@ class LayerRun:
     synapses : SynapticMap
     source : torch.Tensor, shape (T, B, *in_shape)
         What its synapses saw; (1, B, *in_shape) for a direct current.
+    listed : Listed or None
+        The same in lists.
     channels_last : bool
         Whether its neurons lie in memory as (height, width, channels).
     passage : Passage
@@ -50,6 +52,7 @@ class LayerRun:
     p: Projection
     synapses: SynapticMap
     source: torch.Tensor
+    listed: Listed | None
     channels_last: bool
     passage: Passage
     mask: torch.Tensor | None
@@ -144,7 +147,8 @@ def _forward(
     runs: list[LayerRun] = []
     for p in spec.projections:
         synapses, recurrence = network.synapses(p.name), network.recurrence(p.name)
-        delivered, last = synapses(source, network.get_parameter(p.name).detach())
+        listed = synapses.lists(source)
+        delivered, last = synapses(source, network.get_parameter(p.name).detach(), listed)
         if len(delivered) != steps:  # a direct current is the same in every step
             delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
         if network.pipelined:
@@ -154,7 +158,7 @@ def _forward(
         )
         fired = passage.values["spike"]
         mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
-        runs.append(LayerRun(p, synapses, source, last, passage, mask))
+        runs.append(LayerRun(p, synapses, source, listed, last, passage, mask))
         spikes[p.name] = unflatten(fired, p.out_shape, last)
         source = unflatten(runs[-1].heard, p.out_shape, last)
     return runs, spikes
@@ -212,7 +216,7 @@ def _gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, fa
     spec = network.spec
     burn_in, samples = rule.burn_in_steps(spec), factor.shape[1]
     scale = 2.0 / (samples * rule.logits(spec)[run.p.name])
-    source = run.source
+    source, listed = run.source, run.listed
     if rule.credit == "through_time":
         scale /= len(factor)
         if burn_in:
@@ -221,11 +225,14 @@ def _gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, fa
     else:
         error = factor.mul_(run.passage.values["psi_gated"][burn_in:])
         if rule.eligibility == "trace":
-            source = _trace(network, run)
-        source = source if len(source) == 1 else source[burn_in:]
+            source, listed = _trace(network, run), None
+        if len(source) > 1 and burn_in:
+            source = source[burn_in:]
+            listed = listed and Listed(listed.lists.rows_from(burn_in * samples), listed.channels_last)
     if len(source) == 1:  # the same in every step
         error = error.sum(dim=0, keepdim=True)
-    return run.synapses.weight_gradient(error, source, channels_last=run.channels_last).mul_(scale)
+    found = run.synapses.weight_gradient(error, source, channels_last=run.channels_last, listed=listed)
+    return found.mul_(scale)
 
 
 def _trace(network: DiscreteNetwork, run: LayerRun) -> torch.Tensor:

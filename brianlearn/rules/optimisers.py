@@ -29,6 +29,8 @@ class Optimiser:
     learning_rate : float
     halve_every : int, optional
         The learning rate is halved every so many epochs.
+    decay : float, optional
+        The learning rate is multiplied by it after every epoch; in (0, 1].
     reset_each_epoch : bool, optional
         Create the optimiser's state anew at the start of each epoch (the DALTON paper's recipe).
     """
@@ -36,6 +38,7 @@ class Optimiser:
     learning_rate: float
     halve_every: int | None = None
     reset_each_epoch: bool = False
+    decay: float = 1.0
 
     #: Arrays of the shape of the weights that the optimiser keeps, by name.
     slots: ClassVar[tuple[str, ...]] = ()
@@ -52,9 +55,15 @@ class Optimiser:
                 expected="None or a whole number >= 1",
             )
 
+        if not (is_number(self.decay) and 0 < self.decay <= 1):
+            raise RuleError(
+                type(self).__name__, "decay is wrong", got=repr(self.decay), expected="a number in (0, 1], e.g. 0.3"
+            )
+
     def rate_at(self, epoch: int) -> float:
         """Learning rate in an epoch, counted from 0."""
-        return self.learning_rate * (0.5 ** (epoch // self.halve_every) if self.halve_every else 1.0)
+        halved = 0.5 ** (epoch // self.halve_every) if self.halve_every else 1.0
+        return self.learning_rate * halved * self.decay**epoch
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,248 @@
+"""Loops over lists of spikes: finding spikes, weighted sums, gradients of weights.
+
+A spike that is not there costs nothing. Every kernel works on a part of the rows or columns, so that threads can share
+them, and releases the interpreter lock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from brianlearn.discrete.vectors import accumulate, add_scaled, lowest_bit, nonzero_mask
+
+__all__ = [
+    "accumulate_lists",
+    "add_patches",
+    "convolve",
+    "convolve_gradient",
+    "copy_panel",
+    "find_spikes",
+    "sort_by_column",
+]
+
+Array = Any  # numba's arrays are numpy's
+
+
+@njit(nogil=True, cache=True)
+def find_spikes(
+    flat: Array,
+    n: int,
+    tile: int,
+    pointers: Array,
+    index: Array,
+    value: Array,
+    position: int,
+    end: int,
+    first: int,
+    last: int,
+) -> int:
+    """List what is not 0 in the rows ``first:last`` of a matrix with n columns.
+
+    ``pointers[k, r]`` becomes the position of the first entry of row r in columns from k*tile on; ``pointers[-1, r]``
+    the end of row r. Entries are written from ``position`` on. Returns the position after the last one, or -1 where
+    they might not end before ``end``.
+    """
+    one = np.uint64(1)
+    tiles = pointers.shape[0] - 1
+    for row in range(first, last):
+        if position + n > end:
+            return -1
+        base = row * n
+        for k in range(tiles):
+            pointers[k, row] = position
+            stop = min((k + 1) * tile, n)
+            column = k * tile
+            while column + 64 <= stop:
+                mask: Any = nonzero_mask(flat, base + column, 8)
+                while mask:
+                    j = column + lowest_bit(mask)
+                    index[position] = j
+                    value[position] = flat[base + j]
+                    position += 1
+                    mask &= mask - one
+                column += 64
+            for j in range(column, stop):
+                x = flat[base + j]
+                index[position] = j
+                value[position] = x
+                position += 1 if x != 0 else 0
+        pointers[tiles, row] = position
+    return position
+
+
+@njit(nogil=True, cache=True)
+def sort_by_column(
+    starts: Array,
+    ends: Array,
+    index: Array,
+    value: Array,
+    offsets: Array,
+    tile: int,
+    places: Array,
+    rows: Array,
+    values: Array,
+    first: int,
+    last: int,
+) -> None:
+    """Sort the entries of lists of rows by their column, within tiles of rows; tiles ``first:last``.
+
+    ``places[k, j]`` becomes the position of the first entry of tile k in column j, ``rows`` and ``values`` the rows and
+    values in this order. ``offsets[k]`` is the position of tile k in the sorted lists.
+    """
+    n_rows, columns = starts.shape[1], places.shape[1] - 1
+    for k in range(first, last):
+        top, bottom = k * tile, min((k + 1) * tile, n_rows)
+        for j in range(columns + 1):
+            places[k, j] = 0
+        for row in range(top, bottom):
+            for e in range(starts[0, row], ends[-1, row]):
+                places[k, index[e]] += 1
+        total = offsets[k]
+        for j in range(columns + 1):
+            total += places[k, j]
+            places[k, j] = total  # the end of column j; counted down below
+        for row in range(bottom - 1, top - 1, -1):
+            for e in range(ends[-1, row] - 1, starts[0, row] - 1, -1):
+                j = index[e]
+                places[k, j] -= 1
+                rows[places[k, j]] = row
+                values[places[k, j]] = value[e]
+
+
+@njit(nogil=True, cache=True)
+def copy_panel(matrix: Array, column: int, width: int, table: Array, table_offset: int, first: int, last: int) -> None:
+    """Rows of ``width`` numbers from the columns of ``matrix`` from ``column`` on, zeros behind the last one."""
+    n = min(width, matrix.shape[1] - column)
+    for i in range(first, last):
+        o = table_offset + i * width
+        for k in range(n):
+            table[o + k] = matrix[i, column + k]
+        for k in range(n, width):
+            table[o + k] = 0
+
+
+@njit(nogil=True, cache=True)
+def accumulate_lists(
+    starts: Array,
+    ends: Array,
+    index: Array,
+    value: Array,
+    width: int,
+    table: Array,
+    table_offset: int,
+    out: Array,
+    out_offset: int,
+    stride: int,
+    first: int,
+    last: int,
+) -> None:
+    """``out[i] = sum over the entries e of list i of value[e]*table[index[e]]`` for lists ``first:last``.
+
+    List i has the entries ``starts[k, i]:ends[k, i]``, for every k in turn. Rows have ``width`` numbers, 16, 32 or 64;
+    those of ``out`` are ``stride`` apart.
+    """
+    for k in range(starts.shape[0]):
+        for i in range(first, last):
+            a, b, o = starts[k, i], ends[k, i], out_offset + i * stride
+            if k == 0:
+                out[o : o + width] = 0
+            if width == 64:
+                accumulate(out, o, table, table_offset, index, value, a, b, 8)
+            elif width == 32:
+                accumulate(out, o, table, table_offset, index, value, a, b, 4)
+            else:
+                accumulate(out, o, table, table_offset, index, value, a, b, 2)
+
+
+@njit(nogil=True, cache=True)
+def convolve(
+    starts: Array,
+    ends: Array,
+    index: Array,
+    value: Array,
+    taps: Array,
+    tap_of: Array,
+    cell_of: Array,
+    out: Array,
+    geometry: Array,
+    first: int,
+    last: int,
+) -> None:
+    """Weighted sums of a convolution for samples ``first:last``.
+
+    A spike adds ``n_taps`` runs of kernel weights to runs of cells of a map with a margin, ``padded`` wide, from which
+    the output is cut. ``tap_of`` and ``cell_of`` say where they begin for every presynaptic neuron; ``geometry``:
+    height, width and channels of the output, height and width of the map, margin, taps, distance between runs of
+    weights, vectors in a run.
+    """
+    height, width, channels, map_height, map_width, margin, n_taps, run, vectors = geometry
+    padded = np.zeros(map_height * map_width * channels + run, out.dtype)
+    row, line = map_width * channels, width * channels
+    for i in range(first, last):
+        padded[:] = 0
+        for k in range(starts.shape[0]):
+            for e in range(starts[k, i], ends[k, i]):
+                j = index[e]
+                cell, tap, x = cell_of[j], tap_of[j], value[e]
+                for q in range(n_taps):
+                    add_scaled(padded, cell + q * row, taps, tap + q * run, x, vectors)
+        for y in range(height):
+            a, b = (i * height + y) * line, (y + margin) * row + margin * channels
+            out[a : a + line] = padded[b : b + line]
+
+
+@njit(nogil=True, cache=True)
+def convolve_gradient(
+    starts: Array,
+    ends: Array,
+    index: Array,
+    value: Array,
+    taps: Array,
+    tap_of: Array,
+    cell_of: Array,
+    error: Array,
+    geometry: Array,
+    first: int,
+    last: int,
+) -> None:
+    """Add errors times presynaptic spikes of samples ``first:last`` to ``taps``; parameters as in `convolve`."""
+    height, width, channels, map_height, map_width, margin, n_taps, run, vectors = geometry
+    padded = np.zeros(map_height * map_width * channels + run, error.dtype)
+    row, line = map_width * channels, width * channels
+    for i in range(first, last):
+        for y in range(height):
+            a, b = (i * height + y) * line, (y + margin) * row + margin * channels
+            padded[b : b + line] = error[a : a + line]
+        for k in range(starts.shape[0]):
+            for e in range(starts[k, i], ends[k, i]):
+                j = index[e]
+                cell, tap, x = cell_of[j], tap_of[j], value[e]
+                for q in range(n_taps):
+                    add_scaled(taps, tap + q * run, padded, cell + q * row, x, vectors)
+
+
+@njit(nogil=True, cache=True)
+def add_patches(patches: Array, out: Array, geometry: Array, first: int, last: int) -> None:
+    """Add the patches of all output positions where they lie in the input of a convolution, for samples ``first:last``.
+
+    A patch has ``kernel`` runs of ``run`` numbers: a row of the kernel with all input channels, and zeros.
+    ``geometry``: height and width of the output; channels, height and width of the input; kernel, stride, padding, run.
+    """
+    out_height, out_width, channels, height, width, kernel, stride, padding, run = geometry
+    row = (width + 2 * padding) * channels
+    padded = np.zeros((height + 2 * padding) * row + run, out.dtype)
+    one, line = out.dtype.type(1), width * channels
+    for i in range(first, last):
+        padded[:] = 0
+        for y in range(out_height):
+            for x in range(out_width):
+                patch = ((i * out_height + y) * out_width + x) * kernel * run
+                cell = y * stride * row + x * stride * channels
+                for k in range(kernel):
+                    add_scaled(padded, cell + k * row, patches, patch + k * run, one, run // 8)
+        for y in range(height):
+            a, b = (i * height + y) * line, (y + padding) * row + padding * channels
+            out[a : a + line] = padded[b : b + line]

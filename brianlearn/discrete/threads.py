@@ -1,0 +1,48 @@
+"""Sharing out work among threads.
+
+Threads of Python, not of OpenMP: torch has a pool of its own, and two pools that spin for work slow each other down.
+What they run releases the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+
+__all__ = ["share"]
+
+
+def share(work: Callable[[int, int, int], object], total: int, *, block: int = 1) -> None:
+    """Call ``work(first, last, part)`` for parts of ``range(total)``, on torch's number of threads at once.
+
+    Parameters
+    ----------
+    work : callable
+        ``part`` counts the parts, from 0 on.
+    total : int
+    block : int
+        Parts begin at multiples of it.
+    """
+    if not total:
+        return
+    blocks = -(-total // block)
+    parts = min(torch.get_num_threads(), blocks)
+    edges = [min(total, block * (blocks * k // parts)) for k in range(parts + 1)]
+    if parts == 1:
+        work(0, total, 0)
+        return
+    pool = _pool(os.getpid(), torch.get_num_threads())
+    others = [pool.submit(work, a, b, k) for k, (a, b) in list(enumerate(pairwise(edges)))[1:]]
+    work(edges[0], edges[1], 0)
+    for other in others:
+        other.result()
+
+
+@lru_cache(maxsize=2)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="brianlearn-kernel")
