@@ -72,10 +72,9 @@ def gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, fac
     The error of a step changes weights in the next one, with the spikes that arrive then; the last step has no next.
     """
     scale = 2.0 / (factor.shape[1] * rule.logits(network.spec)[run.p.name])
-    error = (later(run.passage.values["psi_gated"]) * factor)[:-1]
-    source = run.source
-    if len(source) == 1:  # the same in every step
+    error = later(run.passage.values["psi_gated"]) * factor
+    error[-1] = 0
+    if len(run.source) == 1:  # the same in every step
         error = error.sum(dim=0, keepdim=True)
-    else:
-        source = source[:-1]
-    return run.synapses.weight_gradient(error, source, channels_last=run.channels_last).mul_(scale)
+    found = run.synapses.weight_gradient(error, run.source, channels_last=run.channels_last, listed=run.listed)
+    return found.mul_(scale)
