@@ -83,6 +83,13 @@ class EligibilityName(StrEnum):
     trace = "trace"
 
 
+class TimingName(StrEnum):
+    """When a spike reaches the next layer."""
+
+    same_step = "same-step"
+    pipelined = "pipelined"
+
+
 class EngineName(StrEnum):
     """Engines by name."""
 
@@ -91,10 +98,11 @@ class EngineName(StrEnum):
     discrete = "discrete"
 
 
-DEVICES = "auto; brian: numpy, cython, cpp_standalone or runtime; discrete: cpu, cuda"
+DEVICES = "auto; brian: numpy, cython, cpp_standalone, genn, genn-cpu or runtime; discrete: cpu, cuda"
 Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
 Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
+Timing = Annotated[TimingName | None, typer.Option(help="When a spike reaches the next layer: same-step or pipelined.")]
 Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes into.")]
 
 
@@ -112,6 +120,7 @@ def train(
     loss: Annotated[LossName | None, typer.Option(help="What stbp or bptt minimises.")] = None,
     credit: Annotated[CreditName | None, typer.Option(help="How far back the errors of dalton or tfr reach.")] = None,
     eligibility: Annotated[EligibilityName | None, typer.Option(help="Presynaptic factor of dalton or tfr.")] = None,
+    timing: Timing = None,
     engine: Engine = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
@@ -139,6 +148,7 @@ def train(
     folder; the script is only needed for samples of its own.
     """
     plain = {
+        "timing": timing and timing.value,
         "engine": engine and engine.value,
         "device": device,
         "dtype": dtype,
@@ -171,6 +181,7 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
+    timing: Timing = None,
     engine: Engine = None,
     device: Device = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
@@ -180,7 +191,13 @@ def evaluate(
     with user_errors():
         from brianlearn.training import evaluate as evaluate_run
 
-        found = evaluate_run(run, engine=engine and engine.value, device=device, limit=limit)
+        found = evaluate_run(
+            run,
+            engine=engine and engine.value,
+            device=device,
+            limit=limit,
+            timing=timing and timing.value.replace("-", "_"),
+        )
         if as_json:
             print(json.dumps(found.to_dict()))
             return
@@ -196,9 +213,12 @@ def evaluate(
 def verify(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(metavar="SCRIPT_OR_RUN", help="Network script, or run folder.")],
-    device: Annotated[str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone or runtime.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Of Brian2: auto, numpy, cython, cpp_standalone, genn, genn-cpu or runtime.")
+    ] = "auto",
     samples: Annotated[int, typer.Option(min=1, help="Test samples that both engines run.")] = 20,
     rule: Annotated[RuleName | None, typer.Option(help="Compare weights too, after one batch of this rule.")] = None,
+    timing: Timing = None,
     as_json: Json = False,
 ) -> None:
     """Run both engines on the same weights and inputs and compare every spike; exit status 1 where they differ."""
@@ -208,9 +228,12 @@ def verify(
 
         experiment: Any = target if target.is_dir() else _load(target, context.args)
         weights = None
+        if target.is_dir() and (rule is not None or timing is not None):
+            experiment, weights = Experiment.from_run(target), target
+        if timing is not None:
+            spec = dataclasses.replace(experiment.spec, timing=timing.value.replace("-", "_"))
+            experiment = dataclasses.replace(experiment, spec=spec)
         if rule is not None:
-            if target.is_dir():
-                experiment, weights = Experiment.from_run(target), target
             experiment = dataclasses.replace(experiment, rule=_rule(experiment.rule, rule, None), engine="auto")
         found = verify_experiment(experiment, run=weights, device=device, samples=samples, learn=rule is not None)
         if as_json:
@@ -222,6 +245,33 @@ def verify(
             Console().print(table)
         if not found.agrees:
             raise typer.Exit(1)
+
+
+class ExportName(StrEnum):
+    """What a network can be exported to."""
+
+    cpp = "cpp"
+    genn = "genn"
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that is made.")],
+    to: Annotated[ExportName, typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN.")],
+    timing: Timing = None,
+) -> None:
+    """Write a run's network and weights as a C++ project that builds and runs without Python."""
+    with user_errors():
+        from brianlearn.training.export import export_run
+
+        changed = timing and timing.value.replace("-", "_")
+        made = export_run(run, folder, to=to.value, timing=changed)
+        table = _table()
+        table.add_row("exported to", str(made))
+        table.add_row("run it", f"{made}/run.sh SPIKES OUTPUT [TRIALS]")
+        table.add_row("read on", f"{made}/README.md")
+        Console().print(table)
 
 
 @app.command(context_settings=OWN_OPTIONS)
@@ -420,6 +470,9 @@ def _override(
         values[name.strip()] = parse_quantity(value)
     if values:
         changes["spec"] = experiment.spec.with_constants(**values)
+    timing = changes.pop("timing", None)
+    if timing is not None:
+        changes["spec"] = dataclasses.replace(changes.get("spec", experiment.spec), timing=timing.replace("-", "_"))
     return dataclasses.replace(experiment, **changes)
 
 

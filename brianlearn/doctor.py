@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import platform
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from brianlearn.cache import cache_folder
 from brianlearn.environment import package_version
 from brianlearn.errors import BrianLearnError
+from brianlearn.genn_setup import GENN_DEVICES, genn_requirements
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,7 +113,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _compiler() -> Iterator[Finding]:
-    from brianlearn.brian.compiler import compiler_version, find_compiler
+    from brianlearn.brian.compiler import compiler_version, find_compiler, has_run_arguments
 
     path = find_compiler()
     error = "no g++ on the PATH" if path is None else _compile(path)
@@ -121,9 +121,10 @@ def _compiler() -> Iterator[Finding]:
     text = compiler_version() if works else str(error)
     yield Finding("C++ compiler", works, text, _GET_COMPILER)
     make = shutil.which("make")
-    yield Finding(
-        "device cpp_standalone", works and make is not None, _what(works, make is not None, "make"), _GET_COMPILER
-    )
+    found, remedy = _what(works, make is not None, "make"), _GET_COMPILER
+    if not has_run_arguments():
+        found, remedy = f"brian2 {package_version('brian2')}, expected 2.6 or newer", "pip install 'brian2>=2.6'"
+    yield Finding("device cpp_standalone", works and make is not None and has_run_arguments(), found, remedy)
     cython, header = package_version("cython"), Path(sysconfig.get_path("include"), "Python.h").is_file()
     missing = [name for name, there in (("C++ compiler", works), ("cython", cython), ("Python.h", header)) if not there]
     text = f"cython {cython}" if not missing else f"no {', no '.join(missing)}"
@@ -153,17 +154,16 @@ def _compile(compiler: str) -> str | None:
 
 
 def _genn() -> Iterator[Finding]:
-    path = os.environ.get("GENN_PATH")
-    remedy = "install GeNN 4 (genn-team.github.io) and set GENN_PATH to its folder"
-    if path is None:
-        yield Finding("GeNN", False, "GENN_PATH is not set", remedy)
-    elif not Path(path).is_dir():
-        yield Finding("GeNN", False, f"GENN_PATH={path}: no such folder", remedy)
-    else:
-        version = Path(path, "version.txt")
-        text = version.read_text().strip() if version.is_file() else "no version.txt in it"
-        yield Finding("GeNN", version.is_file(), f"{text} in {path}", remedy)
-    yield _optional("brian2genn", "genn")
+    """What the devices of GeNN need; one line each, and one for each device."""
+    requirements = genn_requirements()
+    for requirement in requirements:
+        if requirement.name in ("brian2genn", "GeNN", "CUDA"):  # what nothing else needs
+            yield Finding(requirement.name, requirement.ok, requirement.found, requirement.remedy)
+    for device in GENN_DEVICES:
+        lacking = [r for r in requirements if not r.ok and (device == "genn" or not r.gpu)]
+        found = "; ".join(f"{r.found} (expected: {r.expected})" for r in lacking) or "all that it needs"
+        remedies = list(dict.fromkeys(r.remedy for r in lacking))
+        yield Finding(f"device {device}", not lacking, found, "; ".join(remedies))
 
 
 def _torch() -> Iterator[Finding]:

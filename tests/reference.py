@@ -22,6 +22,17 @@ the trial, 0 or 1/(1 - rate), and L_l is multiplied by it.
 
 A sample presented to the network is a trial of T steps; all state starts anew.
 
+That is same-step timing. `pipelined` has the other one, in which everything that passes between layers takes a step:
+
+    L_l[t]      =  A_{l+1}(W)^T delta_{l+1}[t-1],  R_L^T err[t-1] for the last layer (TFR: R_l^T err_l[t-1])
+    x_l[t]      =  A_l(W_l) s_{l-1}[t-1]           what arrives
+    g_l        +=  (2/n_l^R) gated_l[t-1]  outer  s_{l-1}[t-1]
+    delta_l[t]  =  L_l[t] psi_l[t-1];  gated_l[t] = delta_l[t] gate_l[t-1]
+    then the step of the neurons with x_l[t], which gives psi_l[t], gate_l[t], s_l[t]
+    y[t]        =  decay y[t-1] + R_L s_L[t-1];  err[t] = y[t] - onehot(y), 0 during the burn-in
+
+where all that bears [t-1] is 0 in the first step of a trial.
+
 Run a description of the package through it with `run`, or build the network from the dataclasses here.
 """
 
@@ -307,6 +318,7 @@ class Network:
     encoder: Callable[[Array, int], Array] = field(default_factory=integrate_and_fire)
     burn_in: int = 0  # steps that prediction and loss leave out
     decay: float = 0.0  # of a leaky readout, per step; 0: memoryless
+    timing: str = "same_step"  # or "pipelined"
 
 
 @dataclass(frozen=True)
@@ -360,12 +372,16 @@ class Population:
         self.since_spike = np.full(shape, 10**9)  # steps since the last spike, counted at the start of a step
 
     def advance(self, W: Array, presynaptic: Array) -> LayerStep:
+        return self.receive(self.layer.forward(W, presynaptic))
+
+    def receive(self, sums: Array) -> LayerStep:
+        """One step with the weighted sums of presynaptic spikes."""
         neuron, v = self.neuron, self.neuron.membrane
         self.since_spike = self.since_spike + 1
         ready = self.since_spike >= neuron.refractory
         moving = {name: ready if name in neuron.frozen else np.ones_like(ready) for name in neuron.states}
 
-        delivered = neuron.weight_unit * self.layer.forward(W, presynaptic)
+        delivered = neuron.weight_unit * sums
         state = dict(self.state)
         state[neuron.input] = state[neuron.input] + moving[neuron.input] * delivered
         state = neuron.step(state, moving)
@@ -563,6 +579,88 @@ def simulate(
     return Result(weights, slots, steps, spikes, readout, logits_mean, loss, gradients)
 
 
+def pipelined(
+    network: Network,
+    weights: Mapping[str, Array],
+    inputs: Array,
+    labels: Array | None = None,
+    rule: Rule | None = None,
+    optimiser: Optimiser | None = None,
+    batch: int = 1,
+) -> Result:
+    """`simulate` for pipelined timing, from its equations; no dropout, eligibility "spike"."""
+    weights = {name: np.array(w, dtype=float) for name, w in weights.items()}
+    layers, T, last = network.layers, network.n_steps, len(network.layers) - 1
+    n, names = len(inputs), [layer.name for layer in network.layers]
+    shapes = [np.shape(network.encoder(np.asarray(inputs[0], float), T))[1:]]
+    for layer in layers:
+        shapes.append(layer.shape(shapes[-1]))
+    readouts = ["readout" if j == last else f"readout_{name}" for j, name in enumerate(names)]
+    optimisation, scales = None, [0.0] * (last + 1)
+    if rule is not None:
+        assert optimiser is not None and labels is not None and rule.eligibility == "spike"
+        optimisation = Optimisation(optimiser, weights, names)
+        scales = [2 / n_logits for n_logits in logits_of(rule, network, shapes)]
+
+    spikes = {name: np.zeros((n, T, *s)) for name, s in zip(["input", *names], shapes, strict=True)}
+    readout, loss = np.zeros((n, T, network.classes)), np.zeros(n)
+    gradients: list[dict[str, Array]] = []
+    g = {name: np.zeros_like(weights[name]) for name in names}
+
+    def update(samples: int) -> None:
+        nonlocal g
+        assert optimisation is not None and rule is not None
+        mean = {name: total / samples for name, total in g.items()}
+        optimisation.update(weights, mean, rule.scale)
+        gradients.append(mean)
+        g = {name: np.zeros_like(weights[name]) for name in names}
+
+    for k in range(n):
+        target = np.zeros(network.classes)
+        if labels is not None:
+            target[labels[k]] = 1
+        presynaptic = np.asarray(network.encoder(np.asarray(inputs[k], float), T), float)
+        populations = [Population(layer, s) for layer, s in zip(layers, shapes[1:], strict=True)]
+        # of the step before: spikes s_0 .. s_L; psi, gate and errors of the layers; readouts and their errors
+        s = [np.zeros(shape) for shape in shapes]
+        psi, gate, delta, gated = ([np.zeros(shape) for shape in shapes[1:]] for _ in range(4))
+        y, err = np.zeros((last + 1, network.classes)), np.zeros((last + 1, network.classes))
+        for t in range(T):
+            factors = []
+            for j in range(last + 1):
+                if j == last or (rule is not None and rule.kind == "tfr"):
+                    factors.append((weights[readouts[j]].T @ err[j]).reshape(shapes[j + 1]))
+                else:
+                    above = layers[j + 1]
+                    factors.append(above.backward(weights[above.name], delta[j + 1], shapes[j + 1]))
+            arrived = [layer.forward(weights[layer.name], s[j]) for j, layer in enumerate(layers)]
+            if rule is not None:
+                for j, layer in enumerate(layers):
+                    g[layer.name] += layer.gradient(weights[layer.name], scales[j] * gated[j], s[j])
+                if rule.update == "step" and t >= rule.burn_in:
+                    update(1)
+            delta = [factor * p for factor, p in zip(factors, psi, strict=True)]
+            gated = [error * p for error, p in zip(delta, gate, strict=True)]
+            for j, name in enumerate(readouts):
+                if name in weights:
+                    y[j] = network.decay * y[j] + weights[name] @ s[j + 1].ravel()
+            err = (y - target) * (rule is not None and t >= rule.burn_in)
+            done = [population.receive(x) for population, x in zip(populations, arrived, strict=True)]
+            s = [presynaptic[t], *(step.spikes for step in done)]
+            psi, gate = [step.psi for step in done], [step.gate for step in done]
+            for name, activity in zip(spikes, s, strict=True):
+                spikes[name][k, t] = activity
+            readout[k, t] = y[last]
+        loss[k] = np.mean((readout[k, network.burn_in :] - target) ** 2)
+        in_batch = k % batch + 1
+        if rule is not None and rule.update == "batch" and (in_batch == batch or k == n - 1):
+            update(in_batch)
+
+    logits = readout[:, network.burn_in :].mean(axis=1)
+    slots, steps = (optimisation.slots, optimisation.steps) if optimisation is not None else ({}, 0)
+    return Result(weights, slots, steps, spikes, readout, logits, loss, gradients)
+
+
 # from descriptions of the package ------------------------------------------------------------------------------------
 #
 # Reads the fields of a description (numbers, texts of the presets), and none of what the package derives from them.
@@ -682,6 +780,7 @@ def from_spec(spec: object, neurons: Mapping[str, Neuron] | None = None) -> Netw
         encode,
         burn_in=round(float(spec.burn_in) / dt),
         decay=0.0 if spec.readout.tau is None else float(np.exp(-dt / float(spec.readout.tau))),
+        timing=spec.timing,
     )
 
 
@@ -698,8 +797,9 @@ def run(
 ) -> Result:
     """`simulate` for descriptions of the package: a NetworkSpec, TFR() or DALTON(), SGD(), Momentum() or Adam()."""
     network, dt = from_spec(spec, neurons), float(spec.dt)
+    late = network.timing == "pipelined"
     if rule is None:
-        return simulate(network, weights, inputs, labels)
+        return (pipelined if late else simulate)(network, weights, inputs, labels)
     burn_in = network.burn_in if rule.burn_in is None else round(float(rule.burn_in) / dt)
     assert rule.credit == "online"
     described = Rule(
@@ -711,4 +811,7 @@ def run(
         if hasattr(optimiser, name)
     }
     made = Optimiser(type(optimiser).__name__.lower(), **fields)
+    if late:
+        assert not masks
+        return pipelined(network, weights, inputs, labels, described, made, batch)
     return simulate(network, weights, inputs, labels, described, made, batch, masks)

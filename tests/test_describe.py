@@ -82,8 +82,8 @@ def test_names_of_traces_are_kept_free() -> None:
 
 
 def test_describe_refuses_what_the_engine_refuses() -> None:
-    with pytest.raises(RuleError, match="pipelined"):
-        describe(dense(timing="pipelined"), DALTON())
+    with pytest.raises(RuleError, match="batch_size=1"):
+        describe(dense(), DALTON(update="step"), batch_size=2)
 
 
 def test_every_slot_of_brian2_is_there() -> None:

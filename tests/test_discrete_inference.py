@@ -320,8 +320,6 @@ def test_neurons_that_are_refused(neuron: dict[str, Any], what: str) -> None:
 
 
 def test_networks_and_inputs_that_are_refused(spec: NetworkSpec) -> None:
-    with pytest.raises(SpecError, match="timing"):
-        export(dataclasses.replace(spec, timing="pipelined"))
     with pytest.raises(SpecError, match="reset_path"):
         export(spec, reset_path="some")
     with pytest.raises(UnitError, match="psp_tau"):

@@ -169,8 +169,6 @@ def test_bad_samples_are_refused() -> None:
 
 
 def test_what_the_engine_cannot_run_is_refused_by_name() -> None:
-    with pytest.raises(RuleError, match="pipelined"):
-        Learner(dense(timing="pipelined"), DALTON(), device="numpy")
     with pytest.raises(RuleError, match="batch_size=1"):
         Learner(dense(), DALTON(update="step"), device="numpy", batch_size=2)
     with pytest.raises(RuleError, match="readout"):

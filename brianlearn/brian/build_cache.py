@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import brian2
@@ -28,10 +28,16 @@ __all__ = ["BuildCache", "fingerprint"]
 KEEP = 40
 
 
-def fingerprint(plan: Plan) -> str:
+def fingerprint(plan: Plan, environment: Sequence[str] = ()) -> str:
     """A name for the program of a plan: equal plans up to what a run can replace have the same.
 
     Weights, data, learning rate, and the values of constants are replaced at run time and do not count.
+
+    Parameters
+    ----------
+    plan : Plan
+    environment : sequence of str, optional
+        What a device depends on beside Brian2, this package and the compiler.
     """
     spec, rule = plan.spec, plan.rule
     layers = []
@@ -59,8 +65,11 @@ def fingerprint(plan: Plan) -> str:
             [name, r.states, r.input, r.membrane, list(r.coefficients), r.gain] for name, r in plan.traces.items()
         ]
         learning += [type(plan.optimiser).__name__, optimiser, plan.batch_trials, plan.workers > 1]
+        # under pipelined timing the network counts the steps of the burn-in itself
+        learning += [rule.burn_in_steps(spec) if plan.pipelined else None]
     readout = None if spec.readout is None else [spec.readout.classes, spec.readout.tau is None]
-    network = [repr(spec.input), layers, readout, float(spec.dt), spec.n_steps, bool(spec.burn_in_steps), spec.timing]
+    network = [repr(spec.input), layers, readout, float(spec.dt), spec.n_steps, spec.timing]
+    network.append(spec.burn_in_steps if plan.pipelined else bool(spec.burn_in_steps))
     content = [
         network,
         learning,
@@ -69,7 +78,8 @@ def fingerprint(plan: Plan) -> str:
         plan.record,
         plan.profile,
         plan.implementation,
-        _environment(),
+        plan.expanded,
+        [*_environment(), *environment],
     ]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:24]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from brianlearn.brian.compiler import find_compiler
 from brianlearn.errors import DeviceError
 
-__all__ = ["compile_project"]
+__all__ = ["compile_project", "run_parallel"]
 
 _HELPERS = "namespace {"
 _BODY = "using namespace brian;"
@@ -90,10 +90,10 @@ def _compile_merged(folder: Path, log: Path) -> bool:
     ]
     link = [compiler, *objects, "-o", "main", *_flags(folder, "LFLAGS")]
     with open(log, "w") as output:
-        return _run_parallel(commands, jobs, folder, output) and _run_parallel([link], 1, folder, output)
+        return run_parallel(commands, jobs, folder, output) and run_parallel([link], 1, folder, output)
 
 
-def _run_parallel(commands: list[list[str]], jobs: int, folder: Path, output: object) -> bool:
+def run_parallel(commands: list[list[str]], jobs: int, folder: Path, output: object) -> bool:
     """Run commands, at most ``jobs`` at a time; whether all succeeded."""
     waiting, good = list(commands), True
     running: list[subprocess.Popen[bytes]] = []

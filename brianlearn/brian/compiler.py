@@ -7,16 +7,24 @@ import shutil
 import subprocess
 from functools import cache
 
+from brianlearn.environment import package_version
 from brianlearn.errors import DeviceError
+from brianlearn.genn_setup import GENN_DEVICES, check_genn
 
-__all__ = ["DEVICES", "compiler_version", "find_compiler", "resolve_device"]
+__all__ = ["DEVICES", "compiler_version", "find_compiler", "has_run_arguments", "resolve_device"]
 
-DEVICES = ("auto", "runtime", "numpy", "cython", "cpp_standalone")
+DEVICES = ("auto", "runtime", "numpy", "cython", "cpp_standalone", *GENN_DEVICES)
 
 
 def find_compiler() -> str | None:
     """Path of the C++ compiler that Brian2 will call, or None."""
     return shutil.which(os.environ.get("CXX", "g++").split()[0])
+
+
+def has_run_arguments() -> bool:
+    """Whether a standalone program of the installed Brian2 can be run again with other values."""
+    version = package_version("brian2") or "0"
+    return tuple(int(part) for part in version.split(".")[:2]) >= (2, 6)
 
 
 @cache
@@ -41,18 +49,22 @@ def resolve_device(device: str) -> str:
     Returns
     -------
     str
-        "numpy", "cython" or "cpp_standalone".
+        "numpy", "cython", "cpp_standalone", "genn" or "genn-cpu".
 
     Raises
     ------
     DeviceError
-        Unknown names, and devices that need a compiler where there is none.
+        Unknown names, devices that need a compiler where there is none, and devices of GeNN where something that they
+        need is missing.
     """
     if device not in DEVICES:
         raise DeviceError("device", "unknown device", got=repr(device), expected=", ".join(DEVICES))
+    if device in GENN_DEVICES:
+        check_genn(device)
+        return device
     compiler = find_compiler()
     if device == "auto":
-        return "cpp_standalone" if compiler else "numpy"
+        return "cpp_standalone" if compiler and has_run_arguments() else "numpy"
     if device == "runtime":
         return "cython" if compiler else "numpy"
     if device != "numpy" and compiler is None:
@@ -63,5 +75,14 @@ def resolve_device(device: str) -> str:
             expected="a C++ compiler: g++, or the one that the environment variable CXX names",
             remedy="install one (Debian, Ubuntu: apt-get install g++; macOS: xcode-select --install), "
             "or use device='numpy', which needs none",
+        )
+    if device == "cpp_standalone" and not has_run_arguments():
+        raise DeviceError(
+            device,
+            "one program cannot run a whole training with this version of Brian2",
+            got=f"brian2 {package_version('brian2')}",
+            expected="brian2 2.6 or newer, which lets a program run again with other values",
+            remedy="use device='genn-cpu', 'cython' or 'numpy' in this environment; or pip install 'brian2>=2.6' "
+            "in another one",
         )
     return device

@@ -10,9 +10,10 @@ from brian2.devices.device import reset_device, set_device
 from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
 from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 
+from brianlearn.brian.build import build
 from brianlearn.brian.engine import refuse
 from brianlearn.brian.loops import LoopGroup
-from brianlearn.brian.network import BrianNetwork, build
+from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 from brianlearn.brian.runtime import runtime_device
@@ -56,7 +57,7 @@ def describe(
     RuleError
         What the engine cannot run.
     """
-    refuse(spec, rule, batch_size)
+    refuse(spec, rule, batch_size, optimiser)
     if rule is not None:
         rule.check(spec, batch_size)
     plan = Plan(spec, rule, optimiser or Adam(), batch_size, batch_size, "float64")
@@ -132,7 +133,7 @@ def _slots(net: BrianNetwork) -> str:
     objects = _objects(net)
     trial = net.plan.spec.n_steps
     lines = [f"One time step, slot by slot (a trial is {trial} steps)"]
-    for slot in net.network.schedule:
+    for slot in (part for default in net.network.schedule for part in (f"before_{default}", default)):
         here = sorted((o for o in objects if o.when == slot), key=lambda o: (o.order, o.name))
         rows = [row for o in here for row in _row(net, o)]
         if rows:
@@ -150,7 +151,8 @@ def _row(net: BrianNetwork, obj: Any) -> list[str]:
     elif isinstance(obj, StateUpdater):
         if not obj.group.equations.diff_eq_names:
             return []
-        code = f"Brian2's state updater, method {obj.method_choice}"
+        named = isinstance(obj.method_choice, str)
+        code = f"Brian2's state updater, method {obj.method_choice}" if named else obj.abstract_code
     elif isinstance(obj, SynapticPathway):
         code = _one_line(obj.code)
     elif isinstance(obj, SummedVariableUpdater):

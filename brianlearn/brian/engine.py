@@ -10,15 +10,17 @@ import numpy as np
 
 from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
+from brianlearn.brian.genn_refuse import refuse_genn
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
 from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.brian.statements import coefficient_name, trace_name
 from brianlearn.errors import RuleError
+from brianlearn.genn_setup import GENN_DEVICES
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.optimisers import SGD, Optimiser
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer
@@ -32,7 +34,7 @@ CHUNK_BYTES = 64 * 2**20
 #: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends, every few seconds. A
 #: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
-CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10}
+CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10, "genn-cpu": 5 * 10**10, "genn": 10**12}
 IMPLEMENTATIONS = ("loops", "third_factor", "synapses")
 
 
@@ -97,8 +99,24 @@ class BrianEngine:
         profile: bool = False,
         implementation: str = "loops",
     ) -> None:
+        # first what cannot run on any machine
+        if spec.timing == "pipelined" and workers != 1:
+            raise RuleError(
+                "pipelined timing",
+                "it runs in one process",
+                got=f"workers={workers}",
+                expected="workers=1",
+                remedy="use workers=1, or timing='same_step'",
+            )
+        refuse(spec, rule, batch_size, optimiser, device)
         self.device = resolve_device(device)
-        refuse(spec, rule, batch_size)
+        if profile and self.device in GENN_DEVICES:
+            raise RuleError(
+                f"device {device!r}",
+                "it does not measure the time of objects",
+                got="profile",
+                expected="numpy, cython or cpp_standalone",
+            )
         _refuse_workers(workers, self.device, rule, batch_size)
         if implementation not in IMPLEMENTATIONS:
             raise RuleError(
@@ -120,6 +138,7 @@ class BrianEngine:
             workers=workers,
             profile=profile,
             implementation=implementation,
+            expanded=self.device in GENN_DEVICES,
         )
         self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
 
@@ -127,9 +146,17 @@ class BrianEngine:
         """The network that records ``record``; evaluation without recording shares the one that learns."""
         if record not in self._built:
             plan = dataclasses.replace(self._plan, rule=None if record else self._plan.rule, record=record)
-            standalone = self.device == "cpp_standalone"
-            self._built[record] = plan, StandaloneDevice(plan) if standalone else RuntimeDevice(plan, self.device)
+            self._built[record] = plan, self._make(plan)
         return self._built[record]
+
+    def _make(self, plan: Plan) -> Device:
+        if self.device in GENN_DEVICES:
+            from brianlearn.brian.genn import GennDevice
+
+            return GennDevice(plan, gpu=self.device == "genn")
+        if self.device == "cpp_standalone":
+            return StandaloneDevice(plan)
+        return RuntimeDevice(plan, self.device)
 
     @property
     def times(self) -> dict[str, float]:
@@ -189,19 +216,30 @@ def _default_chunk(spec: NetworkSpec, device: str) -> int:
     return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 
 
-def refuse(spec: NetworkSpec, rule: ThreeFactorRule | None, batch_size: int) -> None:
-    """Refuse by name what the engine cannot run.
+def refuse(
+    spec: NetworkSpec,
+    rule: ThreeFactorRule | None,
+    batch_size: int,
+    optimiser: Optimiser | None = None,
+    device: str = "auto",
+) -> None:
+    """Refuse by name what the engine, or a device of it, cannot run on any machine.
 
     Raises
     ------
-    RuleError
+    RuleError, SpecError
     """
-    if spec.timing != "same_step":
+    if device in GENN_DEVICES:
+        refuse_genn(device, spec, rule, optimiser)
+    stepwise = rule is not None and rule.update == "step"
+    others = optimiser is not None and not isinstance(optimiser, SGD)
+    if stepwise and others and spec.timing == "pipelined":
         raise RuleError(
-            "engine 'brian'",
-            "this timing is not available",
-            got=f"timing={spec.timing!r}",
-            expected="timing='same_step'",
+            "engine 'brian', pipelined timing",
+            "with update='step' weights change at the spikes themselves, and only SGD does that",
+            got=f"{type(optimiser).__name__} with update='step'",
+            expected="SGD",
+            remedy="use SGD, or update='batch', or engine='discrete'",
         )
     if rule is not None and rule.update == "step" and batch_size != 1:
         raise RuleError(

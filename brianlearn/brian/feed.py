@@ -20,7 +20,17 @@ from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.samples import Raster, Recordings, Samples
 
-__all__ = ["Outputs", "collect", "constants", "inputs", "mirrored", "new_state", "output_names", "trials_to_run"]
+__all__ = [
+    "Outputs",
+    "collect",
+    "constants",
+    "inputs",
+    "mirrored",
+    "new_state",
+    "output_names",
+    "trials_to_run",
+    "weights",
+]
 
 #: Arrays that a run leaves behind, by name (see `collect`).
 Outputs = Mapping[str, np.ndarray]
@@ -44,8 +54,7 @@ def constants(plan: Plan) -> dict[str, np.ndarray]:
     readout = plan.spec.readout
     if readout is not None and readout.tau is not None:
         decay = np.exp(-float(plan.spec.dt) / float(readout.tau))
-        names = ["readout"] if plan.rule is None else [p.name for p in plan.rule.readouts(plan.spec).values()]
-        values |= {f"{name}.decay": np.asarray(decay) for name in names}
+        values |= {f"{p.name}.decay": np.asarray(decay) for p in plan.readouts.values()}
     return values
 
 
@@ -96,7 +105,9 @@ def inputs(
     capacity, steps = plan.capacity_trials, spec.n_steps
     size = int(np.prod(spec.input.shape))
     result = constants(plan)
-    if spec.input.encoder.precomputed:
+    if spec.input.encoder.precomputed and plan.expanded:
+        result |= _spike_list(plan, state, samples, trials, learning=learning)
+    elif spec.input.encoder.precomputed:
         result["input_spikes"] = _fill(
             (capacity * steps + 1, size), _raster(plan, state, samples, learning=learning), trials
         )
@@ -105,14 +116,23 @@ def inputs(
     if spec.readout is not None:
         labels = np.zeros(n) if samples.labels is None else samples.labels
         result["label"] = _fill((capacity + 1,), labels, trials)
-    if spec.burn_in_steps:
+    if spec.burn_in_steps and not plan.pipelined:
         trial = np.r_[np.zeros(spec.burn_in_steps), np.ones(steps - spec.burn_in_steps)]
         result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n), trials)
     if plan.rule is not None:
         result |= _learning_inputs(plan, trials, total, learning=learning)
         result |= _masks(plan, state, samples, trials, learning=learning)
-    result |= _weights(plan, state, learning_rate if learning else 0.0)
+    result |= weights(plan, state, learning_rate if learning else 0.0)
     return result
+
+
+def _spike_list(
+    plan: Plan, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
+) -> dict[str, np.ndarray]:
+    """Input spikes as a list in the order of time: step of the run, and neuron."""
+    steps = plan.spec.n_steps
+    row, neuron = np.nonzero(_raster(plan, state, samples, learning=learning))
+    return {"input.timebins": trials[row // steps] * steps + row % steps, "input.neurons": neuron}
 
 
 def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> np.ndarray:
@@ -129,7 +149,10 @@ def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bo
     assert plan.rule is not None
     spec, capacity, steps = plan.spec, plan.capacity_trials, plan.spec.n_steps
     burn_in = plan.rule.burn_in_steps(spec)
-    trial = np.r_[np.zeros(burn_in), np.ones(steps - burn_in)] * learning
+    # under pipelined timing the network itself counts the steps of a trial
+    trial = np.array([1.0]) if plan.pipelined else np.r_[np.zeros(burn_in), np.ones(steps - burn_in)]
+    trial = trial * learning
+    steps = len(trial)
     result = {"learning": _fill((capacity * steps + 1,), np.tile(trial, len(trials)), trials)}
     if plan.rule.update == "batch":
         counts = np.zeros(capacity // plan.batch_trials + 1)
@@ -158,19 +181,17 @@ def _masks(
     return result
 
 
-def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str, np.ndarray]:
+def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict[str, np.ndarray]:
+    """Weights, learning rates and the optimiser's state."""
     spec, rule = plan.spec, plan.rule
     result: dict[str, np.ndarray] = {}
-    readouts = (
-        list(rule.readouts(spec).values())
-        if rule is not None
-        else [p for p in [spec.readout_projection] if p is not None]
-    )
-    for p in [*spec.projections, *readouts]:
+    for p in [*spec.projections, *plan.readouts.values()]:
         result[f"w_{p.name}.weight"] = p.connectivity.pack(state.weights[p.name])
     if rule is None:
         return result
     for p in spec.projections:
+        if p.name in plan.frozen:
+            continue
         rate = learning_rate * plan.learning_rate_factor(p.name)
         if plan.direct:
             result[f"synapses_{p.name}.eta"] = np.asarray(rate * plan.gradient_scale(p.name))
@@ -181,7 +202,7 @@ def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str,
         result[f"{group}.k"] = np.asarray(float(state.steps))
         for slot in plan.optimiser.slots:
             result[f"{group}.{slot}"] = p.connectivity.pack(state.optimiser[p.name][slot])
-    if rule.feedback == "mirror":
+    if plan.mirrors:
         for name in mirrored(plan):
             result |= _mirror_copy(result, name)
     return result
@@ -189,9 +210,10 @@ def _weights(plan: Plan, state: LearnerState, learning_rate: float) -> dict[str,
 
 def mirrored(plan: Plan) -> list[str]:
     """Layers that have mirror synapses."""
-    assert plan.rule is not None
-    readouts = [p.name for p in plan.rule.readouts(plan.spec).values()]
-    hidden = [p.name for p in plan.spec.projections[1:]] if isinstance(plan.rule, DALTON) else []
+    readouts = [p.name for source, p in plan.readouts.items() if source not in plan.frozen]
+    hidden = []
+    if isinstance(plan.rule, DALTON):  # below frozen layers nothing learns, and no error need go there
+        hidden = [p.name for p in plan.spec.projections[1:] if p.source not in plan.frozen]
     return [*hidden, *readouts]
 
 
@@ -226,16 +248,18 @@ def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> Lear
                 expected="equality to the last bit",
                 remedy="use feedback='forward', and report it with the network that shows it",
             )
-    weights, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
+    learned, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
     for p in plan.spec.projections:
-        weights[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
+        if p.name in plan.frozen:
+            continue
+        learned[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
         for slot in plan.optimiser.slots:
             slots[p.name][slot] = p.connectivity.unpack(outputs[f"w_{p.name}.{slot}"])
     if plan.rule.update == "batch":
         updates = -(-n // plan.batch_size)
     else:
         updates = n * (plan.spec.n_steps - plan.rule.burn_in_steps(plan.spec))
-    return LearnerState(weights, slots, state.steps + updates, state.samples_seen + n, state.epoch, state.seed)
+    return LearnerState(learned, slots, state.steps + updates, state.samples_seen + n, state.epoch, state.seed)
 
 
 def output_names(plan: Plan) -> list[str]:
@@ -243,15 +267,17 @@ def output_names(plan: Plan) -> list[str]:
     names = []
     if plan.rule is not None:
         for p in plan.spec.projections:
+            if p.name in plan.frozen:
+                continue
             names += [f"w_{p.name}.{v}" for v in ("weight", *(() if plan.direct else plan.optimiser.slots))]
         names += [f"w_mirror_{name}.weight" for name in _learned_mirrors(plan)]
     return names
 
 
 def _learned_mirrors(plan: Plan) -> list[str]:
-    if plan.rule is None or plan.rule.feedback != "mirror":
+    if not plan.mirrors:
         return []
-    learned = {p.name for p in plan.spec.projections}
+    learned = {p.name for p in plan.spec.projections} - plan.frozen
     return [name for name in mirrored(plan) if name in learned]
 
 

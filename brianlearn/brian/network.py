@@ -17,6 +17,7 @@ from brian2 import (
     Network,
     NeuronGroup,
     PopulationRateMonitor,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -48,7 +49,7 @@ from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
 from brianlearn.spec.layers import Conv, Readout
 from brianlearn.spec.network import Projection
 
-__all__ = ["BrianNetwork", "build"]
+__all__ = ["BrianNetwork", "Builder", "frozen", "place"]
 
 
 @dataclass(eq=False)
@@ -116,40 +117,45 @@ class BrianNetwork:
         self.network.add(*monitors.values())
 
 
-def _place(obj: Any, when: str, order: int = 0) -> None:
+def place(obj: Any, when: str, order: int = 0) -> None:
+    """Put an object into a slot."""
     obj.when, obj.order = when, order
 
 
-class _Builder:
-    """Builds the objects of one network, part by part."""
+class Builder:
+    """Builds the objects of one network with same-step timing, part by part."""
 
     def __init__(self, plan: Plan, standalone: bool) -> None:
         self.plan, self.spec, self.rule = plan, plan.spec, plan.rule
         self.implementation = plan.implementation if standalone else "synapses"
         self.dt, self.n_steps = float(plan.spec.dt), plan.spec.n_steps
         trial = self.n_steps * self.dt
-        network = Network()
-        network.schedule = Schedule(plan.layers).slots()
         self.net = BrianNetwork(
             plan,
-            network,
-            clock=Clock(dt=self.dt * second, name="step_clock"),
+            self._network(),
+            clock=self._step_clock(),
             trial_clock=Clock(dt=trial * second, name="trial_clock"),
             batch_clock=Clock(dt=plan.batch_trials * trial * second, name="batch_clock"),
             writes_files=standalone,
         )
         self.steps = plan.steps
-        self.readouts = self._readouts()
-        self._timed_arrays()
+        self.readouts = plan.readouts
+        for name, (shape, dt) in self._timed_rows().items():
+            # one row more than there are trials: the step after the last trial records it and updates the weights
+            self.net.timed[name] = TimedArray(np.zeros(shape), dt=dt * second, name=name)
 
-    def _readouts(self) -> dict[str, Projection]:
-        """Readouts by the layer that they look at."""
-        if self.rule is not None:
-            return self.rule.readouts(self.spec)
-        readout = self.spec.readout_projection
-        return {} if readout is None else {self.spec.projections[-1].name: readout}
+    def _network(self) -> Network:
+        """A network without objects, with its slots."""
+        network = Network()
+        network.schedule = Schedule(self.plan.layers).slots()
+        return network
 
-    def _timed_arrays(self) -> None:
+    def _step_clock(self) -> Clock:
+        """The clock of time steps."""
+        return Clock(dt=self.dt * second, name="step_clock")
+
+    def _timed_rows(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """TimedArrays that a chunk of trials fills: shape, and seconds per row."""
         n, steps, inputs = self.plan.capacity_trials, self.n_steps, int(np.prod(self.spec.input.shape))
         batches = -(-n // self.plan.batch_trials)
         trial, batch = self.n_steps * self.dt, self.plan.batch_trials * self.n_steps * self.dt
@@ -169,16 +175,14 @@ class _Builder:
             for p in self.spec.projections:
                 if p.name in self.plan.dropped:
                     rows[f"keep_{p.name}"] = ((n + 1, p.n_post), trial)
-        for name, (shape, dt) in rows.items():
-            # one row more than there are trials: the step after the last trial records it and updates the weights
-            self.net.timed[name] = TimedArray(np.zeros(shape), dt=dt * second, name=name)
+        return rows
 
     def build(self) -> BrianNetwork:
         net = self.net
         self._encoder()
         for p in self.spec.projections:
             self._neurons(p)
-            self._weights(p, learned=self.rule is not None)
+            self._weights(p, learned=self._teaches(p))
             self._forward(p)
         for source, p in self.readouts.items():
             self._readout(source, p)
@@ -189,6 +193,10 @@ class _Builder:
         net.network.add(*objects)
         net.add_monitors()
         return net
+
+    def _teaches(self, p: Projection) -> bool:
+        """Whether the weights of layer p are learned."""
+        return self.rule is not None and p.name not in self.plan.frozen
 
     def _group(self, name: str, n: int, model: Any, **options: Any) -> NeuronGroup:
         options.setdefault("namespace", dict(self.net.timed))
@@ -219,6 +227,11 @@ class _Builder:
             self._regularly(group, "x = input_spikes(t, i)", "input_integrate", "read")
         self._placed("input", group)
 
+    def _generator(self) -> SpikeGeneratorGroup:
+        """A population that fires the spikes of a list, which a run brings."""
+        n = int(np.prod(self.spec.input.shape))
+        return SpikeGeneratorGroup(n, [0], [0] * second, name="input", clock=self.net.clock)
+
     def _carries(self, source: str) -> str:
         """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""
         if source in self.plan.dropped:
@@ -243,16 +256,16 @@ class _Builder:
 
     def _placed(self, name: str, group: NeuronGroup) -> None:
         """Put threshold, reset and traces of a group that fires into their slots."""
-        _place(group.thresholder["spike"], f"{name}_threshold")
+        place(group.thresholder["spike"], f"{name}_threshold")
         if group.event_codes["spike"].strip():
-            _place(group.resetter["spike"], f"{name}_reset")
+            place(group.resetter["spike"], f"{name}_reset")
         response = self.plan.traces.get(name)
         if response is not None:
             above = next(p.name for p in self.spec.projections if p.source == name)
             zero = "\n".join(f"{trace_name(state)} = 0" for state in response.states)
             self._regularly(group, zero, "start", "trial_traces", clock=self.net.trial_clock)
             self._regularly(group, trace_statements(response), f"{above}_integrate", "traces")
-            _place(group.thresholder["eligible"], f"{above}_threshold")
+            place(group.thresholder["eligible"], f"{above}_threshold")
         self.net.groups[name] = group
 
     # layers ---------------------------------------------------------------------------------------------------------
@@ -276,7 +289,7 @@ class _Builder:
             self._regularly(group, ready, "start", "ready", order=-1, clock=self.net.trial_clock)
         mask = f"\nkeep = keep_{p.name}(t, i)" if dropped else ""
         self._regularly(group, step.reset_trial + mask, "start", "trial", clock=self.net.trial_clock)
-        _place(group.state_updater, f"{p.name}_integrate", -1)
+        place(group.state_updater, f"{p.name}_integrate", -1)
         code = integrate_statements(step, learning=self.rule is not None)
         if code:
             self._regularly(group, code, f"{p.name}_integrate", "integrate")
@@ -310,7 +323,7 @@ class _Builder:
         if self.implementation != "loops" or not self._has_third_factor(p):
             return False
         # synapses onto a frozen variable look at every target's refractoriness
-        return isinstance(p.layer, Readout) or not _frozen(p)
+        return isinstance(p.layer, Readout) or not frozen(p)
 
     def _has_third_factor(self, p: Projection) -> bool:
         """Whether a C++ function takes errors down through p."""
@@ -400,11 +413,11 @@ class _Builder:
         )
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], tuple(names), c.pre, c.post, c.weight)
-        _place(synapses.deliver, f"{p.name}_deliver")
+        place(synapses.deliver, f"{p.name}_deliver")
         if learning:
-            _place(synapses.learn, "plasticity")
+            place(synapses.learn, "plasticity")
         if "L_pre" in synapses.summed_updaters:
-            _place(synapses.summed_updaters["L_pre"], f"{p.source}_feedback")
+            place(synapses.summed_updaters["L_pre"], f"{p.source}_feedback")
         self.net.synapses[p.name] = synapses
 
     def _change(self, p: Projection, side: str, source_side: str) -> str:
@@ -463,9 +476,9 @@ class _Builder:
         c = p.connectivity
         # the same list of synapses in the same order: the same events then add in the same order, to the last bit
         connect_shared(synapses, weights, tuple(names), c.post, c.pre, c.weight)
-        _place(synapses.summed_updaters["L_post"], f"{target}_feedback")
+        place(synapses.summed_updaters["L_post"], f"{target}_feedback")
         if learned:
-            _place(synapses.learn, "plasticity", 1)
+            place(synapses.learn, "plasticity", 1)
         self.net.synapses[f"mirror_{p.name}"] = synapses
 
     # readout --------------------------------------------------------------------------------------------------------
@@ -514,29 +527,13 @@ class _Builder:
         )
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], ("weight",), c.pre, c.post, c.weight)
-        _place(synapses.deliver, "readout_deliver")
+        place(synapses.deliver, "readout_deliver")
         if "L_pre" in synapses.summed_updaters:
-            _place(synapses.summed_updaters["L_pre"], f"{source}_feedback")
+            place(synapses.summed_updaters["L_pre"], f"{source}_feedback")
         self.net.synapses[p.name] = synapses
 
 
-def _frozen(p: Projection) -> bool:
+def frozen(p: Projection) -> bool:
+    """Whether the input variable of a layer stands still while a neuron is refractory."""
     neuron = neuron_of(p)
     return "unless refractory" in neuron.parsed.equations[neuron.input].flags
-
-
-def build(plan: Plan, *, standalone: bool = False) -> BrianNetwork:
-    """Build the Brian2 objects of a plan on the active device.
-
-    Parameters
-    ----------
-    plan : Plan
-    standalone : bool
-        Whether it is for a standalone program: C++ loops may stand for synapses (see `brianlearn.brian.loops`), and
-        spikes are recorded to files.
-
-    Returns
-    -------
-    BrianNetwork
-    """
-    return _Builder(plan, standalone).build()

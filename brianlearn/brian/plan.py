@@ -8,7 +8,7 @@ from functools import cached_property
 from brianlearn.rules.eligibility import LinearResponse, linear_response
 from brianlearn.rules.optimisers import SGD, Optimiser
 from brianlearn.rules.three_factor import ThreeFactorRule
-from brianlearn.spec.layers import Layer
+from brianlearn.spec.layers import Conv, Layer
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
 from brianlearn.spec.step import NeuronStep, neuron_step
@@ -47,6 +47,9 @@ class Plan:
     implementation : {"loops", "third_factor", "synapses"}
         What a standalone program runs: C++ loops in the place of synapses; synapses, and a C++ function for the third
         factor; or synapses alone. Where loops cannot stand for synapses, ``"loops"`` is ``"third_factor"``.
+        Pipelined timing has synapses alone.
+    expanded : bool
+        Whether every synapse has a weight of its own (GeNN), also where a convolution shares them.
     """
 
     spec: NetworkSpec
@@ -59,6 +62,7 @@ class Plan:
     workers: int = 1
     profile: bool = False
     implementation: str = "loops"
+    expanded: bool = False
 
     @property
     def batch_trials(self) -> int:
@@ -88,6 +92,31 @@ class Plan:
         """2/n_l^R."""
         assert self.rule is not None
         return 2.0 / self.rule.logits(self.spec)[layer]
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether a spike reaches the next layer in the next step."""
+        return self.spec.timing == "pipelined"
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether errors go down through mirror synapses; under pipelined timing they always do."""
+        return self.rule is not None and (self.pipelined or self.rule.feedback == "mirror")
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Layers whose weights the device cannot change: convolutions where every synapse has a weight of its own."""
+        convolutions = (p.name for p in self.spec.projections if isinstance(p.layer, Conv))
+        return frozenset(convolutions) if self.expanded else frozenset()
+
+    @cached_property
+    def readouts(self) -> dict[str, Projection]:
+        """Layer that is looked at -> readout; those of frozen layers teach nobody, except the network's own."""
+        if self.rule is None:
+            own = self.spec.readout_projection
+            return {} if own is None else {self.spec.projections[-1].name: own}
+        found = self.rule.readouts(self.spec)
+        return {source: p for source, p in found.items() if source not in self.frozen or p.name == "readout"}
 
     @cached_property
     def traces(self) -> dict[str, LinearResponse]:

@@ -25,9 +25,10 @@ def preferences(dtype: str, target: str | None = None) -> Iterator[None]:
     """
     wanted: dict[str, Any] = {
         "core.default_float_dtype": np.dtype(dtype).type,
-        # Brian2 would end a run after the current step without a word, and half a chunk would pass for a whole one
-        "core.stop_on_keyboard_interrupt": False,
     }
+    if "core.stop_on_keyboard_interrupt" in prefs:  # since Brian2 2.6
+        # Brian2 would end a run after the current step without a word, and half a chunk would pass for a whole one
+        wanted["core.stop_on_keyboard_interrupt"] = False
     if target is not None:
         wanted["codegen.target"] = target
     before = {name: prefs[name] for name in wanted}

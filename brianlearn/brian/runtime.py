@@ -10,8 +10,8 @@ from brian2 import second
 from brian2.devices.device import RuntimeDevice as BrianRuntimeDevice
 from brian2.devices.device import get_device, reset_device, set_device
 
+from brianlearn.brian.build import build
 from brianlearn.brian.feed import output_names
-from brianlearn.brian.network import build
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 

@@ -62,5 +62,13 @@ def meaning(slot: str) -> str:
         "optimise": "weight update in every step",
         "start": "trial reset, weight update after a batch",
         "end": "recordings",
+        # those of pipelined timing
+        "before_synapses": "third factor L from the stored errors of the layer above",
+        "synapses": "spikes of the step before deliver, and change weights by the stored error",
+        "groups": "stored error delta; then state update, floor, surrogate derivative",
+        "thresholds": "spikes",
+        "resets": "reset after a spike",
     }
+    if slot in parts:
+        return parts[slot]
     return parts.get(slot.rpartition("_")[2], "")

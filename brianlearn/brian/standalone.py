@@ -22,17 +22,18 @@ from brian2 import Function, NeuronGroup, Synapses, second
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import reset_device, set_device
 
+from brianlearn.brian.build import build
 from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.compile import compile_project
 from brianlearn.brian.exchange import VARIABLE, add_exchange, shared_memory
 from brianlearn.brian.feed import output_names
-from brianlearn.brian.network import BrianNetwork, build
+from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 from brianlearn.brian.scratch import scratch_folder
 from brianlearn.errors import DeviceError
 
-__all__ = ["StandaloneDevice"]
+__all__ = ["StandaloneDevice", "add_stop"]
 
 MANIFEST = "manifest.json"
 
@@ -175,7 +176,7 @@ def _times(path: Path) -> dict[str, float]:
     return times
 
 
-def _add_stop(net: BrianNetwork) -> None:
+def add_stop(net: BrianNetwork) -> None:
     """Let a run end after fewer trials than the program was built for.
 
     Brian2 fixes the length of a run when it writes the program. A function with a C++ implementation sets the flag that
@@ -215,7 +216,7 @@ def _compile(plan: Plan, folder: Path) -> None:
     try:
         with preferences(plan.dtype):
             net = build(plan, standalone=True)
-            _add_stop(net)
+            add_stop(net)
             if plan.workers > 1 and plan.rule is not None:
                 add_exchange(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1

@@ -14,6 +14,7 @@ from brian2.units.fundamentalunits import get_dimensions
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.encoding import dropout_mask, encode
 from brianlearn.discrete.memory import keep_freed_memory
+from brianlearn.discrete.pipelined import later
 from brianlearn.discrete.program import filter_program, neuron_program, response_program
 from brianlearn.discrete.recurrence import Recurrence
 from brianlearn.discrete.synapses import SynapticMap, unflatten
@@ -108,6 +109,8 @@ class DiscreteNetwork(torch.nn.Module):
             delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
             if len(delivered) != steps:  # a direct current is the same in every step
                 delivered = delivered.expand(steps, *delivered.shape[1:])
+            if self.pipelined:
+                delivered = later(delivered)
             fired, membrane = self._recurrences[p.name](
                 delivered,
                 channels_last=last,
@@ -136,11 +139,18 @@ class DiscreteNetwork(torch.nn.Module):
     def read(self, spikes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A readout of the network's kind, memoryless or leaky, of spikes (T, B, neurons)."""
         sums = F.linear(spikes, weight)
+        if self.pipelined:
+            sums = later(sums)
         if self._leak is None:
             return sums
         readout = self._leak(sums, overwrite=True)[1]
         assert readout is not None
         return readout
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether spikes reach the next layer in the next step."""
+        return self.spec.timing == "pipelined"
 
     def synapses(self, layer: str) -> SynapticMap:
         """The synaptic map onto a layer."""
@@ -244,7 +254,7 @@ def export(
     Raises
     ------
     SpecError
-        What cannot be exported, by name: noise, functions that are random or have no derivative, pipelined timing.
+        What cannot be exported, by name: noise, functions that are random or have no derivative.
     WeightsError
         Weights of another network.
 
@@ -260,10 +270,6 @@ def export(
     >>> tuple(activity.readout.shape)
     (20, 5, 3)
     """
-    if spec.timing != "same_step":
-        raise SpecError(
-            "export", "this timing is not available", got=f"timing={spec.timing!r}", expected="timing='same_step'"
-        )
     if reset_path not in RESET_PATHS:
         raise SpecError(
             "export", "reset_path is wrong", got=repr(reset_path), expected=" or ".join(map(repr, RESET_PATHS))

@@ -56,7 +56,8 @@ def learn_batch(
     BatchRecord
     """
     with torch.no_grad(), _threads(network, len(labels)):
-        return _Online(network, rule, readouts, inputs, labels, keys).run(apply)
+        kind = _Pipelined if network.pipelined else _Online
+        return kind(network, rule, readouts, inputs, labels, keys).run(apply)
 
 
 @contextmanager
@@ -140,13 +141,17 @@ class _Online:
                 counts[layer.p.name] += layer.values["spike"].sum(dim=1)
             if t >= self.burn_in:
                 apply(self._gradients(errors))
+        return self._record(logits, loss, counts)
+
+    def _record(self, logits: torch.Tensor, loss: torch.Tensor, counts: dict[str, torch.Tensor]) -> BatchRecord:
+        """What was measured, from sums over the steps after the burn-in, and spikes of all."""
         axes = [k for k in range(self.source.ndim) if k != 1]
         if len(self.source) == self.steps:
             given = self.source.sum(dim=axes)
         else:  # a direct current
             given = (self.source != 0).to(self.target).sum(dim=axes) * self.steps
         counts = {"input": given, **counts}
-        steps = self.steps - measured
+        steps = self.steps - self.network.spec.burn_in_steps
         return BatchRecord(logits / steps, loss.mean(dim=1) / steps, counts)
 
     def _start(self, layer: _Layer, delivered: torch.Tensor) -> Stepper:
@@ -215,3 +220,108 @@ class _Online:
                     source_last=below.channels_last,
                 )[0]
         return {layer.p.name: found[layer.p.name] for layer in self.layers}
+
+
+class _Pipelined(_Online):
+    """The state of one batch under pipelined timing: what comes from another layer is of the step before.
+
+    Attributes
+    ----------
+    heard : list of torch.Tensor
+        Spikes of the step before, by depth from the input on, shape (samples, *shape).
+    delta, gated : list of torch.Tensor
+        Stored errors of the layers, and what of them changes weights, shape (samples, neurons).
+    errors : dict
+        Layer that is looked at -> error of its readout, shape (samples, classes).
+    """
+
+    def run(self, apply: Apply) -> BatchRecord:
+        spec, measured = self.network.spec, self.network.spec.burn_in_steps
+        self._rest()
+        logits, loss = torch.zeros_like(self.target), torch.zeros_like(self.target)
+        counts = {p.name: self.target.new_zeros(self.samples) for p in spec.projections}
+        for t in range(self.steps):
+            factors = self._factors()
+            delivered = [self._delivered(layer, self.heard[k]) for k, layer in enumerate(self.layers)]
+            if t >= self.burn_in:
+                apply(self._changes())
+            self._store(factors)
+            y = self._read(learning=t >= self.burn_in)
+            if t >= measured:
+                logits += y
+                loss += (y - self.target).square_()
+            self.heard[0] = self.source[min(t, len(self.source) - 1)]
+            for k, layer in enumerate(self.layers):
+                assert layer.neurons is not None
+                layer.values = layer.neurons(delivered[k])
+                spikes = layer.values["spike"]
+                self.heard[k + 1] = unflatten(spikes.unsqueeze(0), layer.p.out_shape, layer.channels_last)[0]
+                counts[layer.p.name] += spikes.sum(dim=1)
+        return self._record(logits, loss, counts)
+
+    def _rest(self) -> None:
+        """The state before the first step: no spikes and no errors, in the memory layout that they will have."""
+        self.heard, self.delta, self.gated = [torch.zeros_like(self.source[0])], [], []
+        for layer in self.layers:
+            delivered = self._delivered(layer, self.heard[-1])
+            layer.neurons = self._start(layer, delivered)
+            zeros = torch.zeros_like(delivered)
+            layer.values = dict.fromkeys(("spike", *wanted_factors(self.rule, layer.p)), zeros)
+            self.heard.append(unflatten(zeros.unsqueeze(0), layer.p.out_shape, layer.channels_last)[0])
+            self.delta.append(zeros)
+            self.gated.append(zeros)
+        self.errors = {name: torch.zeros_like(self.target) for name in self.named}
+
+    def _delivered(self, layer: _Layer, source: torch.Tensor) -> torch.Tensor:
+        sums, last = layer.synapses(source.unsqueeze(0), layer.weight)
+        if last and layer.reorder:
+            sums, last = unflatten(sums, layer.p.out_shape, True).flatten(2), False
+        layer.channels_last = last
+        return sums[0].contiguous()
+
+    def _factors(self) -> list[torch.Tensor]:
+        """L of every layer, from the errors of the step before."""
+        factors = []
+        for k, layer in enumerate(self.layers):
+            if layer.readout is not None:
+                factors.append(self.errors[layer.p.name] @ layer.readout)
+                continue
+            above = self.layers[k + 1]
+            down = above.synapses.transpose(
+                self.delta[k + 1].unsqueeze(0),
+                above.weight,
+                channels_last=above.channels_last,
+                source_last=layer.channels_last,
+            )
+            factors.append(down[0])
+        return factors
+
+    def _changes(self) -> dict[str, torch.Tensor]:
+        """The mean gradient of this step, by layer, from the stored errors."""
+        return {
+            layer.p.name: layer.synapses.weight_gradient(
+                (self.gated[k] * layer.scale).unsqueeze(0),
+                self.heard[k].unsqueeze(0),
+                channels_last=layer.channels_last,
+            )
+            for k, layer in enumerate(self.layers)
+        }
+
+    def _store(self, factors: list[torch.Tensor]) -> None:
+        """The stored errors of this step, with psi and gate of the step before."""
+        for k, (layer, factor) in enumerate(zip(self.layers, factors, strict=True)):
+            assert layer.values is not None
+            gated = layer.values["psi_gated"]
+            self.gated[k], self.delta[k] = gated * factor, layer.values.get("psi", gated) * factor
+
+    def _read(self, *, learning: bool) -> torch.Tensor:
+        """The network's readout, and the errors of all readouts; they are zero during the burn-in."""
+        for layer in self.layers:
+            if layer.readout is None:
+                continue
+            assert layer.leak is not None and layer.values is not None
+            layer.leak = torch.addmm(layer.leak, layer.values["spike"], layer.readout.T, beta=self.decay)
+            self.errors[layer.p.name] = (layer.leak - self.target) * float(learning)
+        last = self.layers[-1].leak
+        assert last is not None
+        return last

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from brianlearn.discrete import pipelined
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.encoding import dropout_mask, encode
@@ -95,8 +96,13 @@ def gradients(
     with torch.no_grad():
         runs, spikes = _forward(network, rule, inputs, keys)
         target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
-        factors, readout = _third_factors(network, rule, readouts, runs, target)
-        found = {run.p.name: _gradient(network, rule, run, factors[run.p.name]) for run in runs}
+        weights = _readouts(network, rule, readouts, runs)
+        if network.pipelined:
+            factors, readout = pipelined.third_factors(network, rule, weights, runs, target)
+            found = {run.p.name: pipelined.gradient(network, rule, run, factors[run.p.name]) for run in runs}
+        else:
+            factors, readout = _third_factors(network, rule, weights, runs, target)
+            found = {run.p.name: _gradient(network, rule, run, factors[run.p.name]) for run in runs}
         activity = DiscreteActivity(spikes, readout, network.spec.burn_in_steps)
         loss = (readout[network.spec.burn_in_steps :] - target).square_().mean(dim=(0, 2))
     return found, BatchRecord.of(activity, loss)
@@ -145,6 +151,8 @@ def _forward(
         delivered, last = synapses(source, network.get_parameter(p.name).detach(), listed)
         if len(delivered) != steps:  # a direct current is the same in every step
             delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
+        if network.pipelined:
+            delivered = pipelined.later(delivered)
         passage = recurrence.factors(
             delivered, wanted_factors(rule, p), channels_last=last, save=rule.credit == "through_time"
         )
@@ -156,22 +164,33 @@ def _forward(
     return runs, spikes
 
 
+def _readouts(
+    network: DiscreteNetwork, rule: ThreeFactorRule, readouts: Mapping[str, torch.Tensor], runs: list[LayerRun]
+) -> dict[str, torch.Tensor]:
+    """Layer that is looked at -> its readout's weights (classes, neurons), neurons in the order of memory."""
+    named = rule.readouts(network.spec)
+    return {
+        run.p.name: readout_weights(network, readouts, named[run.p.name].name, run.p, channels_last=run.channels_last)
+        for run in runs
+        if run.p.name in named
+    }
+
+
 def _third_factors(
     network: DiscreteNetwork,
     rule: ThreeFactorRule,
-    readouts: Mapping[str, torch.Tensor],
+    weights: Mapping[str, torch.Tensor],
     runs: list[LayerRun],
     target: torch.Tensor,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """L of every layer, shape (learning steps, B, neurons) in the order of memory, and the network's readout."""
     burn_in = rule.burn_in_steps(network.spec)
     factors: dict[str, torch.Tensor] = {}
-    named = rule.readouts(network.spec)
     readout = None
     for run in runs:
-        if run.p.name not in named:
+        if run.p.name not in weights:
             continue
-        weight = readout_weights(network, readouts, named[run.p.name].name, run.p, channels_last=run.channels_last)
+        weight = weights[run.p.name]
         y = network.read(run.heard, weight)
         factors[run.p.name] = torch.matmul(y[burn_in:] - target, weight)
         readout = y

@@ -124,9 +124,32 @@ class ThreeFactorRule(Rule):
             raise RuleError(
                 owner, "burn_in leaves no step to learn in", got=self.burn_in, expected=f"less than {spec.duration}"
             )
+        if spec.timing == "pipelined":
+            self._check_pipelined(spec)
         if self.eligibility == "trace":
             for p in spec.projections:
                 linear_response(p, float(spec.dt))
+
+    def _check_pipelined(self, spec: NetworkSpec) -> None:
+        """Refuse what is defined for same-step timing alone."""
+        for name, plain in (("eligibility", "spike"), ("credit", "online")):
+            if getattr(self, name) != plain:
+                raise RuleError(
+                    f"rule {self.name!r}, pipelined timing",
+                    f"{name} is available for same-step timing only",
+                    got=f"{name}={getattr(self, name)!r}",
+                    expected=f"{name}={plain!r}",
+                    remedy=f"use {name}={plain!r}, or timing='same_step'",
+                )
+        dropped = [p.name for p in spec.projections if p.layer.dropout]  # type: ignore[union-attr]
+        if dropped:
+            raise RuleError(
+                f"rule {self.name!r}, pipelined timing",
+                "learning with dropout is available for same-step timing only",
+                got=f"dropout in {', '.join(dropped)}",
+                expected="dropout=0",
+                remedy="leave dropout out, or use timing='same_step'",
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,8 @@ RESERVED_NAMES = {
     "weight_index": "which weight a synapse has",
     "gradient": "the sum of weight changes over a batch",
     "eta": "the learning rate of a synapse",
+    "received": "what arrived in this step, under pipelined timing",
+    "age": "the steps since the trial began, under pipelined timing",
 }
 
 _AUTOMATIC = {"t": second.dim, "dt": second.dim, "lastspike": second.dim}

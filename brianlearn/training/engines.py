@@ -65,7 +65,7 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
                 "engine 'brian'",
                 "this is a device of torch",
                 got=f"device={device!r}",
-                expected="auto, numpy, cython, cpp_standalone or runtime",
+                expected="auto, numpy, cython, cpp_standalone, genn, genn-cpu or runtime",
                 remedy="use engine='discrete' for it",
             )
     elif device != "auto" and not torch_device:
@@ -79,18 +79,26 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
     return engine
 
 
-def check_engine(engine: str, spec: NetworkSpec, rule: Rule, device: str, batch_size: int, workers: int = 1) -> None:
+def check_engine(
+    engine: str,
+    spec: NetworkSpec,
+    rule: Rule,
+    device: str,
+    batch_size: int,
+    workers: int = 1,
+    optimiser: Optimiser | None = None,
+) -> None:
     """Refuse by name what the engine cannot run, before anything is built.
 
     Raises
     ------
-    RuleError
+    RuleError, SpecError
     """
     if choose_engine(engine, rule, device) == "brian":
         from brianlearn.brian.engine import refuse
 
         assert isinstance(rule, ThreeFactorRule)
-        refuse(spec, rule, batch_size)
+        refuse(spec, rule, batch_size, optimiser, device)
     else:
         _refuse_workers(workers)
 

@@ -61,6 +61,7 @@ def evaluate(
     limit: int | None = None,
     data: Any = None,
     progress: bool | Progress = True,
+    timing: str | None = None,
 ) -> Evaluation:
     """Test the weights of a run, finished or not, with its test samples.
 
@@ -77,6 +78,8 @@ def evaluate(
     data : DataSet or (Samples, Samples), optional
         Needed where the run's data had no name.
     progress : bool or Progress, optional
+    timing : {"same_step", "pipelined"}, optional
+        When spikes reach the next layer; as in training where it is not given.
 
     Returns
     -------
@@ -95,22 +98,21 @@ def evaluate(
     experiment = Experiment.from_run(run, data)
     if limit is not None:
         experiment = dataclasses.replace(experiment, test_limit=limit)
+    spec = experiment.spec if timing is None else dataclasses.replace(experiment.spec, timing=timing)
     weights, resolved = folder.weights(), folder.config()["resolved"]
     rule: Rule | None = experiment.rule
     name, place = _where(experiment, resolved["engine"], engine, device)
     same = name == resolved["engine"]
     try:
-        check_engine(name, experiment.spec, experiment.rule, place, experiment.batch_size)
+        check_engine(name, spec, experiment.rule, place, experiment.batch_size, 1, experiment.optimiser)
     except RuleError:  # the weights run without it
         rule = None
     display = choose_progress(progress)
     with display:
-        splits = split(
-            experiment.data, experiment.spec, validation=0, limit=1, test_limit=experiment.test_limit, seed=0
-        )
+        splits = split(experiment.data, spec, validation=0, limit=1, test_limit=experiment.test_limit, seed=0)
         # with the rule, although nothing is learned: the build is then the one of the training
         learner = Learner(
-            experiment.spec,
+            spec,
             rule,
             experiment.optimiser,
             engine=name,

@@ -129,7 +129,7 @@ class Experiment:
         if self.dtype not in DTYPES:
             raise RuleError("Experiment", "unknown dtype", got=repr(self.dtype), expected=" or ".join(DTYPES))
         self.rule.check(self.spec, self.batch_size)
-        check_engine(self.engine, self.spec, self.rule, self.device, self.batch_size, self.workers)
+        check_engine(self.engine, self.spec, self.rule, self.device, self.batch_size, self.workers, self.optimiser)
 
     def _whole(self, name: str, low: int) -> None:
         value = getattr(self, name)

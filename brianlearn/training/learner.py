@@ -79,7 +79,8 @@ class Learner:
         at once. ``"auto"``: Brian2 wherever it can run the rule, unless ``device`` is one of torch's.
     device : str
         Of Brian2: ``"cpp_standalone"`` (compiled C++), ``"cython"``, ``"numpy"``; ``"runtime"`` is cython where a
-        compiler is found, else numpy; ``"auto"`` is cpp_standalone where a compiler is found, else numpy. Of the
+        compiler is found, else numpy; ``"auto"`` is cpp_standalone where a compiler is found, else numpy; ``"genn"``
+        and ``"genn-cpu"`` run GeNN on a GPU and a CPU (docs/genn.md). Of the
         discrete engine: torch's names (``"cpu"``, ``"cuda"``, ``"cuda:1"``); ``"auto"`` is cuda where there is one.
     dtype : {"float32", "float64"}
     batch_size : int

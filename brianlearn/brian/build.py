@@ -1,0 +1,27 @@
+"""From a plan to the Brian2 objects of its timing."""
+
+from __future__ import annotations
+
+from brianlearn.brian.network import BrianNetwork, Builder
+from brianlearn.brian.pipelined import PipelinedBuilder
+from brianlearn.brian.plan import Plan
+
+__all__ = ["build"]
+
+
+def build(plan: Plan, *, standalone: bool = False) -> BrianNetwork:
+    """Build the Brian2 objects of a plan on the active device.
+
+    Parameters
+    ----------
+    plan : Plan
+    standalone : bool
+        Whether it is for a standalone program: C++ loops may stand for synapses (see `brianlearn.brian.loops`), and
+        spikes are recorded to files.
+
+    Returns
+    -------
+    BrianNetwork
+    """
+    builder = PipelinedBuilder if plan.pipelined else Builder
+    return builder(plan, standalone).build()

@@ -1,0 +1,77 @@
+"""What GeNN devices cannot run, refused by name with what can."""
+
+from __future__ import annotations
+
+from brianlearn.errors import RuleError, SpecError
+from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.spec.encoders import DirectCurrent
+from brianlearn.spec.layers import Conv, Layer
+from brianlearn.spec.network import NetworkSpec
+
+__all__ = ["refuse_genn"]
+
+
+def refuse_genn(device: str, spec: NetworkSpec, rule: ThreeFactorRule | None, optimiser: Optimiser | None) -> None:
+    """Refuse by name what a GeNN device cannot run.
+
+    Parameters
+    ----------
+    device : {"genn", "genn-cpu"}
+    spec : NetworkSpec
+    rule : ThreeFactorRule or None
+    optimiser : Optimiser or None
+
+    Raises
+    ------
+    SpecError
+        Same-step timing, direct currents, noise.
+    RuleError
+        Learning convolutions, optimisers other than SGD.
+    """
+    owner = f"device {device!r}"
+    if spec.timing != "pipelined":
+        raise SpecError(
+            owner,
+            "in GeNN a spike reaches the next layer in the next step",
+            got=f"timing={spec.timing!r}",
+            expected="timing='pipelined'",
+            remedy="use NetworkSpec(..., timing='pipelined') or --timing pipelined; or device='cpp_standalone'",
+        )
+    if isinstance(spec.input.encoder, DirectCurrent):
+        raise SpecError(
+            owner,
+            "a direct current is a presynaptic value, which GeNN's synapses cannot read",
+            got="DirectCurrent",
+            expected="an encoder that makes spikes, e.g. IntegrateAndFire()",
+            remedy="use another encoder, or device='cpp_standalone'",
+        )
+    for p in spec.projections:
+        assert isinstance(p.layer, Layer)
+        if p.layer.neuron.parsed.equations.is_stochastic:
+            raise SpecError(
+                f"{owner}, layer {p.name}",
+                "GeNN's random numbers have no seed, so that no run could be repeated",
+                got=p.layer.neuron.equations.strip(),
+                expected="equations without noise",
+                remedy="draw noise into the input (Bernoulli encoder, events), or use device='cpp_standalone'",
+            )
+    if rule is None:
+        return
+    if optimiser is not None and not isinstance(optimiser, SGD):
+        raise RuleError(
+            owner,
+            "synapses of GeNN learn with SGD only",
+            got=type(optimiser).__name__,
+            expected="SGD",
+            remedy="use SGD, or device='cpp_standalone' with timing='pipelined', which has all optimisers",
+        )
+    for p in spec.projections:
+        if isinstance(p.layer, Conv) and rule.learning_rate_scale.get(p.name, 1.0) != 0:
+            raise RuleError(
+                f"{owner}, layer {p.name}",
+                "GeNN has no weights that synapses share, so that a convolution cannot learn",
+                got=f"{p.name} is learned",
+                expected=f"a frozen kernel: learning_rate_scale={{{p.name!r}: 0}}",
+                remedy="freeze it; or learn with device='cpp_standalone' or engine='discrete' and use the weights here",
+            )
