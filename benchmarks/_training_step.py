@@ -6,10 +6,13 @@ memory in MiB, what of it was there when the module was built, and leave.
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+if sys.argv[1] == "brianlearn":
+    import brianlearn.discrete  # sets how OpenMP's threads wait, if it comes before torch
 
 import torch
 from _networks import NETWORKS, Network
@@ -38,7 +41,9 @@ def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[...,
 
 def resident() -> float:
     """Peak memory until now, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not getrusage: its peak begins with that of the process which started this one
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network: Network) -> Callable[[], None]:

@@ -8,8 +8,8 @@ Adam; all live at the same time and take their steps in turn.
 What differs, and is not made equal: brianlearn, snnTorch (Synaptic) and Norse have a synaptic current, SpikingJelly's
 LIFNode has none and so has less to do. SpikingJelly and brianlearn apply a synaptic map to all time steps at once;
 snnTorch and Norse are run as their documentation does, step by step. brianlearn folds the average pool into the
-convolution; users of the others could do that by hand. brianlearn makes the C library keep freed memory; ``--keep``
-gives the others the same setting (by environment variables), which helps them as well.
+convolution; users of the others could do that by hand. brianlearn makes the C library keep freed memory, and OpenMP's
+threads sleep while they wait; ``--keep`` gives the others the same settings (by environment variables).
 
 Inputs fire in a tenth of all steps. brianlearn's weights are scaled until every layer does so as well, at least: its
 sums follow lists of spikes, and its speed depends on their number. A step of the others costs the same at all rates.
@@ -41,8 +41,8 @@ from rich.table import Table
 from brianlearn.cache import cache_folder
 
 PEERS = {"snntorch": "1.0.0", "spikingjelly": "2.0.0", "norse": "1.1.0"}
-#: What brianlearn.discrete.memory sets, for other programs.
-KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+#: What brianlearn.discrete.memory and brianlearn.discrete.waiting set, for other programs.
+KEEP = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 WORKER = Path(__file__).with_name("_training_step.py")
 
 
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=", ".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--keep", action="store_true", help="all libraries keep freed memory")
+    parser.add_argument("--keep", action="store_true", help="all libraries keep freed memory and wait passively")
     arguments = parser.parse_args()
     console = Console(width=120)
     python = environment(console)

@@ -46,3 +46,15 @@ def test_a_training_step_asks_for_no_memory_again() -> None:
     if faults["default"] < 10_000:
         pytest.skip("the system gives memory in huge pages: there is nothing to save")
     assert faults["keep"] < faults["default"] / 2
+
+
+@pytest.mark.parametrize(
+    ("first", "given", "policy"),
+    [("", {}, "PASSIVE"), ("import torch;", {}, None), ("", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")],
+)
+def test_threads_wait_passively(first: str, given: dict[str, str], policy: str | None) -> None:
+    """Where OpenMP has not read its settings yet, and the user has none."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_WAIT", "GOMP_"))}
+    code = f"import os;{first}import brianlearn.discrete;print(os.environ.get('OMP_WAIT_POLICY'))"
+    found = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert found.stdout.split()[-1] == str(policy)

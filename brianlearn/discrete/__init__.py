@@ -1,8 +1,10 @@
 """Engine 2: the discrete-time equivalent of a network as a torch module, from Brian2's own statements."""
 
+from brianlearn.discrete.waiting import wait_passively
 from brianlearn.errors import BrianLearnError
 
 try:
+    wait_passively()  # before torch is imported
     import torch  # noqa: F401
 except ModuleNotFoundError as error:
     raise BrianLearnError(
