@@ -231,7 +231,7 @@ def generate_project(
                     device.insert_code("before_start", flags)
                 device.run_statement_used = False  # Brian2GeNN expects to build within the run statement
                 device.build(directory=str(folder), compile=False, run=False, use_GPU=gpu, with_output=False)
-                _leave_out_span(folder)
+                _mend_model(folder)
                 return {"inputs": {k: entry for k, (_, entry) in inputs.items() if k}, "outputs": _outputs(device, net)}
         except NotImplementedError as error:
             raise DeviceError("genn" if gpu else "genn-cpu", "GeNN cannot run this network", got=str(error)) from error
@@ -239,11 +239,17 @@ def generate_project(
             reset_device()
 
 
-def _leave_out_span(folder: Path) -> None:
-    """Leave GeNN's default span of synapses, which is Brian2GeNN's too: a matrix must not state it."""
+def _mend_model(folder: Path) -> None:
+    """Two things that Brian2GeNN writes into GeNN's model.
+
+    It states GeNN's default span of synapses, which a matrix must not; and its ``clip``, which floors use, rounds to
+    single precision whatever the network's is.
+    """
     source = folder / "magicnetwork_model.cpp"
     lines = source.read_text().splitlines(keepends=True)
-    source.write_text("".join(line for line in lines if "setSpanType(" not in line))
+    text = "".join(line for line in lines if "setSpanType(" not in line)
+    single, double = (f"_clip(const {t} value, const {t} a_min, const {t} a_max)" for t in ("float", "double"))
+    source.write_text(text.replace(single, double))
 
 
 def _device(counts: Mapping[str, int]) -> Any:
