@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,11 @@ __all__ = ["Augmentation", "RandomAffine", "RandomCrop"]
 _COUNTER = 2**192
 
 
-class Augmentation:
+class Augmentation(ABC):
     """Base class of random changes: given samples and one random key for each, it returns changed samples."""
 
-    def __call__(self, samples: Samples, keys: np.ndarray) -> Samples:
-        raise NotImplementedError
+    @abstractmethod
+    def __call__(self, samples: Samples, keys: np.ndarray) -> Samples: ...
 
     def draws(self, keys: np.ndarray) -> list[np.random.Generator]:
         """A random generator for each presentation, from its key only."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from brianlearn.spec.network import NetworkSpec
 __all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
 
 
-class Recordings:
+class Recordings(ABC):
     """Base class of input spikes that are given: `Events` in memory, or recordings that stay on disk until they run.
 
     Attributes
@@ -27,32 +28,32 @@ class Recordings:
 
     shape: tuple[int, ...]
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, index: Any) -> Recordings:
-        raise NotImplementedError
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Recordings: ...
 
     @property
+    @abstractmethod
     def durations(self) -> np.ndarray:
         """Time steps up to the last event of each recording, int64 (n,); 0 where there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def window(self, start: np.ndarray) -> Recordings:
         """The recordings from time step ``start``, shape (n,), on; earlier events are left out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dense(self, n_steps: int) -> np.ndarray:
         """Spikes as bool, shape (n, n_steps, n_inputs); later events are left out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self) -> Events:
         """All events, in memory."""
-        raise NotImplementedError
 
+    @abstractmethod
     def digest(self) -> bytes:
         """A checksum of all events."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
