@@ -64,7 +64,7 @@ def _in_panels(matrix: torch.Tensor, panels: list[tuple[int, int]]) -> np.ndarra
     return table.numpy()
 
 
-def _in_order(kernel: Callable[..., None], *arguments: Any) -> None:
+def _on_part(kernel: Callable[..., None], *arguments: Any) -> None:
     """Call a kernel with what `share` gives, but for the number of the part."""
     kernel(*arguments[:-1])
 
@@ -248,7 +248,7 @@ class ConvProduct:
             stop = min(start + step, rows)
             part = patches[: (stop - start) * positions]
             torch.mm(by_position[start * positions : stop * positions], weights, out=part)
-            work = partial(_in_order, add_patches, part.view(-1).numpy(), found[start:stop].view(-1).numpy(), geometry)
+            work = partial(_on_part, add_patches, part.view(-1).numpy(), found[start:stop].view(-1).numpy(), geometry)
             share(work, stop - start)
         return found
 
