@@ -107,21 +107,32 @@ def sort_by_column(
         for row in range(bottom - 1, top - 1, -1):
             for e in range(ends[-1, row] - 1, starts[0, row] - 1, -1):
                 j = index[e]
-                places[k, j] -= 1
-                rows[places[k, j]] = row
-                values[places[k, j]] = value[e]
+                place = places[k, j] - 1
+                places[k, j] = place
+                rows[place] = row
+                values[place] = value[e]
 
 
 @njit(nogil=True, cache=True)
-def copy_panel(matrix: Array, column: int, width: int, table: Array, table_offset: int, first: int, last: int) -> None:
-    """Rows of ``width`` numbers from the columns of ``matrix`` from ``column`` on, zeros behind the last one."""
-    n = min(width, matrix.shape[1] - column)
-    for i in range(first, last):
-        o = table_offset + i * width
-        for k in range(n):
-            table[o + k] = matrix[i, column + k]
-        for k in range(n, width):
-            table[o + k] = 0
+def copy_panel(
+    matrix: Array, row_step: int, column_step: int, top: int, bottom: int, column: int, n: int, width: int, table: Array
+) -> None:
+    """Rows ``top:bottom`` of ``width`` numbers: ``n`` columns of a matrix from ``column`` on, and zeros."""
+    for block in range(top, bottom, 16):
+        end = min(block + 16, bottom)
+        if column_step == 1:
+            for i in range(block, end):
+                o, m = (i - top) * width, i * row_step + column
+                for k in range(n):
+                    table[o + k] = matrix[m + k]
+        else:
+            for k in range(n):
+                m = (column + k) * column_step
+                for i in range(block, end):
+                    table[(i - top) * width + k] = matrix[m + i * row_step]
+        for i in range(block, end):
+            for k in range(n, width):
+                table[(i - top) * width + k] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -130,31 +141,57 @@ def accumulate_lists(
     ends: Array,
     index: Array,
     value: Array,
-    width: int,
-    table: Array,
-    table_offset: int,
+    tile: int,
+    matrix: Array,
+    row_step: int,
+    column_step: int,
+    columns: int,
+    panels: Array,
+    transposed: bool,
     out: Array,
-    out_offset: int,
     stride: int,
     first: int,
     last: int,
 ) -> None:
-    """``out[i] = sum over the entries e of list i of value[e]*table[index[e]]`` for lists ``first:last``.
+    """``out[i] = sum over the entries e of list i of value[e]*matrix[index[e]]`` for lists ``first:last``.
 
-    List i has the entries ``starts[k, i]:ends[k, i]``, for every k in turn. Rows have ``width`` numbers, 16, 32 or 64;
-    those of ``out`` are ``stride`` apart.
+    List i has the entries ``starts[k, i]:ends[k, i]`` for every tile k in turn, which name rows of ``matrix`` from
+    ``k*tile`` on. A tile of a panel of columns is copied to where it is together, and all lists are followed there.
+    ``panels``: the first column of each and its width, 16, 32 or 64. Rows of ``out`` are ``stride`` apart; it is
+    written ``transposed`` if wanted.
     """
-    for k in range(starts.shape[0]):
-        for i in range(first, last):
-            a, b, o = starts[k, i], ends[k, i], out_offset + i * stride
-            if k == 0:
-                out[o : o + width] = 0
-            if width == 64:
-                accumulate(out, o, table, table_offset, index, value, a, b, 8)
-            elif width == 32:
-                accumulate(out, o, table, table_offset, index, value, a, b, 4)
-            else:
-                accumulate(out, o, table, table_offset, index, value, a, b, 2)
+    tiles, rows, lists = starts.shape[0], matrix.size // columns, last - first
+    widest = panels[:, 1].max()
+    table = np.empty(tile * widest, matrix.dtype)
+    sums = np.empty(lists * widest if transposed else 0, matrix.dtype)
+    for p in range(panels.shape[0]):
+        column, width = panels[p, 0], panels[p, 1]
+        n = min(width, columns - column)
+        in_place = column_step == 1 and row_step == width  # the matrix is one panel
+        for k in range(tiles):
+            top = k * tile
+            if not in_place:
+                copy_panel(matrix, row_step, column_step, top, min(top + tile, rows), column, n, width, table)
+            source = matrix if in_place else table
+            base = 0 if in_place else -top * width
+            for i in range(first, last):
+                target = sums if transposed else out
+                o = (i - first) * width if transposed else i * stride + column
+                if k == 0:
+                    target[o : o + width] = 0
+                a, b = starts[k, i], ends[k, i]
+                if width == 64:
+                    accumulate(target, o, source, base, index, value, a, b, 8)
+                elif width == 32:
+                    accumulate(target, o, source, base, index, value, a, b, 4)
+                else:
+                    accumulate(target, o, source, base, index, value, a, b, 2)
+        if transposed:
+            for block in range(0, lists, 16):
+                for j in range(n):
+                    o = (column + j) * stride + first
+                    for i in range(block, min(block + 16, lists)):
+                        out[o + i] = sums[i * width + j]
 
 
 @njit(nogil=True, cache=True)

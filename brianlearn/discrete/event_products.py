@@ -22,7 +22,7 @@ __all__ = ["ConvProduct", "DenseProduct"]
 
 #: Bytes of weights that are read at random: well within the second-level cache of common processors. (784 to 512
 #: neurons, one thread: 8 ms, 9 ms with 352 KiB, 12 ms with 32 KiB.)
-CACHE = 128 * 1024
+CACHE = 64 * 1024
 WIDEST, NARROWEST = 64, 16
 #: Numbers in a vector (`brianlearn.discrete.vectors`).
 VECTOR = 8
@@ -30,38 +30,14 @@ VECTOR = 8
 PATCHES = 4 * 2**20
 
 
-def _panels(n: int) -> list[tuple[int, int]]:
-    """(first neuron, width) of the panels for n neurons; the last may be wider than what is left."""
+def _panels(n: int) -> np.ndarray:
+    """Rows (first neuron, width) of the panels for n neurons; the last may be wider than what is left."""
     panels, first = [], 0
     for width in (WIDEST, WIDEST // 2, NARROWEST):
         while n - first >= width or (width == NARROWEST and n > first):
             panels.append((first, width))
             first += width
-    return panels
-
-
-def _in_panels(matrix: torch.Tensor, panels: list[tuple[int, int]]) -> np.ndarray:
-    """(rows, neurons) as one array, panel after panel, zeros behind the last neuron."""
-    rows, n = matrix.shape
-    if len(panels) == 1 and panels[0][1] == n and matrix.is_contiguous():
-        return matrix.view(-1).numpy()
-    table = matrix.new_empty(rows * sum(width for _, width in panels))
-    if matrix.stride(1) == 1:
-        from brianlearn.discrete.event_kernels import copy_panel
-
-        values, flat = matrix.numpy(), table.numpy()
-
-        def work(begin: int, end: int, part: int) -> None:
-            for first, width in panels:
-                copy_panel(values, first, width, flat, rows * first, begin, end)
-
-        share(work, rows)
-        return flat
-    for first, width in panels:
-        panel = table[rows * first : rows * (first + width)].view(rows, width)
-        panel[:, : n - first].copy_(matrix[:, first : first + width])
-        panel[:, n - first :] = 0
-    return table.numpy()
+    return np.array(panels)
 
 
 def _on_part(kernel: Callable[..., None], *arguments: Any) -> None:
@@ -80,7 +56,7 @@ class DenseProduct:
     def __init__(self, n_in: int, n_out: int) -> None:
         self.n_in, self.n_out = n_in, n_out
         self.panels = _panels(n_out)
-        self.padded = sum(width for _, width in self.panels)
+        self.padded = int(self.panels[:, 1].sum())
 
     def tile(self, dtype: torch.dtype) -> int:
         """Rows of weights that the cache holds."""
@@ -95,7 +71,10 @@ class DenseProduct:
             Of the rows of the spikes, tiles of `tile`.
         weight : torch.Tensor, shape (n_out, n_in)
         """
-        return self._accumulate(lists, weight.detach().T)
+        weight = weight.detach().contiguous()
+        out = weight.new_empty(lists.starts.shape[1], self.padded)
+        self._accumulate(lists, weight, (1, self.n_in), out)
+        return out if self.padded == self.n_out else out[:, : self.n_out].contiguous()
 
     def gradient(self, lists: SpikeLists, error: torch.Tensor) -> torch.Tensor:
         """``error.T @ spikes``, shape (n_out, n_in).
@@ -106,25 +85,45 @@ class DenseProduct:
             Of the rows of the spikes.
         error : torch.Tensor, shape (rows, n_out)
         """
-        return self._accumulate(lists.by_column(self.tile(error.dtype)), error.detach()).T.contiguous()
+        error = error.detach().contiguous()
+        out = error.new_empty(self.n_out, self.n_in)
+        columns = lists.by_column(self.tile(error.dtype))
+        self._accumulate(columns, error, (self.n_out, 1), out, transposed=True)
+        return out
 
-    def _accumulate(self, lists: SpikeLists, matrix: torch.Tensor) -> torch.Tensor:
-        """For every list, the sum of the rows of ``matrix`` that it names."""
+    def _accumulate(
+        self,
+        lists: SpikeLists,
+        matrix: torch.Tensor,
+        steps: tuple[int, int],
+        out: torch.Tensor,
+        *,
+        transposed: bool = False,
+    ) -> None:
+        """For every list, the sum of the rows that it names of a matrix of n_out columns.
+
+        Rows and columns of the matrix are ``steps`` numbers apart in memory.
+        """
         from brianlearn.discrete.event_kernels import accumulate_lists
 
-        n = lists.starts.shape[1]
-        table = _in_panels(matrix, self.panels)
-        out = matrix.new_empty(n, self.padded)
-        flat = out.view(-1).numpy()
+        source, flat = matrix.view(-1).numpy(), out.view(-1).numpy()
 
         def work(first: int, last: int, part: int) -> None:
-            for neuron, width in self.panels:
-                accumulate_lists(
-                    *lists.arrays, width, table, len(matrix) * neuron, flat, neuron, self.padded, first, last
-                )
+            accumulate_lists(
+                *lists.arrays,
+                lists.tile,
+                source,
+                *steps,
+                self.n_out,
+                self.panels,
+                transposed,
+                flat,
+                out.shape[1],
+                first,
+                last,
+            )
 
-        share(work, n)
-        return out if self.padded == self.n_out else out[:, : self.n_out].contiguous()
+        share(work, lists.starts.shape[1])
 
 
 class ConvProduct:

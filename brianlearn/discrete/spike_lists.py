@@ -28,6 +28,8 @@ class SpikeLists:
     value : numpy.ndarray
     columns : int
         Columns of the matrix whose rows are listed.
+    tile : int
+        Columns (rows) in a tile.
     """
 
     starts: np.ndarray
@@ -35,6 +37,7 @@ class SpikeLists:
     index: np.ndarray
     value: np.ndarray
     columns: int
+    tile: int
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -43,7 +46,7 @@ class SpikeLists:
 
     def rows_from(self, first: int) -> SpikeLists:
         """The lists of the rows from ``first`` on."""
-        return SpikeLists(self.starts[:, first:], self.ends[:, first:], self.index, self.value, self.columns)
+        return SpikeLists(self.starts[:, first:], self.ends[:, first:], self.index, self.value, self.columns, self.tile)
 
     def by_column(self, tile: int) -> SpikeLists:
         """Lists of columns, from lists of rows; tiles of at most ``tile`` rows."""
@@ -63,7 +66,7 @@ class SpikeLists:
             sort_by_column(*self.arrays, offsets, tile, places, index, value, first, last)
 
         share(work, tiles)
-        return SpikeLists(places[:, :-1], places[:, 1:], index, value, rows)
+        return SpikeLists(places[:, :-1], places[:, 1:], index, value, rows, tile)
 
 
 def spike_lists(flat: torch.Tensor, tile: int, most: float = MOST) -> SpikeLists | None:
@@ -105,4 +108,4 @@ def spike_lists(flat: torch.Tensor, tile: int, most: float = MOST) -> SpikeLists
     share(work, rows)
     if min(found) < 0:
         return None
-    return SpikeLists(pointers[:-1], pointers[1:], index, value, columns)
+    return SpikeLists(pointers[:-1], pointers[1:], index, value, columns, tile)
