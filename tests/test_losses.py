@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from brian2 import Hz, ms
 
+from brianlearn.errors import RuleError
 from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
 from brianlearn.rules.targets import FirstSpike, Regular, Targets
 from brianlearn.spec import LIF, Dense, Input, NetworkSpec, Readout
@@ -45,8 +46,10 @@ def one(loss: Loss, spikes: np.ndarray, readout: np.ndarray, label: int) -> floa
         return float(0.5 * ((y - counts / steps) ** 2).sum())
     if isinstance(loss, ReadoutMSE):
         return float(((readout[late] - y) ** 2).mean())
-    logits = readout[late].mean(axis=0)
-    return float(np.log(np.exp(logits).sum()) - logits[label])
+    assert isinstance(loss, CrossEntropy)
+    wanted = loss.label_smoothing / CLASSES + (1 - loss.label_smoothing) * (np.arange(CLASSES) == label)
+    each = readout[late] if loss.every_step else readout[late].mean(axis=0, keepdims=True)
+    return float(np.mean([wanted @ (np.log(np.exp(logits).sum()) - logits) for logits in each]))
 
 
 LOSSES = [
@@ -57,6 +60,8 @@ LOSSES = [
     RateMSE(),
     ReadoutMSE(),
     CrossEntropy(),
+    CrossEntropy(label_smoothing=0.2),
+    CrossEntropy(label_smoothing=0.1, every_step=True),
 ]
 
 
@@ -116,3 +121,17 @@ def test_other_precision() -> None:
     for dtype in (torch.float32, torch.float64):
         activity = DiscreteActivity({"dense1": spikes.detach().to(dtype)}, None, 0)
         assert loss(activity, torch.tensor(labels)).dtype == dtype
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan"), "much"])
+def test_wrong_smoothing(smoothing: Any) -> None:
+    with pytest.raises(RuleError, match="label_smoothing is wrong"):
+        CrossEntropy(label_smoothing=smoothing)
+
+
+def test_cross_entropy_in_every_step_needs_a_readout() -> None:
+    with pytest.raises(RuleError, match="every_step is wrong"):
+        CrossEntropy(every_step=1)  # type: ignore[arg-type]
+    spec, *_ = case(Hamming())
+    with pytest.raises(RuleError, match="the network has none"):
+        CrossEntropy(every_step=True).check(spec)

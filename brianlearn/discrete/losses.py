@@ -56,7 +56,14 @@ class TrialLoss:
         """
         loss, burn_in = self.loss, activity.burn_in_steps
         if isinstance(loss, CrossEntropy):
-            return F.cross_entropy(activity.logits, labels, reduction="none")
+            smoothing = loss.label_smoothing
+            if not loss.every_step:
+                return F.cross_entropy(activity.logits, labels, reduction="none", label_smoothing=smoothing)
+            assert activity.readout is not None
+            readout = activity.readout[burn_in:]
+            repeated = labels.expand(len(readout), -1).flatten()
+            entropy = F.cross_entropy(readout.flatten(0, 1), repeated, reduction="none", label_smoothing=smoothing)
+            return entropy.view(len(readout), -1).mean(0)
         if isinstance(loss, ReadoutMSE):
             assert activity.readout is not None
             readout = activity.readout[burn_in:]

@@ -195,7 +195,44 @@ class ReadoutMSE(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Cross-entropy of softmax(logits): the mean readout over the steps, or the spike counts where there is none."""
+    """Cross-entropy of softmax(logits): the mean readout over the steps, or the spike counts where there is none.
 
+    Parameters
+    ----------
+    label_smoothing : float
+        e in [0, 1): the label's probability is to be 1 - e + e/n, that of the others e/n, n classes (Szegedy et al.
+        2016).
+    every_step : bool
+        The mean over the steps of the cross-entropy of each step's readout, in the place of that of the mean readout
+        (temporal efficient training, Deng et al. 2022).
+    """
+
+    label_smoothing: float = 0.0
+    every_step: bool = False
     name: ClassVar[str] = "cross-entropy"
     output: ClassVar[str] = "logits"
+
+    def __post_init__(self) -> None:
+        smoothing = self.label_smoothing
+        if not (is_number(smoothing) and 0 <= smoothing < 1):
+            raise RuleError(
+                "CrossEntropy",
+                "label_smoothing is wrong",
+                got=repr(smoothing),
+                expected="a number in [0, 1), e.g. 0.1",
+            )
+        if not isinstance(self.every_step, bool):
+            raise RuleError(
+                "CrossEntropy", "every_step is wrong", got=repr(self.every_step), expected="True or False"
+            )
+
+    def check(self, spec: NetworkSpec) -> None:
+        super().check(spec)
+        if self.every_step and spec.readout is None:
+            raise RuleError(
+                "CrossEntropy",
+                "every_step compares a readout with the label, and the network has none",
+                got="readout=None",
+                expected="NetworkSpec(..., readout=Readout(n))",
+                remedy="add a readout, or use CrossEntropy(), which takes spike counts",
+            )
