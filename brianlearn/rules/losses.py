@@ -222,9 +222,7 @@ class CrossEntropy(Loss):
                 expected="a number in [0, 1), e.g. 0.1",
             )
         if not isinstance(self.every_step, bool):
-            raise RuleError(
-                "CrossEntropy", "every_step is wrong", got=repr(self.every_step), expected="True or False"
-            )
+            raise RuleError("CrossEntropy", "every_step is wrong", got=repr(self.every_step), expected="True or False")
 
     def check(self, spec: NetworkSpec) -> None:
         super().check(spec)
