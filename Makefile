@@ -11,6 +11,9 @@ GENN_STAMP := $(GENN_VENV)/.installed
 GENN_TESTS := tests/test_genn.py tests/test_genn_setup.py tests/test_pipelined.py tests/test_neuron.py tests/test_import.py \
 	tests/test_describe.py tests/test_equality.py tests/test_learner.py tests/test_shared_weights.py
 
+# a file's tests share what they have compiled, and stay in one process
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow venv-genn test-genn test-genn-slow lint bench clean
 
@@ -21,7 +24,7 @@ demo: $(STAMP) ## teach handwritten digits to a spiking network with DALTON and 
 	$(BIN)/brianlearn demo
 
 test: $(STAMP) ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 test-slow: $(STAMP) ## the tests that compile C++ or train
 	$(BIN)/python -m pytest -m slow
@@ -29,7 +32,7 @@ test-slow: $(STAMP) ## the tests that compile C++ or train
 venv-genn: $(GENN_STAMP) ## the environment for GeNN: brian2 2.5, brian2genn, numpy 1
 
 test-genn: $(GENN_STAMP) ## the tests of Brian2 and GeNN that take seconds, in the environment for GeNN
-	$(GENN_BIN)/python -m pytest -m "not slow and not cpp_standalone" $(GENN_TESTS)
+	$(GENN_BIN)/python -m pytest $(PARALLEL) -m "not slow and not cpp_standalone" $(GENN_TESTS)
 
 test-genn-slow: $(GENN_STAMP) ## the tests that build with GeNN; GENN_PATH must name a GeNN 4
 	$(GENN_BIN)/python -m pytest -m genn tests/test_genn.py

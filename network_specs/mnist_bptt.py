@@ -9,16 +9,18 @@ import brianlearn as bl
 
 
 def experiment() -> bl.Experiment:
-    """Membranes of 20 ms, synapses of 5 ms, a wide surrogate; the learning rate halves after each epoch."""
-    neuron = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0, surrogate=bl.FastSigmoid(slope=2))
+    """Membranes of 20 ms that a spike lowers by the threshold; a wide surrogate; every step's readout is compared."""
+    surrogate = bl.FastSigmoid(slope=2)
+    neuron = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0, surrogate=surrogate, reset="v -= 1")
+    hidden = [bl.Dense(size, neuron, weights=bl.Normal(0.7)) for size in (128, 64)]
     spec = bl.NetworkSpec(
         input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFire(gain=2)),
-        layers=[bl.Conv(16, kernel=3, neuron=neuron, pool=2), bl.Dense(128, neuron), bl.Dense(64, neuron)],
+        layers=[bl.Conv(16, kernel=3, neuron=neuron, pool=2), *hidden],
         readout=bl.Readout(10),
         duration=40 * ms,
     )
-    rule = bl.SurrogateBPTT(loss=bl.CrossEntropy())
-    optimiser = bl.Adam(3e-3, halve_every=1)
+    rule = bl.SurrogateBPTT(loss=bl.CrossEntropy(label_smoothing=0.1, every_step=True))
+    optimiser = bl.Adam(2e-3, decay=0.3)
     return bl.Experiment(spec, rule=rule, optimiser=optimiser, data="mnist", epochs=3, batch_size=32)
 
 
