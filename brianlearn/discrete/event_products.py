@@ -1,8 +1,8 @@
 """Weighted sums of spikes, and gradients of weights, from lists of spikes.
 
 A spike train is mostly zeros, and a matrix product multiplies with every one of them. Here every spike adds a row of
-weights. Weights lie in panels of up to 64 postsynaptic neurons, whose sums stay in registers, and in tiles that fit the
-second-level cache. A convolution, folded with its average pool, adds runs of kernel weights to runs of output cells.
+weights. They are copied to tiles that fit the second-level cache, of panels of up to 64 postsynaptic neurons, whose sums
+stay in registers. A convolution, folded with its average pool, adds runs of kernel weights to runs of output cells.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from brianlearn.discrete.threads import share
 
 __all__ = ["ConvProduct", "DenseProduct"]
 
-#: Bytes of weights that are read at random: well within the second-level cache of common processors. (784 to 512
-#: neurons, one thread: 8 ms, 9 ms with 352 KiB, 12 ms with 32 KiB.)
+#: Bytes of weights that are read at random: well within the second-level cache of common processors, also where two
+#: threads share it. (784 to 512 neurons, two threads, sums and gradient: 17 ms; 19 ms with 128 KiB, 22 with 256 KiB.)
 CACHE = 64 * 1024
 WIDEST, NARROWEST = 64, 16
 #: Numbers in a vector (`brianlearn.discrete.vectors`).
