@@ -1,8 +1,9 @@
 """Weighted sums of spikes, and gradients of weights, from lists of spikes.
 
 A spike train is mostly zeros, and a matrix product multiplies with every one of them. Here every spike adds a row of
-weights. They are copied to tiles that fit the second-level cache, of panels of up to 64 postsynaptic neurons, whose sums
-stay in registers. A convolution, folded with its average pool, adds runs of kernel weights to runs of output cells.
+weights. Tiles that fit the second-level cache are copied there, from panels of up to 64 postsynaptic neurons, whose
+sums stay in registers. A convolution, folded with its average pool, adds runs of kernel weights to runs of output
+cells.
 """
 
 from __future__ import annotations
