@@ -251,6 +251,11 @@ def test_only_constants_that_a_step_reads_are_parameters():
         ("dv/dt = (g*(1 - v) - v)/tau : 1\ndg/dt = -g/tau : 1", "exponential_euler"),
         ("dv/dt = (sin(t/tau) - v)/tau : 1", "exponential_euler"),
         ("dv/dt = -v/tau + xi*tau**-0.5 : 1", "euler"),
+        ("dv/dt = -abs(v)/tau : 1", "euler"),
+        ("dv/dt = -int(v > 0.5)/tau : 1", "euler"),
+        ("dv/dt = -v*int(v > 0.5)/tau : 1", "exponential_euler"),  # the comparison as it is at the start
+        ("dv/dt = -v/tau + int(v > 0.5 and v < 0.7)/tau : 1", "exponential_euler"),
+        ("dv/dt = -v/tau + int(tau > 1*ms)/tau : 1", "exact"),  # of constants
     ],
 )
 def test_method_that_is_chosen(equations, method):
@@ -274,6 +279,7 @@ def test_method_that_is_asked_for(method):
         ("dv/dt = (sin(t/tau) - v)/tau : 1", "depends on t"),
         ("dv/dt = -v/tau + xi*tau**-0.5 : 1", "stochastic"),
         ("dv/dt = (rand() - v)/tau : 1", "rand"),
+        ("dv/dt = -int(v > 1)/tau : 1", "compares a state variable"),
     ],
 )
 def test_exact_method_is_refused_where_there_is_no_propagator(equations, why):
@@ -352,6 +358,11 @@ WRONG = {
     "constant that is a variable": (constants(EIF, v=1 * mV), EquationError, ["'v'", "both"]),
     "no equations": (dict(equations=""), EquationError, ["no differential equation"]),
     "syntax": (dict(equations="dv/dt = -v/ : 1"), EquationError, ["cannot be read", "Brian2 says"]),
+    "two random numbers": (
+        dict(equations=EIF["equations"] + "\ndx/dt = (rand() - rand())/tau_m : 1"),
+        EquationError,
+        ["a random function twice", "rand() - rand()", "at most one"],
+    ),
     "unknown function": (
         dict(equations=EIF["equations"].replace("exp(", "expp(")),
         EquationError,

@@ -15,6 +15,7 @@ from brian2.core.variables import Constant, Variable
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_units_statements
 from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.parsing.sympytools import str_to_sympy
 from brian2.units.fundamentalunits import (
     DIMENSIONLESS,
     Dimension,
@@ -281,7 +282,22 @@ def parse(owner: str, text: str, threshold: str, reset: str, constants: Mapping[
     dims = {eq.varname: eq.dim for eq in equations.values()}
     parsed = Parsed(equations, dims, values, membrane, theta)
     _check_units(owner, parsed, reset)
+    _check_random_functions(owner, parsed)
     return parsed
+
+
+def _check_random_functions(owner: str, parsed: Parsed) -> None:
+    """Brian2's state updaters take two calls of rand() in one equation for the same number, and refuse them."""
+    try:
+        for _, expression in parsed.equations.get_substituted_expressions(parsed.variables):
+            str_to_sympy(expression.code, parsed.variables)
+    except NotImplementedError as error:
+        raise EquationError(
+            owner,
+            "an equation calls a random function twice",
+            expected="at most one call of each of rand(), randn() and poisson() in an equation",
+            remedy=f"Brian2 says: {error}",
+        ) from None
 
 
 def _check_units(owner: str, parsed: Parsed, reset: str) -> None:
@@ -298,7 +314,7 @@ def _check_units(owner: str, parsed: Parsed, reset: str) -> None:
             raise UnitError(
                 owner, f"units do not fit inside '{what} = {eq.expr.code}'", remedy=f"Brian2 says: {error}"
             ) from None
-        except (KeyError, SyntaxError, TypeError, ValueError, NotImplementedError) as error:
+        except (KeyError, SyntaxError, TypeError, ValueError) as error:
             raise EquationError(owner, f"cannot read '{what} = {eq.expr.code}'", remedy=str(error)) from None
         if got is not expected:
             per_time = "/second" if eq.type == DIFFERENTIAL_EQUATION else ""

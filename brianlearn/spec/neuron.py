@@ -137,7 +137,7 @@ class Neuron:
             try:
                 get_conditionally_linear_system(self.parsed.equations, self.parsed.variables)
                 return "exponential_euler"
-            except (ValueError, NotImplementedError, KeyError):
+            except ValueError:  # not linear in one of the variables, the others held
                 return "euler"
         return "euler"
 

@@ -18,6 +18,7 @@ import sympy
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 from brian2.parsing.sympytools import str_to_sympy
+from sympy.core.relational import Relational
 
 from brianlearn.errors import SpecError
 from brianlearn.spec.equations import Parsed
@@ -148,6 +149,8 @@ def linear_system(parsed: Parsed) -> LinearSystem:
     for name in names:
         text = expressions[name].code
         expression = sympy.expand(str_to_sympy(text, parsed.variables))
+        if any(comparison.free_symbols & set(symbols) for comparison in expression.atoms(Relational)):
+            raise NonLinear(f"d{name}/dt = {text} compares a state variable")  # sympy has no derivative of it
         row = [sympy.simplify(expression.diff(symbol)) for symbol in symbols]
         drive = sympy.simplify(expression.subs(dict.fromkeys(symbols, 0)))
         for entry in [*row, drive]:
