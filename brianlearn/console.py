@@ -10,18 +10,22 @@ from rich.console import Console
 
 from brianlearn.errors import BrianLearnError
 
-__all__ = ["user_errors"]
+__all__ = ["show_error", "user_errors"]
+
+
+def show_error(error: BrianLearnError) -> None:
+    """Print an error that the user can act on, without a traceback."""
+    text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+    Console(stderr=True, soft_wrap=True).print(text, style="red", markup=False, highlight=False)
 
 
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Print errors that the user can act on, without a traceback, and exit with status 1."""
-    console = Console(stderr=True, soft_wrap=True)
     try:
         yield
     except BrianLearnError as error:
-        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        console.print(text, style="red", markup=False, highlight=False)
+        show_error(error)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from brianlearn.console import user_errors
+from brianlearn.console import show_error, user_errors
+from brianlearn.errors import DataError
+
+if TYPE_CHECKING:
+    from brianlearn.data.inspection import Findings
 
 __all__ = ["app"]
 
@@ -61,29 +65,53 @@ def fetch(name: Name) -> None:
 
 @app.command()
 def check(
-    name: Name,
+    name: Annotated[
+        str | None, typer.Argument(help="A name from `brianlearn data list`; without one, all on this machine.")
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="Its folder, where it is neither found nor fetched.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Read every file of a data set; exit status 1 where one is damaged or missing."""
+    """Read every file of one data set, or of all on this machine; exit status 1 where one is damaged or missing."""
     with user_errors():
-        from brianlearn.data.inspection import check_data
+        from brianlearn.data.inspection import check_data, list_data
 
-        found = check_data(name, path)
+        if name is None and path is not None:
+            raise DataError("--path", "of which data set?", got=path, remedy="give a name as well")
+        names = [listing.name for listing in list_data() if listing.where] if name is None else [name]
+        found, damaged = [], False
+        for each in names:
+            try:
+                found.append(check_data(each, path))
+            except DataError as error:
+                if name is not None:
+                    raise
+                show_error(error)
+                damaged = True
+                continue
+            if not as_json:
+                _show(found[-1], title=name is None)
         if as_json:
-            print(json.dumps(dataclasses.asdict(found)))
-            return
-        table = Table(show_header=False, box=None, pad_edge=False)
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
-        complete = "complete" if found.complete else "a part of the data set"
-        table.add_row("samples", f"{found.train} for training, {found.test} for testing: {complete}")
-        table.add_row("shape", " x ".join(map(str, found.shape)))
-        table.add_row("classes", f"{found.classes}, with {found.smallest_class} to {found.largest_class} samples each")
-        if found.longest is None:
-            table.add_row("mean value", f"{found.mean:.4f}")
-        else:
-            table.add_row("spikes", f"{found.mean:.0f} in each recording, at 1 ms; the longest: {found.longest} ms")
-        table.add_row("files", CHECKSUMS[found.official])
-        table.add_row("where", found.where)
-        Console().print(table)
+            print(json.dumps(dataclasses.asdict(found[0]) if name else [dataclasses.asdict(each) for each in found]))
+        if damaged:
+            raise typer.Exit(1)
+
+
+def _show(found: Findings, title: bool) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    if title:
+        table.add_row("data set", found.name)
+    complete = "complete" if found.complete else "a part of the data set"
+    table.add_row("samples", f"{found.train} for training, {found.test} for testing: {complete}")
+    table.add_row("shape", " x ".join(map(str, found.shape)))
+    table.add_row("classes", f"{found.classes}, with {found.smallest_class} to {found.largest_class} samples each")
+    if found.longest is None:
+        table.add_row("mean value", f"{found.mean:.4f}")
+    else:
+        table.add_row("spikes", f"{found.mean:.0f} in each recording, at 1 ms; the longest: {found.longest} ms")
+    table.add_row("files", CHECKSUMS[found.official])
+    table.add_row("where", found.where)
+    Console().print(table)
+    if title:
+        Console().print()

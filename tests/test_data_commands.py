@@ -58,6 +58,18 @@ def test_check_of_built_in_data() -> None:
     assert found["complete"] and found["where"] == "built in" and found["longest"] is None
 
 
+def test_check_of_all_that_is_there(folder: Path) -> None:
+    found = json.loads(call("check", "--json").stdout)
+    assert [each["name"] for each in found] == ["digits", "digits_events", "nmnist"]
+    # a damaged one is named, and the others are checked all the same
+    (folder / "Test" / "0" / "00001.bin").write_bytes(b"abc")
+    result = call("check")
+    assert result.exit_code == 1 and "00001.bin" in result.stderr.replace("\n", "")
+    assert "digits_events" in result.stdout and "nmnist" not in result.stdout
+    result = call("check", "--path", folder)
+    assert result.exit_code == 1 and "give a name" in result.stderr
+
+
 def test_fetch(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "already in" in call("fetch", "nmnist").stdout
     assert "built in" in call("fetch", "digits").stdout
