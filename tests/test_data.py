@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import http.server
@@ -13,6 +14,7 @@ import pytest
 from brian2 import ms
 
 from brianlearn.data import DataSet, RandomAffine, known_data, load, mnist, read_idx, read_labelled_images
+from brianlearn.data import download as downloads
 from brianlearn.errors import BrianLearnError, DataError, ShapeError
 from brianlearn.rules import LearnerState
 from brianlearn.spec import DaltonIF, Dense, Events, Input, NetworkSpec, Raster, Readout, Samples, Spikes
@@ -306,6 +308,17 @@ def test_download_once(mirror, no_data):
     for path in folder.iterdir():
         path.unlink()
     assert len(mnist.load_idx_images(source).train) == 7  # from the cache
+
+
+def test_progress_of_a_download(mirror, no_data, monkeypatch, capsys):
+    folder, source = mirror
+    file = folder / "train-images-idx3-ubyte.gz"
+    monkeypatch.setattr(downloads, "PIECE", 100)
+    with downloads.Bar(file.name) as bar:
+        monkeypatch.setattr(downloads, "Bar", lambda name: contextlib.nullcontext(bar))
+        downloads.download("mnist", source.url + file.name, source.md5[0], no_data / "cache", "fetch it by hand")
+    assert bar.total == bar.done == file.stat().st_size > 100
+    assert not capsys.readouterr().out  # and nothing but a line of pooch's on stderr, which is no terminal here
 
 
 def test_download_of_another_file_leaves_nothing(mirror, no_data):

@@ -27,8 +27,8 @@ SIDE = 128
 CONTENT = "airplane/cifar10_airplane_0.aedat, ... (AEDAT 2.0 or 3.1), or .aedat4, in a folder for each class"
 #: Of each class, in the share of its recordings: 900 of 1000.
 TRAINING_SHARE = 0.9
-#: The recordings as tonic packs them, in AEDAT 4.0.
-URL, MD5 = "https://figshare.com/ndownloader/files/38023437", "ce3a4a0682dc0943703bd8f749a7701c"
+#: The recordings as tonic packs them, in AEDAT 4.0. figshare.com itself answers programs with an empty page.
+URL, MD5 = "https://api.figshare.com/v2/file/download/38023437", "ce3a4a0682dc0943703bd8f749a7701c"
 
 
 def fetch_cifar10_dvs() -> Path:

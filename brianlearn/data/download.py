@@ -9,11 +9,77 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from brianlearn.data.places import DATA_VARIABLE
 from brianlearn.errors import DataError
 
 __all__ = ["download", "unpack"]
+
+#: Bytes that are fetched at once.
+PIECE = 1 << 18
+
+
+class Bar:
+    """How far a download is, in the words of pooch's progress bars; silent where stderr is no terminal.
+
+    Parameters
+    ----------
+    name : str
+        The file.
+    """
+
+    def __init__(self, name: str) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=None),
+            progress.DownloadColumn(),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(name, total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    @property
+    def total(self) -> float | None:
+        """Bytes of the file; None while they are not known."""
+        return self._bar.tasks[0].total
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._bar.update(self._task, total=total or None)  # 0: the server does not say
+
+    @property
+    def done(self) -> float:
+        """Bytes that are here."""
+        return self._bar.tasks[0].completed
+
+    def update(self, size: int) -> None:
+        """So many bytes more."""
+        self._bar.update(self._task, advance=size)
+
+    def reset(self) -> None:
+        """Nothing yet."""
+        self._bar.update(self._task, completed=0)
+
+    def close(self) -> None:
+        """No more bytes come."""
+        self._bar.refresh()
 
 
 def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name: str | None = None) -> Path:
@@ -46,7 +112,9 @@ def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name:
 
     name = name or url.rsplit("/", 1)[-1]
     try:  # pooch checks the sum in a temporary file and renames it: a broken download leaves nothing behind
-        return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=folder))
+        with Bar(name) as bar:
+            downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=PIECE)
+            return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=folder, downloader=downloader))
     except (OSError, ValueError) as error:  # connection, disk, or a wrong checksum
         raise DataError(
             f"data set {data_set!r}",

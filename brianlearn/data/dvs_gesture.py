@@ -49,10 +49,11 @@ LAST_TRAINING_USER, LAST_USER = 23, 29
 _USER = re.compile(r"user(\d+)_\w+")
 _COLUMNS = ["class", "startTime_usec", "endTime_usec"]
 _TONIC = {"train": "ibmGestureTrain", "test": "ibmGestureTest"}
-#: The recordings as tonic packs them: folder, address and checksum of its archive.
+#: The recordings as tonic packs them: folder, address and checksum of its archive. figshare.com itself answers
+#: programs with an empty page.
 ARCHIVES = (
-    ("ibmGestureTrain", "https://figshare.com/ndownloader/files/38022171", "3a8f0d4120a166bac7591f77409cb105"),
-    ("ibmGestureTest", "https://figshare.com/ndownloader/files/38020584", "56070e45dadaa85fff82e0fbfbc06de5"),
+    ("ibmGestureTrain", "https://api.figshare.com/v2/file/download/38022171", "3a8f0d4120a166bac7591f77409cb105"),
+    ("ibmGestureTest", "https://api.figshare.com/v2/file/download/38020584", "56070e45dadaa85fff82e0fbfbc06de5"),
 )
 
 
