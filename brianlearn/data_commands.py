@@ -109,7 +109,7 @@ def _show(found: Findings, title: bool) -> None:
     if found.longest is None:
         table.add_row("mean value", f"{found.mean:.4f}")
     else:
-        table.add_row("spikes", f"{found.mean:.0f} in each recording, at 1 ms; the longest: {found.longest} ms")
+        table.add_row("events", f"{found.mean:.0f} in each recording; the longest: {found.longest} ms")
     table.add_row("files", CHECKSUMS[found.official])
     table.add_row("where", found.where)
     Console().print(table)

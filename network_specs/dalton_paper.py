@@ -4,9 +4,9 @@
 ``brianlearn train``. ``--strided`` puts a stride of 2 in the place of each average pool; ``--path`` is the folder of
 the data where it is not under ``$BRIANLEARN_DATA``.
 
-On images the rules learn through time, with one update per batch; on events online, with an update in every step after
-the burn-in (``--online`` and ``--no-online`` choose). Both need the discrete engine; the Brian2 engine learns online
-with one update per batch (``--credit online``).
+Images and events alike pass one integrate-and-fire neuron per input. On images the rules learn through time, with one
+update per batch; on events online, with an update in every step after the burn-in (``--online`` and ``--no-online``
+choose). Both need the discrete engine; the Brian2 engine learns online with one update per batch (``--credit online``).
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ TASKS = {
     "cifar10_dvs": Task((2, 32, 32), 500, burn_in=50, denoise=100, window=True),
     # not in the paper: built in, small
     "digits": Task((1, 8, 8), 20),
-    "digits_events": Task((2, 16, 16), 60, burn_in=10),
+    "digits_events": Task((2, 16, 16), 60, gain=2.0, burn_in=10),  # few events: each becomes a spike
 }
 
 #: Convolutions as (channels, kernel, pooled, dropout), then dense layers.
@@ -89,7 +89,7 @@ def experiment(
     task = TASKS[dataset]
     online = task.events if online is None else online
     spec = bl.NetworkSpec(
-        input=bl.Input(task.shape, encoder=bl.Spikes() if task.events else bl.IntegrateAndFire(gain=task.gain)),
+        input=bl.Input(task.shape, encoder=(bl.IntegrateEvents if task.events else bl.IntegrateAndFire)(task.gain)),
         layers=layers(arch, bl.DaltonIF(tau_s=task.tau_s * ms), strided),
         readout=bl.Readout(task.classes),
         duration=task.steps * ms,

@@ -8,7 +8,16 @@ from brian2 import ms
 
 from brianlearn.errors import SpecError
 from brianlearn.rules import LearnerState
-from brianlearn.spec import Bernoulli, DirectCurrent, Encoder, IntegrateAndFire, Latency, Spikes
+from brianlearn.spec import (
+    Bernoulli,
+    DirectCurrent,
+    Encoder,
+    Events,
+    IntegrateAndFire,
+    IntegrateEvents,
+    Latency,
+    Spikes,
+)
 
 
 def keys(n, seed=0, epoch=0, learning=True):
@@ -16,13 +25,8 @@ def keys(n, seed=0, epoch=0, learning=True):
 
 
 def test_which_encoders_are_drawn_beforehand():
-    assert [e.precomputed for e in (IntegrateAndFire(), DirectCurrent(), Bernoulli(), Latency(), Spikes())] == [
-        False,
-        False,
-        True,
-        True,
-        True,
-    ]
+    encoders = (IntegrateAndFire(), DirectCurrent(), Bernoulli(), Latency(), Spikes(), IntegrateEvents())
+    assert [e.precomputed for e in encoders] == [False, False, True, True, True, True]
     with pytest.raises(TypeError, match="computed by the engine"):
         IntegrateAndFire().raster(np.zeros((1, 2)), 3, keys(1))
 
@@ -56,6 +60,53 @@ def test_latency():
     assert Latency(threshold=0.3).raster(values, 11, keys(1)).sum() == 3
 
 
+def some_events(n=3, steps=30, shape=(2, 3, 2), seed=0):
+    """Events in which an input often has several in one step, some of them after the end of a trial."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(60, 200, n)
+    step = np.concatenate([np.sort(rng.integers(0, steps + 5, size)) for size in sizes])
+    neuron = rng.integers(0, np.prod(shape), len(step))
+    return Events(step, neuron, np.cumsum([0, *sizes]), shape)
+
+
+@pytest.mark.parametrize(("gain", "bias"), [(1.0, 0.0), (2.0, 0.0), (0.3, 0.0), (0.4, 0.13), (1.0, -0.1)])
+def test_integrated_events_against_a_loop(gain, bias):
+    events, steps = some_events(), 30
+    spikes = IntegrateEvents(gain, bias).raster(events, steps, keys(3))
+    assert spikes.shape == (3, steps, 12) and 50 < spikes.sum() < len(events.step)
+    for k in range(3):
+        mine = slice(events.offsets[k], events.offsets[k + 1])
+        for i in range(12):
+            v = 0.0
+            for t in range(steps):
+                v += gain * np.sum((events.step[mine] == t) & (events.neuron[mine] == i)) + bias
+                assert spikes[k, t, i] == (v > 1)
+                v = 0.0 if v > 1 else v
+
+
+def test_a_large_gain_makes_each_event_a_spike():
+    events = some_events()
+    assert np.array_equal(IntegrateEvents(1.5).raster(events, 30, keys(3)), Spikes().raster(events, 30, keys(3)))
+
+
+def test_integrated_events_as_a_tensor():
+    torch = pytest.importorskip("torch")
+    from brianlearn.discrete.encoding import encode
+    from brianlearn.spec import DaltonIF, Dense, Input, NetworkSpec, Readout
+
+    events, steps = some_events(), 30
+    encoder = IntegrateEvents(0.4, 0.05)
+    spec = NetworkSpec(Input(events.shape, encoder), [Dense(2, DaltonIF())], Readout(2), duration=steps * ms)
+    count = np.zeros((steps, 3, 12))
+    inside = events.step < steps
+    sample = np.repeat(np.arange(3), np.diff(events.offsets))
+    np.add.at(count, (events.step[inside], sample[inside], events.neuron[inside]), 1)
+    like = torch.zeros((), dtype=torch.float32)
+    a = encode(spec, torch.from_numpy(count.reshape(steps, 3, 2, 3, 2)), like, None)
+    b = encode(spec, events, like, None)
+    assert a.dtype == b.dtype == torch.float32 and torch.equal(a, b) and a.sum() > 50
+
+
 @pytest.mark.parametrize(
     ("make", "subject"),
     [
@@ -63,6 +114,8 @@ def test_latency():
         (lambda: IntegrateAndFire(gain=-1.0), "IntegrateAndFire"),
         (lambda: IntegrateAndFire(bias=np.nan), "IntegrateAndFire"),
         (lambda: IntegrateAndFire(gain=1 * ms), "IntegrateAndFire"),
+        (lambda: IntegrateEvents(gain=0), "IntegrateEvents"),
+        (lambda: IntegrateEvents(bias="1"), "IntegrateEvents"),
         (lambda: DirectCurrent(gain="1"), "DirectCurrent"),
         (lambda: Bernoulli(gain=np.inf), "Bernoulli"),
         (lambda: Latency(threshold=None), "Latency"),

@@ -44,10 +44,10 @@ def in_memory(items: list[tuple[int, bl.RawEvents]], pipeline: Pipeline = PIPELI
     _, height, width = pipeline.shape
     steps, neurons, offsets = [], [], [0]
     for _, events in items:
-        found = set()
+        found = []
         for t, x, y, p in zip(events.time, events.x, events.y, events.polarity, strict=True):
             row, column = y * height // pipeline.height, x * width // pipeline.width
-            found.add((int(t // round(pipeline.dt * 1e6)), int((p * height + row) * width + column)))
+            found.append((int(t // round(pipeline.dt * 1e6)), int((p * height + row) * width + column)))
         steps += [step for step, _ in sorted(found)]
         neurons += [neuron for _, neuron in sorted(found)]
         offsets.append(len(steps))
@@ -191,15 +191,14 @@ def test_random_windows(stored: StoredEvents) -> None:
         bl.RandomWindow(0)
 
 
+@pytest.mark.parametrize("encoder", [bl.Spikes(), bl.IntegrateEvents(gain=0.7)], ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("device", ["numpy", "cpu", pytest.param("cpp_standalone", marks=pytest.mark.cpp_standalone)])
-def test_both_engines_take_recordings_on_disk(device: str, stored: StoredEvents) -> None:
+def test_both_engines_take_recordings_on_disk(device: str, encoder: bl.Spikes, stored: StoredEvents) -> None:
     """In three chunks, which one build serves."""
     engine = "discrete" if device == "cpu" else "brian"
     if engine == "discrete":
         pytest.importorskip("torch")
-    spec = bl.NetworkSpec(
-        bl.Input((2, 6, 6), bl.Spikes()), [bl.Dense(7, bl.DaltonIF())], bl.Readout(3), duration=25 * ms
-    )
+    spec = bl.NetworkSpec(bl.Input((2, 6, 6), encoder), [bl.Dense(7, bl.DaltonIF())], bl.Readout(3), duration=25 * ms)
     learner = bl.Learner(
         spec,
         bl.DALTON(),

@@ -61,7 +61,15 @@ def test_a_network_comes_back_equal_to_the_last_bit():
 
 
 @pytest.mark.parametrize(
-    "encoder", [bl.Bernoulli(0.3), bl.DirectCurrent(2.0), bl.IntegrateAndFire(2.0, 0.1), bl.Latency(0.2), bl.Spikes()]
+    "encoder",
+    [
+        bl.Bernoulli(0.3),
+        bl.DirectCurrent(2.0),
+        bl.IntegrateAndFire(2.0, 0.1),
+        bl.Latency(0.2),
+        bl.Spikes(),
+        bl.IntegrateEvents(1.5, 0.1),
+    ],
 )
 def test_encoders(encoder):
     assert through_json(bl.Input((3,), encoder)).encoder == encoder

@@ -137,11 +137,9 @@ def _spike_list(
 
 def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> np.ndarray:
     steps = plan.spec.n_steps
-    if isinstance(samples.inputs, Recordings):
-        spikes = samples.inputs.dense(steps)
-    else:
-        values = np.asarray(samples.inputs).reshape(len(samples), -1)
-        spikes = plan.spec.input.encoder.raster(values, steps, state.sample_keys(samples.ids, learning=learning))
+    inputs, keys = samples.inputs, state.sample_keys(samples.ids, learning=learning)
+    values = inputs if isinstance(inputs, Recordings) else np.asarray(inputs).reshape(len(samples), -1)
+    spikes = plan.spec.input.encoder.raster(values, steps, keys)
     return spikes.reshape(len(samples) * steps, -1)
 
 

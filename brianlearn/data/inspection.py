@@ -58,7 +58,7 @@ class Findings:
     smallest_class, largest_class : int
         Training samples.
     mean : float
-        Of all training values; of recordings, spikes in each.
+        Of all training values; of recordings, events in each.
     longest : int or None
         Time steps of 1 ms, of recordings.
     official : bool or None

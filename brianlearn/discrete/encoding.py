@@ -7,7 +7,7 @@ import torch
 
 from brianlearn.errors import DataError, ShapeError, SpecError
 from brianlearn.rules.dropout import kept
-from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, Spikes
+from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, IntegrateEvents, Spikes
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Recordings
 
@@ -26,7 +26,8 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     ----------
     spec : NetworkSpec
     inputs : torch.Tensor or array_like, shape (samples, *input shape)
-        Values; with the encoder ``Spikes()``, spikes (steps, samples, *input shape), or `Recordings`.
+        Values; with the encoder ``Spikes()``, spikes (steps, samples, *input shape), or `Recordings`; with
+        ``IntegrateEvents()``, how many events there are, in the same shape, or `Recordings`.
     like : torch.Tensor
         Gives type and device.
     keys : numpy.ndarray of uint64, shape (samples, 2), optional
@@ -43,7 +44,7 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     """
     encoder, steps, shape = spec.input.encoder, spec.n_steps, spec.input.shape
     if isinstance(encoder, Spikes):
-        return _given(inputs, like, steps, shape)
+        return _given(encoder, inputs, like, steps, shape)
     if isinstance(inputs, Recordings):
         raise DataError(
             "inputs",
@@ -63,7 +64,7 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     if isinstance(encoder, DirectCurrent):
         return (float(encoder.gain) * values).unsqueeze(0)
     if isinstance(encoder, IntegrateAndFire):
-        return _integrate_and_fire(values, float(encoder.gain), float(encoder.bias), steps)
+        return _integrate_and_fire(encoder, values.expand(steps, *values.shape))
     raise SpecError(
         "input",
         f"the encoder {type(encoder).__name__} is unknown to the discrete engine",
@@ -78,11 +79,11 @@ def _tensor(inputs: object) -> torch.Tensor:
         raise DataError("inputs", "they are not numbers", got=type(inputs).__name__, expected="a tensor") from None
 
 
-def _given(inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
+def _given(encoder: Spikes, inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
     if isinstance(inputs, Recordings):
         if tuple(inputs.shape) != shape:
             raise ShapeError("inputs", "events do not fit the network", got=inputs.shape, expected=shape)
-        dense = np.ascontiguousarray(inputs.dense(steps).swapaxes(0, 1))
+        dense = np.ascontiguousarray(encoder.raster(inputs, steps, np.empty((0, 2), np.uint64)).swapaxes(0, 1))
         return torch.from_numpy(dense).reshape(steps, len(inputs), *shape).to(like)
     spikes = _tensor(inputs)
     if spikes.ndim != len(shape) + 2 or tuple(spikes.shape[2:]) != shape or len(spikes) != steps:
@@ -93,16 +94,19 @@ def _given(inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...
             expected=(steps, "samples", *shape),
             remedy="time comes first; another number of steps needs dataclasses.replace(spec, duration=...)",
         )
+    if isinstance(encoder, IntegrateEvents):  # in double precision, as from recordings
+        return _integrate_and_fire(encoder, spikes.to(like.device, torch.float64)).to(like)
     return spikes.to(like)
 
 
-def _integrate_and_fire(values: torch.Tensor, gain: float, bias: float, steps: int) -> torch.Tensor:
-    drive = gain * values + bias if bias else gain * values
-    v = torch.zeros_like(drive)
-    spikes = torch.empty((steps, *drive.shape), dtype=drive.dtype, device=drive.device)
+def _integrate_and_fire(encoder: IntegrateAndFire | IntegrateEvents, values: torch.Tensor) -> torch.Tensor:
+    """Spikes for values of shape (steps, ...)."""
+    gain, bias = float(encoder.gain), float(encoder.bias)
+    v = torch.zeros_like(values[0])
+    spikes = torch.empty_like(values, memory_format=torch.contiguous_format)
     with torch.no_grad():
-        for spike in spikes:
-            v += drive
+        for value, spike in zip(values, spikes, strict=True):
+            v += gain * value + bias if bias else gain * value
             fired = v > 1
             spike.copy_(fired)
             v.masked_fill_(fired, 0.0)

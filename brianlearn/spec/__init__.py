@@ -1,7 +1,15 @@
 """What a network is: neurons, layers, encoders. No engine, no learning."""
 
 from brianlearn.spec.connectivity import Connectivity
-from brianlearn.spec.encoders import Bernoulli, DirectCurrent, Encoder, IntegrateAndFire, Latency, Spikes
+from brianlearn.spec.encoders import (
+    Bernoulli,
+    DirectCurrent,
+    Encoder,
+    IntegrateAndFire,
+    IntegrateEvents,
+    Latency,
+    Spikes,
+)
 from brianlearn.spec.layers import Conv, Dense, Input, Normal, Readout, Uniform
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
@@ -28,6 +36,7 @@ __all__ = [
     "Gaussian",
     "Input",
     "IntegrateAndFire",
+    "IntegrateEvents",
     "Latency",
     "NetworkSpec",
     "Neuron",

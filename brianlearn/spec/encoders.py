@@ -3,19 +3,23 @@
 An encoder either runs inside the network (``IntegrateAndFire``, ``DirectCurrent``: the engine computes it from the
 values) or is drawn beforehand (``Bernoulli``, ``Latency``: `Encoder.raster` gives the spikes, the same on every engine
 and device).
-``Spikes`` takes inputs that are spikes already.
+``Spikes`` takes inputs that are spikes already, ``IntegrateEvents`` the events of a camera.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from brianlearn.errors import SpecError
 from brianlearn.spec.checks import is_number
 
-__all__ = ["Bernoulli", "DirectCurrent", "Encoder", "IntegrateAndFire", "Latency", "Spikes"]
+if TYPE_CHECKING:
+    from brianlearn.spec.samples import Recordings
+
+__all__ = ["Bernoulli", "DirectCurrent", "Encoder", "IntegrateAndFire", "IntegrateEvents", "Latency", "Spikes"]
 
 
 def _check(owner: object, name: str, value: object, low: float | None = None) -> None:
@@ -34,12 +38,13 @@ class Encoder:
     #: Whether spikes are drawn beforehand by `raster` (else the engine computes them from the values).
     precomputed = False
 
-    def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+    def raster(self, values: Any, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         """Spikes of precomputed encoders.
 
         Parameters
         ----------
-        values : numpy.ndarray, shape (n_samples, n_inputs)
+        values : numpy.ndarray, shape (n_samples, n_inputs), or Recordings
+            Recordings for ``Spikes`` and ``IntegrateEvents``, values for the others.
         n_steps : int
         seeds : numpy.ndarray of uint64, shape (n_samples, 2)
             One random key per presentation, so that spikes do not depend on how samples are grouped.
@@ -132,6 +137,52 @@ class Latency(Encoder):
 
 @dataclass(frozen=True)
 class Spikes(Encoder):
-    """Inputs that are spikes already: `Events`."""
+    """Inputs that are spikes already: `Events`. Several events of one input in one step are one spike."""
 
     precomputed = True
+
+    def raster(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        return values.dense(n_steps)
+
+
+@dataclass(frozen=True)
+class IntegrateEvents(Spikes):
+    """One integrate-and-fire neuron per input, driven by its events (DALTON on event cameras).
+
+    In each step v <- v + gain n + bias, with n the input's events in this step; spike if v > 1, reset to 0. With a gain
+    of 1 two events make a spike; with more than 1 each does.
+
+    Parameters
+    ----------
+    gain, bias : float
+        Dimensionless, per event and per time step.
+    """
+
+    gain: float = 1.0
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, "gain", self.gain, 0.0)
+        _check(self, "bias", self.bias)
+
+    def raster(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        events, n_inputs = values.load(), int(np.prod(values.shape))
+        sample = np.repeat(np.arange(len(events)), np.diff(events.offsets))
+        order = np.argsort(events.step, kind="stable")
+        cell = (sample * n_inputs + events.neuron)[order]
+        first = np.searchsorted(events.step[order], np.arange(n_steps + 1))
+        v = np.zeros(len(events) * n_inputs)
+        spikes = np.zeros((len(events), n_steps, n_inputs), bool)
+        for step in range(n_steps):
+            driven, count = np.unique(cell[first[step] : first[step + 1]], return_counts=True)
+            if self.bias:  # drives all of them
+                drive = np.full(len(v), float(self.bias))
+                drive[driven] = self.gain * count + self.bias
+                v += drive
+                driven = np.arange(len(v))
+            else:
+                v[driven] += self.gain * count
+            fired = driven[v[driven] > 1.0]
+            v[fired] = 0.0
+            spikes[fired // n_inputs, step, fired % n_inputs] = True
+        return spikes

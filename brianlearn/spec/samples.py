@@ -60,6 +60,8 @@ class Recordings(ABC):
 class Events(Recordings):
     """Input spikes of n samples in memory, binned at the network's time step.
 
+    An input may have several events in one step: one spike for the encoder `Spikes`, and as many for `IntegrateEvents`.
+
     Attributes
     ----------
     step : numpy.ndarray of int, shape (n_events,)
@@ -228,7 +230,7 @@ class Samples:
                 "Samples",
                 "inputs and encoder do not fit",
                 got=f"{type(self.inputs).__name__} for encoder {type(spec.input.encoder).__name__}",
-                expected="Events with the encoder Spikes(), values with the others",
+                expected="Events with the encoders Spikes() and IntegrateEvents(), values with the others",
             )
         shape = self.inputs.shape if isinstance(self.inputs, Recordings) else self.inputs.shape[1:]
         if tuple(shape) != spec.input.shape:

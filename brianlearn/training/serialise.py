@@ -41,6 +41,7 @@ _TYPES: dict[str, type] = {
         encoders.Bernoulli,
         encoders.DirectCurrent,
         encoders.IntegrateAndFire,
+        encoders.IntegrateEvents,
         encoders.Latency,
         encoders.Spikes,
         surrogates.ArcTan,

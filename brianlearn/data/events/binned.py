@@ -11,7 +11,7 @@ from pathlib import Path
 from brianlearn.cache import cache_folder
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
-from brianlearn.data.events.stored import StoredEvents, store
+from brianlearn.data.events.stored import MAGIC, StoredEvents, store
 from brianlearn.errors import DataError
 
 __all__ = ["binned", "whole_number"]
@@ -22,8 +22,8 @@ def binned(
 ) -> StoredEvents:
     """The recordings in files, from the cache, or binned into it.
 
-    The name of the cached file holds a checksum of the pipeline and of all paths, sizes and times of change, so that
-    another file is another data set.
+    The name of the cached file holds a checksum of its format, the pipeline and all paths, sizes and times of change,
+    so that another file is another data set.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def binned(
     DataError
         What the recordings raise, and a cache that cannot be written. Nothing is cached then.
     """
-    described = [dataclasses.asdict(pipeline), [(str(f.resolve()), *_state(f)) for f in files]]
+    described = [MAGIC.decode(), dataclasses.asdict(pipeline), [(str(f.resolve()), *_state(f)) for f in files]]
     key = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:20]
     path = cache_folder("events") / f"{name}-{key}.events"
     if path.is_file():

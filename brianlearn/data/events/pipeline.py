@@ -63,7 +63,7 @@ class Pipeline:
     width, height : int
         Of the camera.
     dt : float
-        Time step, in seconds. Events of one pixel and polarity in one step become one spike.
+        Time step, in seconds.
     denoise : float or None
         Time of the background-activity filter, in seconds.
     size : tuple of int or None
@@ -82,7 +82,7 @@ class Pipeline:
         return (2, *(self.size or (self.height, self.width)))
 
     def codes(self, events: RawEvents) -> np.ndarray:
-        """Spikes of one recording, as step x inputs + flat index of the input, rising, without doubles; int64."""
+        """Events of one recording, as step x inputs + flat index of the input, in this order; int64."""
         events = events.sorted()
         if self.denoise is not None:
             events = denoised(events, self.denoise * 1e6, self.width, self.height)
@@ -92,4 +92,4 @@ class Pipeline:
         step = np.floor(events.time * 1e-6 / self.dt + 1e-9).astype(np.int64)
         inside = step >= 0
         flat = (events.polarity * height + row) * width + column
-        return np.unique((step * (2 * height * width) + flat)[inside])
+        return np.sort((step * (2 * height * width) + flat)[inside])

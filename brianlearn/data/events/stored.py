@@ -1,6 +1,6 @@
 """Binned recordings in one file on disk, read when they are run: a data set never has to fit into memory.
 
-The file holds, little-endian: a magic number (16 bytes); the spikes of each recording, as step x inputs + input in 4 or
+The file holds, little-endian: a magic number (16 bytes); the events of each recording, as step x inputs + input in 4 or
 8 bytes each; the index, one `INDEX` record for each recording; the shape and a checksum of the index (`TAIL`).
 """
 
@@ -21,9 +21,9 @@ from brianlearn.data.events.raw import RawEvents
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Events, Recordings
 
-__all__ = ["StoredEvents", "store"]
+__all__ = ["MAGIC", "StoredEvents", "store"]
 
-MAGIC = b"brianlearn-ev01\n"
+MAGIC = b"brianlearn-ev02\n"
 INDEX = np.dtype(
     [("offset", "<i8"), ("events", "<i8"), ("duration", "<i8"), ("width", "<i4"), ("label", "<i4"), ("crc", "<u4")]
 )
