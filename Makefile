@@ -27,7 +27,7 @@ test: $(STAMP) ## the tests that take seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 test-slow: $(STAMP) ## the tests that compile C++ or train
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 venv-genn: $(GENN_STAMP) ## the environment for GeNN: brian2 2.5, brian2genn, numpy 1
 
