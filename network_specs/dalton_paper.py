@@ -2,7 +2,8 @@
 
 ``python network_specs/dalton_paper.py --dataset cifar10 --arch A3 --rule tfr --engine discrete``, or the same after
 ``brianlearn train``. ``--strided`` puts a stride of 2 in the place of each average pool; ``--path`` is the folder of
-the data where it is not under ``$BRIANLEARN_DATA``.
+the data where it is not under ``$BRIANLEARN_DATA``. As in the paper's program, dropout draws its neurons anew in each
+step; ``--dropout-every trial`` draws them once.
 
 Images and events alike pass one integrate-and-fire neuron per input. On images the rules learn through time, with one
 update per batch; on events online, with an update in every step after the burn-in (``--online`` and ``--no-online``
@@ -59,7 +60,9 @@ ARCHITECTURES: dict[str, tuple[list[tuple[int, int, bool, float]], list[int]]] =
 }
 
 
-def layers(arch: str, neuron: bl.Neuron, strided: bool = False) -> list[bl.Conv | bl.Dense]:
+def layers(
+    arch: str, neuron: bl.Neuron, strided: bool = False, dropout_every: str = "step"
+) -> list[bl.Conv | bl.Dense]:
     """The spiking layers of a network of the paper."""
     convolutions, sizes = ARCHITECTURES[arch]
     found: list[bl.Conv | bl.Dense] = [
@@ -70,6 +73,7 @@ def layers(arch: str, neuron: bl.Neuron, strided: bool = False) -> list[bl.Conv 
             stride=2 if pooled and strided else 1,
             pool=2 if pooled and not strided else 1,
             dropout=dropout,
+            dropout_every=dropout_every,
         )
         for channels, kernel, pooled, dropout in convolutions
     ]
@@ -82,6 +86,7 @@ def experiment(
     ] = "mnist",
     arch: Literal["A1", "A2", "A3", "A4", "A5"] = "A1",
     strided: bool = False,
+    dropout_every: Literal["step", "trial"] = "step",
     online: bool | None = None,
     path: str | None = None,
 ) -> bl.Experiment:
@@ -90,7 +95,7 @@ def experiment(
     online = task.events if online is None else online
     spec = bl.NetworkSpec(
         input=bl.Input(task.shape, encoder=(bl.IntegrateEvents if task.events else bl.IntegrateAndFire)(task.gain)),
-        layers=layers(arch, bl.DaltonIF(tau_s=task.tau_s * ms), strided),
+        layers=layers(arch, bl.DaltonIF(tau_s=task.tau_s * ms), strided, dropout_every),
         readout=bl.Readout(task.classes),
         duration=task.steps * ms,
         burn_in=task.burn_in * ms,

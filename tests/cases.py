@@ -68,8 +68,14 @@ class Case:
     def masks(self) -> dict[str, np.ndarray]:
         """What dropout leaves of each layer's spikes, as a learner with seed 0 draws it in its first epoch."""
         keys = LearnerState({}).sample_keys(self.samples().ids, learning=True)
-        layers = {p.name: (p.layer.dropout, p.out_shape) for p in self.spec.projections}
-        return {n: kept(rate, n, shape, keys) / (1 - rate) for n, (rate, shape) in layers.items() if rate}
+        masks = {}
+        for p in self.spec.projections:
+            rate, shape = p.layer.dropout, p.out_shape
+            if p.layer.dropout_every == "step":
+                shape = (self.spec.n_steps, *shape)
+            if rate:
+                masks[p.name] = kept(rate, p.name, shape, keys) / (1 - rate)
+        return masks
 
     def reference_inference(self) -> reference.Result:
         samples = self.samples()
@@ -89,12 +95,12 @@ def dense(first: Neuron | None = None, second: Neuron | None = None, **options: 
     )
 
 
-def one_convolution(dropout: float = 0.0) -> NetworkSpec:
+def one_convolution(dropout: float = 0.0, every: str = "trial") -> NetworkSpec:
     neuron = DaltonIF()
     layers = [
-        Conv(3, 3, neuron, pool=2, weights=STRONG, dropout=dropout),
+        Conv(3, 3, neuron, pool=2, weights=STRONG, dropout=dropout, dropout_every=every),
         Dense(8, neuron),
-        Dense(6, neuron, dropout=dropout),
+        Dense(6, neuron, dropout=dropout, dropout_every=every),
     ]
     return NetworkSpec(Input((1, 8, 8)), layers, Readout(4), duration=15 * ms)
 
@@ -273,6 +279,11 @@ CASES |= {
     ),
     "dropout": Case(one_convolution(dropout=0.3)),
     "dropout-tfr": Case(one_convolution(dropout=0.3), TFR(), SGD(1e-2)),
+    "dropout-step-mask": Case(one_convolution(dropout=0.3, every="step")),
+    "dropout-step-mask-trace": Case(one_convolution(dropout=0.3, every="step"), DALTON(eligibility="trace"), SGD(1e-2)),
+    "dropout-step-mask-online": Case(
+        one_convolution(dropout=0.3, every="step"), DALTON(update="step"), SGD(1e-3), batch=1, n=3
+    ),
     "dropout-trace": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace"), SGD(1e-2)),
     "dropout-trace-mirror": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace", feedback="mirror")),
     "eif": Case(dense(EIF), neurons={"dense1": reference_eif(), "dense2": reference_eif()}),
@@ -294,5 +305,5 @@ COMPILED = [
     "strided-and-pooled",
     "frozen-while-refractory",
     "mixed-neurons",
-    "dropout-trace",
+    "dropout-step-mask-trace",
 ]

@@ -505,7 +505,7 @@ def simulate(
     batch : int
         Samples per weight update; a last partial batch divides by its own size.
     masks : dict, optional
-        Layer name -> what others see of its spikes in each trial, as factors (n, *shape): dropout.
+        Layer name -> what others see of its spikes, as factors (n, *shape), or (n, T, *shape): dropout.
 
     Returns
     -------
@@ -535,9 +535,14 @@ def simulate(
         populations = [Population(layer, s) for layer, s in zip(layers, shapes[1:], strict=True)]
         traces = [Trace(layer.neuron, s) for layer, s in zip(layers, shapes[:-1], strict=True)]
         y = np.zeros((len(layers), network.classes))
-        heard = {name: values[k] for name, values in (masks or {}).items()}
+        every = {layer.name: (T, *s) for layer, s in zip(layers, shapes[1:], strict=True)}
+        factors_of = {
+            name: values[k] if np.ndim(values[k]) == len(every[name]) else np.broadcast_to(values[k], every[name])
+            for name, values in (masks or {}).items()
+        }
 
         for t in range(T):
+            heard = {name: values[t] for name, values in factors_of.items()}
             s = [np.asarray(presynaptic[t], float)]
             done: list[LayerStep] = []
             for population in populations:

@@ -28,6 +28,49 @@ CASES = [*((rule, "discrete") for rule in RULES), *((rule, "brian") for rule in 
 
 
 @pytest.mark.parametrize(("rule", "engine"), CASES)
+def test_a_mask_in_each_step(rule: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn anew in each step it teaches something else; the same in all steps, what one mask for the trial teaches."""
+    if engine == "discrete":
+        pytest.importorskip("torch")
+    samples = bl.Samples(np.random.default_rng(0).uniform(0.5, 1.5, (3, 5)), [2, 0, 5], ids=[17, 3, 8])
+
+    def learn(every: str) -> dict[str, np.ndarray]:
+        layers = [
+            bl.Dense(30, NEURON, dropout=0.4, weights=bl.Normal(6.0), dropout_every=every),
+            bl.Dense(6, NEURON, dropout=0.1, weights=bl.Normal(4.0), dropout_every=every),
+        ]
+        readout = None if rule == "stbp" else bl.Readout(6)
+        spec = bl.NetworkSpec(
+            bl.Input((5,), bl.DirectCurrent(gain=1)), layers, readout, duration=20 * ms, burn_in=3 * ms
+        )
+        learner = bl.Learner(
+            spec,
+            RULES[rule],
+            bl.SGD(1e-3),
+            engine=engine,
+            device="cpu" if engine == "discrete" else "numpy",
+            dtype="float64",
+            seed=3,
+            batch_size=1 if "step" in rule else 3,
+        )
+        return dict(learner.learn(learner.init(), samples)[0].weights)
+
+    trial, step = learn("trial"), learn("step")
+    assert not np.allclose(trial["dense1"], step["dense1"], rtol=0, atol=1e-9)
+
+    def constant(rate: float, name: str, shape: tuple[int, ...], keys: np.ndarray) -> np.ndarray:
+        if len(shape) == 1:
+            return kept(rate, name, shape, keys)
+        return np.repeat(kept(rate, name, shape[1:], keys)[:, None], shape[0], axis=1)
+
+    for module in ("discrete.encoding", "brian.feed"):
+        monkeypatch.setattr(f"brianlearn.{module}.kept", constant)
+    again = learn("step")
+    for name, weights in trial.items():
+        np.testing.assert_allclose(again[name], weights, rtol=0, atol=1e-14, err_msg=name)
+
+
+@pytest.mark.parametrize(("rule", "engine"), CASES)
 def test_what_is_dropped_teaches_nothing(rule: str, engine: str) -> None:
     """Weights from a neuron change where its mask lets it speak, and nowhere else; the mask is `kept`'s."""
     if engine == "discrete":

@@ -48,6 +48,9 @@ FAST = [
     "trace-direct-current",
     "dropout",
     "dropout-trace-mirror",
+    "dropout-step-mask",
+    "dropout-step-mask-trace",
+    "dropout-step-mask-online",
 ]
 
 

@@ -172,7 +172,7 @@ def test_one_constant_per_neuron():
 def test_describe():
     spec = NetworkSpec(
         Input((1, 28, 28)),
-        [Conv(16, 3, LIF, pool=2, padding=1), Dense(64, LIF, dropout=0.1)],
+        [Conv(16, 3, LIF, pool=2, padding=1), Dense(64, LIF, dropout=0.1, dropout_every="step")],
         Readout(10, tau=20 * ms),
         duration=40 * ms,
         burn_in=10 * ms,
@@ -181,11 +181,11 @@ def test_describe():
         spec.describe()
         == """\
 40 steps of 1. ms per trial, burn-in 10 steps, same-step timing
-layer    kind                         shape     neurons  weights  neuron, method
-input    IntegrateAndFire             1x28x28   784
-conv1    conv 3x3, padding 1, pool 2  16x14x14  3136     144      v, I; exact
-dense1   dense, dropout 0.1           64        64       200704   v, I; exact
-readout  leaky, tau 20. ms            10                 640
+layer    kind                             shape     neurons  weights  neuron, method
+input    IntegrateAndFire                 1x28x28   784
+conv1    conv 3x3, padding 1, pool 2      16x14x14  3136     144      v, I; exact
+dense1   dense, dropout 0.1 in each step  64        64       200704   v, I; exact
+readout  leaky, tau 20. ms                10                 640
 3200 neurons, 201488 weights"""
     )
 
@@ -263,6 +263,7 @@ WRONG = {
     "stride of 0": (lambda: Conv(2, 3, LIF, stride=0, name="c"), SpecError, "c", "0", ">= 1"),
     "neuron by name": (lambda: Dense(5, "lif"), SpecError, "Dense", "'lif'", "bl.CubaLIF()"),
     "dropout of 1": (lambda: Dense(5, LIF, dropout=1), SpecError, "Dense", "1", "[0, 1)"),
+    "dropout_every": (lambda: Dense(5, LIF, dropout_every="batch"), SpecError, "Dense", "'batch'", "'trial' or 'step'"),
     "weights by name": (lambda: Dense(5, LIF, weights="normal"), SpecError, "Dense", "'normal'", "Normal(...)"),
     "scale of weights": (lambda: Normal(np.nan), SpecError, "Normal", "nan", "finite"),
     "duration without unit": (lambda: network(duration=10), UnitError, "NetworkSpec", "10", "40*ms"),

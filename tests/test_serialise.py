@@ -35,7 +35,11 @@ def everything() -> bl.NetworkSpec:
         initial=dict(v=-70 * mV),
     )
     conv = bl.Conv(2, 3, bl.DaltonIF(tau_s=1 / 3 * ms), pool=2, padding=1, weights=bl.Normal(1.5), name="edges")
-    layers = [conv, bl.Dense(6, eif, dropout=0.1), bl.Dense(3, bl.AdaptiveLIF(floor=-np.inf, surrogate=bl.Gaussian()))]
+    layers = [
+        conv,
+        bl.Dense(6, eif, dropout=0.1, dropout_every="step"),
+        bl.Dense(3, bl.AdaptiveLIF(floor=-np.inf, surrogate=bl.Gaussian())),
+    ]
     return bl.NetworkSpec(
         bl.Input((1, 6, 6), bl.Latency(0.1)),
         layers,

@@ -60,7 +60,14 @@ def fingerprint(plan: Plan, environment: Sequence[str] = ()) -> str:
         optimiser = {
             k: v for k, v in vars(plan.optimiser).items() if k not in ("learning_rate", "halve_every", "decay")
         }
-        learning = [rule.name, rule.feedback, rule.update, rule.eligibility, rule.logits(spec), sorted(plan.dropped)]
+        learning = [
+            rule.name,
+            rule.feedback,
+            rule.update,
+            rule.eligibility,
+            rule.logits(spec),
+            [(name, plan.drawn_in_steps(name) > 1) for name in sorted(plan.dropped)],
+        ]
         learning += [
             [name, r.states, r.input, r.membrane, list(r.coefficients), r.gain] for name, r in plan.traces.items()
         ]

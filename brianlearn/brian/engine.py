@@ -212,6 +212,8 @@ def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, bat
 
 def _default_chunk(spec: NetworkSpec, device: str) -> int:
     size = int(np.prod(spec.input.shape)) * 8 * (spec.n_steps if spec.input.encoder.precomputed else 1)
+    layers = [(p.layer, p.n_post) for p in spec.projections if isinstance(p.layer, Layer)]
+    size += sum(8 * n * spec.n_steps for layer, n in layers if layer.dropout and layer.dropout_every == "step")
     work = spec.n_steps * sum(len(p.connectivity.pre) for p in spec.projections)
     return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 

@@ -167,14 +167,15 @@ def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bo
 def _masks(
     plan: Plan, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
 ) -> dict[str, np.ndarray]:
-    """What others see of a neuron's spikes in each trial, as a factor: 0, or 1/(1 - rate) so that the mean stays."""
+    """What others see of a neuron's spikes, as a factor: 0, or 1/(1 - rate) so that the mean stays."""
     result, keys = {}, state.sample_keys(samples.ids, learning=learning)
     for p in plan.spec.projections:
         if p.name in plan.dropped:
-            masks = np.ones((plan.capacity_trials + 1, p.n_post))
+            each, rate = plan.drawn_in_steps(p.name), plan.dropped[p.name]
+            masks = np.ones((plan.capacity_trials * each + 1, p.n_post))
             if learning:
-                rate = plan.dropped[p.name]
-                masks[trials] = kept(rate, p.name, (p.n_post,), keys) / (1.0 - rate)
+                drawn = kept(rate, p.name, (each, p.n_post), keys) / (1.0 - rate)
+                masks[(trials[:, None] * each + np.arange(each)).ravel()] = drawn.reshape(-1, p.n_post)
             result[f"keep_{p.name}"] = masks
     return result
 

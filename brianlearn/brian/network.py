@@ -174,7 +174,8 @@ class Builder:
                 rows["batch_count"] = ((batches + 1,), batch)
             for p in self.spec.projections:
                 if p.name in self.plan.dropped:
-                    rows[f"keep_{p.name}"] = ((n + 1, p.n_post), trial)
+                    each = self.plan.drawn_in_steps(p.name)
+                    rows[f"keep_{p.name}"] = ((n * each + 1, p.n_post), self.dt if each > 1 else trial)
         return rows
 
     def build(self) -> BrianNetwork:
@@ -287,8 +288,10 @@ class Builder:
             ready = "not_refractory = True\nlastspike = -10000*second"
             # before the rest of the reset: Brian2 writes variables (unless refractory) only where not_refractory
             self._regularly(group, ready, "start", "ready", order=-1, clock=self.net.trial_clock)
-        mask = f"\nkeep = keep_{p.name}(t, i)" if dropped else ""
-        self._regularly(group, step.reset_trial + mask, "start", "trial", clock=self.net.trial_clock)
+        self._regularly(group, step.reset_trial, "start", "trial", clock=self.net.trial_clock)
+        if dropped:
+            clock = self.net.clock if self.plan.drawn_in_steps(p.name) > 1 else self.net.trial_clock
+            self._regularly(group, f"keep = keep_{p.name}(t, i)", "start", "mask", order=1, clock=clock)
         place(group.state_updater, f"{p.name}_integrate", -1)
         code = integrate_statements(step, learning=self.rule is not None)
         if code:

@@ -127,11 +127,17 @@ class Plan:
 
     @cached_property
     def dropped(self) -> dict[str, float]:
-        """Layer -> probability with which a neuron is silent for a trial, where the network learns with dropout."""
+        """Layer -> probability with which a neuron is silent, where the network learns with dropout."""
         if self.rule is None:
             return {}
         rates = {p.name: p.layer.dropout for p in self.spec.projections if isinstance(p.layer, Layer)}
         return {name: rate for name, rate in rates.items() if rate}
+
+    def drawn_in_steps(self, name: str) -> int:
+        """How often a layer's dropout mask is drawn in a trial: once, or in each of its steps."""
+        layer = next(p.layer for p in self.spec.projections if p.name == name)
+        assert isinstance(layer, Layer)
+        return self.spec.n_steps if layer.dropout_every == "step" else 1
 
     @cached_property
     def steps(self) -> dict[str, NeuronStep]:

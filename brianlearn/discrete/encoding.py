@@ -8,7 +8,8 @@ import torch
 from brianlearn.errors import DataError, ShapeError, SpecError
 from brianlearn.rules.dropout import kept
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, IntegrateEvents, Spikes
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.layers import Layer
+from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.samples import Recordings
 
 __all__ = ["dropout_mask", "encode", "random_keys"]
@@ -114,11 +115,20 @@ def _integrate_and_fire(encoder: IntegrateAndFire | IntegrateEvents, values: tor
 
 
 def dropout_mask(
-    rate: float, name: str, shape: tuple[int, ...], samples: int, like: torch.Tensor, keys: np.ndarray | None
-) -> torch.Tensor:
-    """Which neurons speak in a trial: 0, or 1/(1 - rate) so that the mean stays; shape (samples, *shape)."""
+    p: Projection, steps: int, samples: int, like: torch.Tensor, keys: np.ndarray | None
+) -> torch.Tensor | None:
+    """Which neurons of a layer speak while it learns: 0, or 1/(1 - rate) so that the mean stays; None without dropout.
+
+    The shape is (samples, *shape), or (steps, samples, *shape) where they are drawn in every step.
+    """
+    layer, shape = p.layer, p.out_shape
+    assert isinstance(layer, Layer)
+    if not layer.dropout:
+        return None
+    each = layer.dropout_every == "step"
+    drawn = (steps, *shape) if each else shape
     if keys is None:
-        keep = torch.rand((samples, *shape), dtype=like.dtype, device=like.device) >= rate
+        keep = torch.rand((samples, *drawn), dtype=like.dtype, device=like.device) >= layer.dropout
     else:
-        keep = torch.from_numpy(kept(rate, name, shape, keys)).to(like.device)
-    return keep.to(like.dtype) / (1.0 - rate)
+        keep = torch.from_numpy(kept(layer.dropout, p.name, drawn, keys)).to(like.device)
+    return (keep.transpose(0, 1) if each else keep).to(like.dtype) / (1.0 - layer.dropout)

@@ -34,7 +34,7 @@ class DiscreteNetwork(torch.nn.Module):
     """A network in discrete time: the statements that Brian2 runs, differentiable by torch.
 
     Made by `export`. Parameters and state dict are the weights dict of the package: ``conv1``, ``dense1``, ...,
-    ``readout``. In training mode, dropout drops a neuron's spikes for a whole trial.
+    ``readout``. In training mode, dropout drops spikes.
 
     Attributes
     ----------
@@ -126,9 +126,9 @@ class DiscreteNetwork(torch.nn.Module):
             if "psps" in record:
                 assert self._psp_decay is not None
                 recorded["psps"][p.name] = postsynaptic_potential(source, self._psp_decay, kernels=self._kernels)
-            dropout = p.layer.dropout  # type: ignore[union-attr]
-            if self.training and dropout:
-                source = source * dropout_mask(dropout, p.name, p.out_shape, source.shape[1], source, keys)
+            mask = dropout_mask(p, steps, source.shape[1], source, keys) if self.training else None
+            if mask is not None:
+                source = source * mask
         return DiscreteActivity(spikes, self._readout(source), spec.burn_in_steps, **recorded)
 
     def _readout(self, source: torch.Tensor) -> torch.Tensor | None:

@@ -84,7 +84,8 @@ class _Layer:
     reorder: bool
     channels_last: bool = False
     neurons: Stepper | None = None
-    mask: torch.Tensor | None = None
+    masks: torch.Tensor | None = None  # of all steps, where they differ
+    mask: torch.Tensor | None = None  # of this step
     trace: Stepper | None = None
     readout: torch.Tensor | None = None
     leak: torch.Tensor | None = None
@@ -131,7 +132,7 @@ class _Online:
         logits, loss = torch.zeros_like(self.target), torch.zeros_like(self.target)
         counts = {p.name: self.target.new_zeros(self.samples) for p in spec.projections}
         for t in range(self.steps):
-            self._forward(self.source[min(t, len(self.source) - 1)])
+            self._forward(self.source[min(t, len(self.source) - 1)], t)
             errors, y = self._errors()
             if t >= measured:
                 logits += y
@@ -158,7 +159,7 @@ class _Online:
         """What a layer needs, when it is known how its neurons lie in memory."""
         recurrence, p, last = self.network.recurrence(layer.p.name), layer.p, layer.channels_last
         names = ("spike", *wanted_factors(self.rule, p))
-        layer.mask = layer_masks(self.network, p, self.samples, delivered, self.keys, channels_last=last)
+        layer.masks = layer_masks(self.network, p, self.samples, delivered, self.keys, channels_last=last)
         if p.name in self.named:
             layer.readout = readout_weights(self.network, self.readouts, self.named[p.name], p, channels_last=last)
             layer.leak = self.target.new_zeros(self.target.shape)
@@ -168,8 +169,8 @@ class _Online:
             layer.trace = response.stepper((response.program.membrane,), self.samples, like, channels_last=False)
         return recurrence.stepper(names, self.samples, delivered, channels_last=last)
 
-    def _forward(self, source: torch.Tensor) -> None:
-        """One step of all layers; ``source``: shape (samples, *input shape)."""
+    def _forward(self, source: torch.Tensor, t: int) -> None:
+        """Step t of all layers; ``source``: shape (samples, *input shape)."""
         for layer in self.layers:
             layer.source = source.unsqueeze(0)
             sums, last = layer.synapses(layer.source, layer.weight)
@@ -182,6 +183,8 @@ class _Online:
                 layer.neurons = self._start(layer, delivered)
             layer.values = layer.neurons(delivered)
             spikes = layer.values["spike"]
+            if layer.masks is not None:
+                layer.mask = layer.masks[t] if layer.masks.ndim == 3 else layer.masks
             heard = spikes if layer.mask is None else spikes * layer.mask
             if layer.readout is not None:
                 assert layer.leak is not None

@@ -45,7 +45,7 @@ class LayerRun:
         Whether its neurons lie in memory as (height, width, channels).
     passage : Passage
         Spikes and factors, shape (T, B, neurons) in the order of memory.
-    mask : torch.Tensor, shape (B, neurons), or None
+    mask : torch.Tensor, shape (B, neurons) or (T, B, neurons), or None
         What its spikes are multiplied by on their way to others, in the order of memory.
     """
 
@@ -120,12 +120,14 @@ def wanted_factors(rule: ThreeFactorRule, p: Projection) -> tuple[str, ...]:
 def layer_masks(
     network: DiscreteNetwork, p: Projection, samples: int, like: torch.Tensor, keys: np.ndarray, *, channels_last: bool
 ) -> torch.Tensor | None:
-    """The dropout mask of one layer, shape (samples, neurons) in the order of memory; None without dropout."""
-    rate = p.layer.dropout  # type: ignore[union-attr]
-    if not (network.training and rate):
+    """The dropout mask of one layer, neurons in the order of memory; None without dropout.
+
+    Shape (samples, neurons), or (steps, samples, neurons) where a mask is drawn in every step.
+    """
+    mask = dropout_mask(p, network.spec.n_steps, samples, like, keys) if network.training else None
+    if mask is None:
         return None
-    mask = dropout_mask(rate, p.name, p.out_shape, samples, like, keys)
-    return (mask.permute(0, 2, 3, 1) if channels_last else mask).flatten(1)
+    return (mask.movedim(-3, -1) if channels_last else mask).flatten(-len(p.out_shape))
 
 
 def readout_weights(
@@ -198,7 +200,7 @@ def _third_factors(
     for run, below in zip(reversed(runs), [*reversed(runs[:-1]), None], strict=True):
         factor = factors[run.p.name]
         if run.mask is not None:
-            factor.mul_(run.mask)
+            factor.mul_(run.mask if run.mask.ndim == 2 else run.mask[burn_in:])
         if below is None or not isinstance(rule, DALTON):
             continue
         psi = run.passage.values["psi" if "psi" in run.passage.values else "psi_gated"]

@@ -1,4 +1,4 @@
-"""Dropout masks: which neurons speak in a trial, from the trial's random key, the same for every engine."""
+"""Dropout masks: which neurons speak in a trial or step, from the trial's random key, the same for every engine."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["kept"]
 
 
 def kept(rate: float, name: str, shape: tuple[int, ...], keys: np.ndarray) -> np.ndarray:
-    """Which neurons of a layer speak in each trial.
+    """Which neurons of a layer speak in each trial, or in each of its steps.
 
     Parameters
     ----------
     rate : float
-        Probability with which a neuron is silent for the trial.
+        Probability with which a neuron is silent.
     name : str
         Of the layer: each has a random stream of its own.
     shape : tuple of int
-        Of the layer.
+        Of the layer; (steps, *shape) where a mask is drawn in every step.
     keys : numpy.ndarray of uint64, shape (n, 2)
         One random key per presentation (`LearnerState.sample_keys`).
 

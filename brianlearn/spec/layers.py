@@ -94,6 +94,7 @@ class Layer:
 
     neuron: Neuron
     dropout: float
+    dropout_every: str
     name: str | None
     weights: Normal | Uniform
     kind: str
@@ -106,6 +107,8 @@ class Layer:
             )
         if not (is_number(self.dropout) and 0 <= self.dropout < 1):
             raise SpecError(owner, "dropout is wrong", got=self.dropout, expected="a probability in [0, 1)")
+        if self.dropout_every not in ("trial", "step"):
+            raise SpecError(owner, "dropout_every is wrong", got=repr(self.dropout_every), expected="'trial' or 'step'")
         _check_draw(owner, self.weights)
         if self.name is not None and (not self.name.isidentifier() or self.name.startswith(("_", "readout", "input"))):
             raise SpecError(
@@ -126,11 +129,13 @@ class Dense(Layer):
         Number of neurons.
     neuron : Neuron
     dropout : float, optional
-        Probability with which a neuron's spikes are dropped for a whole trial while learning.
+        Probability with which a neuron's spikes are dropped while learning.
     weights : Normal or Uniform, optional
         Initial weights; shape (size, n_in).
     name : str, optional
         ``dense1``, ``dense2``, ... where it is not given.
+    dropout_every : {"trial", "step"}, optional
+        Whether the neurons that are dropped are drawn once for a whole trial, or anew in each of its steps.
     """
 
     size: int
@@ -138,6 +143,7 @@ class Dense(Layer):
     dropout: float = 0.0
     weights: Normal | Uniform = Normal(2.0)
     name: str | None = None
+    dropout_every: str = "trial"
     kind = "dense"
 
     def __post_init__(self) -> None:
@@ -161,7 +167,7 @@ class Conv(Layer):
         Zeros added on each side.
     pool : int, optional
         Side of the average pool on the synaptic input; a rest that does not fill a window is left out.
-    dropout : float, optional
+    dropout, dropout_every : optional
         As in `Dense`.
     weights : Normal or Uniform, optional
         Initial kernels; shape (channels, in, kernel, kernel).
@@ -178,6 +184,7 @@ class Conv(Layer):
     dropout: float = 0.0
     weights: Normal | Uniform = Uniform(1.0)
     name: str | None = None
+    dropout_every: str = "trial"
     kind = "conv"
 
     def __post_init__(self) -> None:

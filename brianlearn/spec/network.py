@@ -285,7 +285,8 @@ def _kind(layer: Dense | Conv) -> str:
             "pool": (layer.pool, 1),
         }
         text += "".join(f", {name} {value}" for name, (value, default) in options.items() if value != default)
-    return text + (f", dropout {layer.dropout:g}" if layer.dropout else "")
+    every = " in each step" if layer.dropout_every == "step" else ""
+    return text + (f", dropout {layer.dropout:g}{every}" if layer.dropout else "")
 
 
 def _infer(name: str, layer: Layer, source: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
