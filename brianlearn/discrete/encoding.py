@@ -65,7 +65,7 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     if isinstance(encoder, DirectCurrent):
         return (float(encoder.gain) * values).unsqueeze(0)
     if isinstance(encoder, IntegrateAndFire):
-        return _integrate_and_fire(encoder, values.expand(steps, *values.shape))
+        return _integrate_and_fire(_drive(encoder, values).expand(steps, *values.shape))
     raise SpecError(
         "input",
         f"the encoder {type(encoder).__name__} is unknown to the discrete engine",
@@ -96,18 +96,22 @@ def _given(encoder: Spikes, inputs: object, like: torch.Tensor, steps: int, shap
             remedy="time comes first; another number of steps needs dataclasses.replace(spec, duration=...)",
         )
     if isinstance(encoder, IntegrateEvents):  # in double precision, as from recordings
-        return _integrate_and_fire(encoder, spikes.to(like.device, torch.float64)).to(like)
+        return _integrate_and_fire(_drive(encoder, spikes.to(like.device, torch.float64))).to(like)
     return spikes.to(like)
 
 
-def _integrate_and_fire(encoder: IntegrateAndFire | IntegrateEvents, values: torch.Tensor) -> torch.Tensor:
-    """Spikes for values of shape (steps, ...)."""
+def _drive(encoder: IntegrateAndFire | IntegrateEvents, values: torch.Tensor) -> torch.Tensor:
     gain, bias = float(encoder.gain), float(encoder.bias)
-    v = torch.zeros_like(values[0])
-    spikes = torch.empty_like(values, memory_format=torch.contiguous_format)
+    return gain * values + bias if bias else gain * values
+
+
+def _integrate_and_fire(drive: torch.Tensor) -> torch.Tensor:
+    """Spikes for what is added to v in each step, shape (steps, ...)."""
+    v = torch.zeros_like(drive[0])
+    spikes = torch.empty_like(drive, memory_format=torch.contiguous_format)
     with torch.no_grad():
-        for value, spike in zip(values, spikes, strict=True):
-            v += gain * value + bias if bias else gain * value
+        for change, spike in zip(drive, spikes, strict=True):
+            v += change
             fired = v > 1
             spike.copy_(fired)
             v.masked_fill_(fired, 0.0)
