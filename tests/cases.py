@@ -284,6 +284,7 @@ CASES |= {
     "dropout-step-mask-online": Case(
         one_convolution(dropout=0.3, every="step"), DALTON(update="step"), SGD(1e-3), batch=1, n=3
     ),
+    "dropout-step-mask-burn-in": Case(one_convolution(dropout=0.3, every="step"), DALTON(burn_in=5 * ms), SGD(1e-2)),
     "dropout-trace": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace"), SGD(1e-2)),
     "dropout-trace-mirror": Case(one_convolution(dropout=0.3), DALTON(eligibility="trace", feedback="mirror")),
     "eif": Case(dense(EIF), neurons={"dense1": reference_eif(), "dense2": reference_eif()}),

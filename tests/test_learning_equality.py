@@ -51,6 +51,7 @@ FAST = [
     "dropout-step-mask",
     "dropout-step-mask-trace",
     "dropout-step-mask-online",
+    "dropout-step-mask-burn-in",
 ]
 
 

@@ -9,8 +9,6 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from brianlearn.data.places import DATA_VARIABLE
 from brianlearn.errors import DataError
@@ -28,6 +26,11 @@ class Bar:
     ----------
     name : str
         The file.
+
+    Attributes
+    ----------
+    display : rich.progress.Progress
+        Shows it while it is entered.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,7 +38,7 @@ class Bar:
         from rich.console import Console
 
         console = Console(stderr=True)
-        self._bar = progress.Progress(
+        self.display = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(bar_width=None),
             progress.DownloadColumn(),
@@ -44,42 +47,33 @@ class Bar:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(name, total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        self._task = self.display.add_task(name, total=None)
 
     @property
     def total(self) -> float | None:
         """Bytes of the file; None while they are not known."""
-        return self._bar.tasks[0].total
+        return self.display.tasks[0].total
 
     @total.setter
     def total(self, total: int) -> None:
-        self._bar.update(self._task, total=total or None)  # 0: the server does not say
+        self.display.update(self._task, total=total or None)  # 0: the server does not say
 
     @property
     def done(self) -> float:
         """Bytes that are here."""
-        return self._bar.tasks[0].completed
+        return self.display.tasks[0].completed
 
     def update(self, size: int) -> None:
         """So many bytes more."""
-        self._bar.update(self._task, advance=size)
+        self.display.update(self._task, advance=size)
 
     def reset(self) -> None:
         """Nothing yet."""
-        self._bar.update(self._task, completed=0)
+        self.display.update(self._task, completed=0)
 
     def close(self) -> None:
         """No more bytes come."""
-        self._bar.refresh()
+        self.display.refresh()
 
 
 def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name: str | None = None) -> Path:
@@ -112,7 +106,8 @@ def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name:
 
     name = name or url.rsplit("/", 1)[-1]
     try:  # pooch checks the sum in a temporary file and renames it: a broken download leaves nothing behind
-        with Bar(name) as bar:
+        bar = Bar(name)
+        with bar.display:
             downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=PIECE)
             return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=folder, downloader=downloader))
     except (OSError, ValueError) as error:  # connection, disk, or a wrong checksum
