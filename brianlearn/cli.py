@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import runpy
+import shlex
 import sys
-import traceback
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -26,10 +25,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from brianlearn import data_commands
+from brianlearn import __version__, data_commands, example_commands
 from brianlearn.console import user_errors
-from brianlearn.errors import BrianLearnError, SpecError
-from brianlearn.script_options import ScriptUsageError, script_options, usage
+from brianlearn.errors import did_you_mean
+from brianlearn.script_command import ScriptCommand
+from brianlearn.scripts import call_experiment, load_experiment
 
 if TYPE_CHECKING:
     from brianlearn.rules import Rule
@@ -47,6 +47,20 @@ app = typer.Typer(
 
 
 app.add_typer(data_commands.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"brianlearn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _brianlearn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
 
 
 class RuleName(StrEnum):
@@ -110,11 +124,14 @@ Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes
 OWN_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@app.command(context_settings=OWN_OPTIONS)
+@app.command(cls=ScriptCommand, context_settings=OWN_OPTIONS)
 def train(
     context: typer.Context,
     script: Annotated[
-        Path | None, typer.Argument(help="Network script: a Python file that defines experiment().", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="Network script: a Python file that defines experiment(), or an example's name.", show_default=False
+        ),
     ] = None,
     rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
     loss: Annotated[LossName | None, typer.Option(help="What stbp or bptt minimises.")] = None,
@@ -164,9 +181,9 @@ def train(
     with user_errors():
         scripted: Experiment | None = None
         if context.obj is not None:
-            scripted = _call(context.obj, sys.argv[0], context.args)
+            scripted = call_experiment(context.obj, sys.argv[0], context.args, _options(context))
         elif script is not None:
-            scripted = _load(script, context.args)
+            scripted = _load(script, context)
         if resume is not None:
             experiment = _resumed(resume, scripted)
         elif scripted is not None:
@@ -209,7 +226,7 @@ def evaluate(
         Console().print(table)
 
 
-@app.command(context_settings=OWN_OPTIONS)
+@app.command(cls=ScriptCommand, context_settings=OWN_OPTIONS)
 def verify(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(metavar="SCRIPT_OR_RUN", help="Network script, or run folder.")],
@@ -226,7 +243,7 @@ def verify(
         from brianlearn.training import Experiment
         from brianlearn.training.verify import verify_experiment
 
-        experiment: Any = target if target.is_dir() else _load(target, context.args)
+        experiment: Any = target if target.is_dir() else _load(target, context)
         weights = None
         if target.is_dir() and (rule is not None or timing is not None):
             experiment, weights = Experiment.from_run(target), target
@@ -274,10 +291,12 @@ def export(
         Console().print(table)
 
 
-@app.command(context_settings=OWN_OPTIONS)
+@app.command(cls=ScriptCommand, context_settings=OWN_OPTIONS)
 def profile(
     context: typer.Context,
-    script: Annotated[Path, typer.Argument(help="Network script: a Python file that defines experiment().")],
+    script: Annotated[
+        Path, typer.Argument(help="Network script: a Python file that defines experiment(), or an example's name.")
+    ],
     rule: Annotated[RuleName | None, typer.Option(help="Learning rule.")] = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
@@ -291,7 +310,7 @@ def profile(
         from brianlearn.training.profile import profile as measure
 
         plain = {"device": device, "dtype": dtype, "batch_size": batch_size}
-        found = measure(_override(_load(script, context.args), rule, None, None, [], plain), samples=samples)
+        found = measure(_override(_load(script, context), rule, None, None, [], plain), samples=samples)
         if as_json:
             print(json.dumps(found.to_dict()))
             return
@@ -320,6 +339,29 @@ def profile(
             f"weights {found.weight_bytes / 2**20:.1f} MiB, inputs of a chunk {found.input_bytes / 2**20:.1f} MiB",
         )
         Console().print(facts)
+
+
+@app.command()
+def examples(as_json: Json = False) -> None:
+    """List the example networks, which `brianlearn train` takes by name."""
+    with user_errors():
+        example_commands.list_examples(as_json)
+
+
+@app.command()
+def new(
+    script: Annotated[Path, typer.Argument(help="The file that is written.")],
+    example: Annotated[
+        str | None,
+        typer.Option(
+            help="What it begins as: a name from `brianlearn examples`.", show_default="its name's, else digits"
+        ),
+    ] = None,
+) -> None:
+    """Write a network script to begin with: a copy of an example network."""
+    with user_errors():
+        made = example_commands.new_script(script, example)
+        print(f"{made} is written; train it with: brianlearn train {shlex.quote(str(made))}")
 
 
 @app.command()
@@ -364,64 +406,18 @@ def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
     raise SystemExit(0)
 
 
-def _load(script: Path, arguments: list[str]) -> Experiment:
+def _options(context: typer.Context) -> list[str]:
+    """The options of the command."""
+    return [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+
+
+def _load(script: Path, context: typer.Context) -> Experiment:
     """The experiment of a network script, with the options of its own."""
     if str(script).startswith("-"):
-        raise typer.BadParameter(f"no such option: {script} (options of a script's own follow its name)")
-    if not script.is_file():
-        raise SpecError(
-            str(script), "there is no such network script", expected="a Python file that defines experiment()"
-        )
-    sys.path.insert(0, str(script.resolve().parent))  # as Python does for a script: it may import its neighbours
-    try:
-        names = runpy.run_path(str(script), run_name="brianlearn_script")
-    except BrianLearnError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _script_failed(script, error) from error
-    if "experiment" not in names:
-        raise SpecError(
-            str(script),
-            "the script defines no experiment",
-            got=", ".join(sorted(name for name in names if not name.startswith("_"))) or "nothing",
-            expected="def experiment(): return bl.Experiment(...)",
-        )
-    return _call(names["experiment"], str(script), arguments)
-
-
-def _call(experiment: Any, script: str, arguments: list[str]) -> Experiment:
-    from brianlearn.training import Experiment
-
-    name = Path(script).stem
-    if callable(experiment):
-        try:
-            options = script_options(experiment, arguments, script)
-        except ScriptUsageError as error:
-            known = usage(experiment, script) or f"{Path(script).name} has no options of its own"
-            raise typer.BadParameter(f"{error} ({known})") from None
-        try:
-            experiment = experiment(**options)
-        except BrianLearnError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise _script_failed(Path(script), error) from error
-    if not isinstance(experiment, Experiment):
-        raise SpecError(script, "experiment() gives no Experiment", got=repr(experiment), expected="bl.Experiment(...)")
-    return experiment if experiment.name else dataclasses.replace(experiment, name=name)
-
-
-def _script_failed(script: Path, error: BaseException) -> SpecError:
-    """The user's own error, with the line of the script where it was raised."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == script.name]
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).name == script.name:
-        lines.append(error.lineno)
-    where = f"line {lines[-1]}: " if lines else ""
-    return SpecError(
-        str(script),
-        "the network script fails",
-        got=f"{where}{type(error).__name__}: {error}",
-        expected="a script that defines experiment()",
-    )
+        near = did_you_mean(str(script).partition("=")[0], _options(context))
+        remedy = near or "options of a script's own follow its name"
+        raise typer.BadParameter(f"no such option: {script} ({remedy})")
+    return load_experiment(script, context.args, _options(context))
 
 
 def _resumed(resume: Path, scripted: Experiment | None) -> Experiment:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from brianlearn.errors import BrianLearnError
+from brianlearn.script_options import ScriptUsageError
 
 __all__ = ["show_error", "user_errors"]
 
@@ -21,11 +22,13 @@ def show_error(error: BrianLearnError) -> None:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Print errors that the user can act on, without a traceback, and exit with status 1."""
+    """Print errors that the user can act on, without a traceback, and exit with status 1 (wrong usage: 2)."""
     try:
         yield
     except BrianLearnError as error:
         show_error(error)
         raise typer.Exit(1) from None
+    except ScriptUsageError as error:
+        raise typer.BadParameter(str(error)) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

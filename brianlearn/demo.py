@@ -10,40 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import ms
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from brianlearn.brian.compiler import resolve_device
-from brianlearn.data import RandomAffine, load
+from brianlearn.data import load
 from brianlearn.report.plots import plot_learning_curve, plot_raster, save_figure
-from brianlearn.rules import DALTON, TFR, Adam, ThreeFactorRule
-from brianlearn.spec import Activity, DaltonIF, Dense, DirectCurrent, Input, NetworkSpec, Normal, Readout, Samples
+from brianlearn.rules import DALTON, TFR, ThreeFactorRule
+from brianlearn.scripts import call_experiment, find_example, load_script
+from brianlearn.spec import Activity, Samples
 from brianlearn.training import Experiment, Learner, Result
 
 __all__ = ["digits_experiment", "run_demo"]
 
 
 def digits_experiment() -> Experiment:
-    """The experiment of ``network_specs/digits.py``, which an installed package does not have at hand."""
-    neuron = DaltonIF(tau_s=1 * ms)
-    spec = NetworkSpec(
-        input=Input(shape=(1, 8, 8), encoder=DirectCurrent(gain=0.5)),
-        layers=[Dense(size, neuron, weights=Normal(1.0)) for size in (512, 1024)],
-        readout=Readout(10),
-        duration=20 * ms,
-    )
-    return Experiment(
-        spec,
-        rule=DALTON(),
-        optimiser=Adam(3e-3, halve_every=8),
-        data="digits",
-        epochs=30,
-        batch_size=20,
-        augment=RandomAffine(rotation=7, scale=0.05, shear=0.07, shift=0.3),
-    )
+    """The experiment of the example network ``digits``."""
+    script = find_example("digits")
+    return call_experiment(load_script(script), str(script), ())
 
 
 def run_demo(*, device: str = "auto", runs: Path = Path("runs"), as_json: bool = False, **changes: Any) -> list[Result]:

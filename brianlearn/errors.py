@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 __all__ = [
@@ -16,7 +18,21 @@ __all__ = [
     "SpecError",
     "UnitError",
     "WeightsError",
+    "did_you_mean",
 ]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like a misspelt one, as a remedy; None where none is like it.
+
+    Examples
+    --------
+    >>> did_you_mean("mnsit", ["mnist", "digits"])
+    "did you mean 'mnist'?"
+    """
+    names = {str(each).casefold(): str(each) for each in known}
+    near = get_close_matches(str(name).casefold(), names, n=1, cutoff=0.6)
+    return f"did you mean {names[near[0]]!r}?" if near else None
 
 
 class BrianLearnError(Exception):

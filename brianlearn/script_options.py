@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type
 
 from brianlearn.errors import SpecError
 
-__all__ = ["ScriptUsageError", "script_options", "usage"]
+__all__ = ["ScriptUsageError", "option_names", "option_rows", "script_options", "usage"]
 
 _PLAIN = (str, int, float, bool)
 
@@ -69,6 +69,30 @@ def usage(experiment: Callable[..., Any], script: str) -> str:
     return " ".join(found[found.index(script) + 1 :])
 
 
+def option_rows(experiment: Callable[..., Any], script: str) -> list[tuple[str, str, str]]:
+    """The script's own options: option, values that it takes, and the default of each."""
+    _parser(experiment, script)  # refuses what cannot be an option
+    hints, rows = get_type_hints(experiment), []
+    for name, parameter in inspect.signature(experiment).parameters.items():
+        kind, choices = _kind(hints.get(name, str))
+        option = _option(name)
+        if kind is bool:
+            values, option = "", f"{option} / {_option(f'no_{name}')}"
+        else:
+            values = "|".join(map(str, choices)) if choices else str(kind and kind.__name__)
+        rows.append((option, values, str(parameter.default)))
+    return rows
+
+
+def option_names(experiment: Callable[..., Any]) -> list[str]:
+    """The script's own options by name, such as ``--arch``."""
+    return [_option(name) for name in inspect.signature(experiment).parameters]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _parser(experiment: Callable[..., Any], script: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=script, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     hints = get_type_hints(experiment)
@@ -81,7 +105,7 @@ def _parser(experiment: Callable[..., Any], script: str) -> argparse.ArgumentPar
                 got=str(parameter),
                 expected="a default, and str, int, float, bool or a Literal of these as annotation",
             )
-        option = f"--{name.replace('_', '-')}"
+        option = _option(name)
         if kind is bool:
             parser.add_argument(option, dest=name, action=argparse.BooleanOptionalAction)
         else:

@@ -231,8 +231,8 @@ def test_network_scripts_give_experiments(name):
     experiment = runpy.run_path(str(SPECS / f"{name}.py"))["experiment"]()
     assert isinstance(experiment, bl.Experiment)
     assert len((SPECS / f"{name}.py").read_text().splitlines()) <= 30
-    if name == "digits":  # the demonstration cannot count on the script: it is not in the installed package
-        assert experiment.settings() == digits_experiment().settings()
+    if name == "digits":
+        assert digits_experiment().settings() == {**experiment.settings(), "name": "digits"}
 
 
 def test_demo(tmp_path, capsys):

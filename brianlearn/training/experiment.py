@@ -19,6 +19,7 @@ from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Samples
 from brianlearn.training.engines import check_engine
 from brianlearn.training.learner import DTYPES
+from brianlearn.training.loading import refuse_while_loading
 from brianlearn.training.progress import Progress, choose_progress
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
@@ -215,6 +216,7 @@ class Experiment:
         KeyboardInterrupt
             Ctrl-C. The last checkpoint is kept, and the display says how to go on.
         """
+        refuse_while_loading()
         display = choose_progress(progress)
         with display:
             splits = split(
