@@ -22,9 +22,27 @@ def five_bytes(events: list[Event]) -> bytes:
     return b"".join(((x << 32) | (y << 24) | (p << 23) | t).to_bytes(5, "big") for t, x, y, p in events)
 
 
-def aedat2(events: list[Event], side: int = 128) -> bytes:
-    header = b"#!AER-DAT2.0\r\n# This is a raw AE data file\r\n# created Thu Dec 03 14:47:00 CET 2015\r\n"
-    return header + b"".join(struct.pack(">II", ((side - 1 - y) << 8) | (x << 1) | p, t) for t, x, y, p in events)
+def dvs128_address(x: int, y: int, p: int) -> int:
+    """What the chip sends, by DVS128.Extractor of jAER: both axes from the other side, and 0 for an ON event."""
+    return ((127 - y) << 8) | ((127 - x) << 1) | (1 - p)
+
+
+def aedat2_records(records: list[tuple[int, int]]) -> bytes:
+    """Of (address, time): both "always signed and big-endian", the time as far as 32 bits hold it."""
+    header = (
+        b"#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n"
+        b"# Data format is int32 address, int32 timestamp (8 bytes total), repeated for each event\r\n"
+        b"# Timestamps tick is 1 us\r\n# created Thu Dec 03 14:47:00 CET 2015\r\n"
+    )
+    return header + b"".join(struct.pack(">ii", _int32(address), _int32(time)) for address, time in records)
+
+
+def _int32(number: int) -> int:
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def aedat2(events: list[Event]) -> bytes:
+    return aedat2_records([(dvs128_address(x, y, p), t) for t, x, y, p in events])
 
 
 def aedat31(events: list[Event], per_packet: int = 7, invalid: tuple[int, ...] = ()) -> bytes:

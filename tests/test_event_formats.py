@@ -14,6 +14,7 @@ from brianlearn.data.cifar10_dvs import CLASSES as CIFAR_CLASSES
 from brianlearn.data.cifar10_dvs import training_recordings
 from brianlearn.data.events.aedat4 import read_aedat4
 from brianlearn.data.events.formats import read_aedat2, read_aedat31, read_five_bytes, read_npy
+from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.errors import DataError
 
 
@@ -85,6 +86,74 @@ def test_invalid_and_late_events(tmp_path: Path) -> None:
     assert tuples(read_aedat31(file)) == [e for k, e in enumerate(EVENTS) if k not in (1, 119)] + late
     with pytest.raises(DataError, match="no polarity events"):
         read_aedat31(files.write(tmp_path / "b", files.aedat31([])))
+
+
+def test_addresses_of_a_dvs128(tmp_path: Path) -> None:
+    """Written out by hand: 0x0A28 is row 10 from below, column 20 from the right, bit 0 = 0: brighter."""
+    records = [(0x0A28, 1000), (0x0A29, 2000), (0x0000, 3000), (0x7FFE, 4000)]
+    read = read_aedat2(files.write(tmp_path / "a", files.aedat2_records(records)))
+    assert tuples(read) == [(1000, 107, 117, 1), (2000, 107, 117, 0), (3000, 127, 127, 1), (4000, 0, 0, 1)]
+
+
+def test_one_scene_in_all_formats(tmp_path: Path) -> None:
+    """The same network input, whichever format the recording has."""
+    pipeline = Pipeline(128, 128, 1e-3)
+    codes = [
+        pipeline.codes(read(files.write(tmp_path / name, write(EVENTS)))) for name, (read, write) in FORMATS.items()
+    ]
+    assert all(np.array_equal(code, codes[0]) for code in codes)
+
+
+@pytest.mark.parametrize("start", [-3000, 2**31 - 3000, 2**32 - 3000, -1, 2**31, 0])
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "out of order"])
+def test_clock_of_32_bits_goes_on(start: int, late: bool, tmp_path: Path) -> None:
+    times = [0, 1000, 2000, 4000, 3000, 5000, 6000] if late else [1000 * k for k in range(7)]
+    records = [(files.dvs128_address(k, 3, 1), start + t) for k, t in enumerate(times)]
+    events = read_aedat2(files.write(tmp_path / "a", files.aedat2_records(records)))
+    assert events.since(int(events.time[0])).time.tolist() == times and events.x.tolist() == list(range(7))
+    assert 0 <= events.time[0] < 2**32 and len(Pipeline(128, 128, 1e-3).codes(events)) == 7, "nothing vanishes"
+
+
+def test_long_recordings_pass_the_clock_twice(tmp_path: Path) -> None:
+    times = [k * 2**30 for k in range(12)]
+    events = read_aedat2(files.write(tmp_path / "a", files.aedat2([(t, 1, 2, 0) for t in times])))
+    assert events.time.tolist() == times
+
+
+def test_special_events_of_aedat2(tmp_path: Path) -> None:
+    """They have no pixel; an address of another camera is refused."""
+    records = [(files.dvs128_address(x, y, p), t) for t, x, y, p in EVENTS]
+    special = [(0x8000, EVENTS[3][0]), (0x8A28, EVENTS[3][0]), (0x8000_8000, EVENTS[3][0])]
+    whole = files.aedat2_records([*records[:4], *special, *records[4:]])
+    assert tuples(read_aedat2(files.write(tmp_path / "a", whole))) == EVENTS
+    with pytest.raises(DataError, match="no events"):
+        read_aedat2(files.write(tmp_path / "b", files.aedat2_records(special)))
+    other = files.aedat2_records([*records, (130 << 12 | 90 << 22, 7)])  # of a DAVIS
+    with pytest.raises(DataError, match=rf"none of a DVS128(.|\n)*byte {len(other) - 8}"):
+        read_aedat2(files.write(tmp_path / "c", other))
+
+
+def test_events_without_pixel_are_not_checked(tmp_path: Path) -> None:
+    """An event that is marked invalid may be anywhere; one of the clock of N-MNIST too."""
+    outside = (EVENTS[0][0], 200, 300, 0)
+    whole = files.aedat31([outside, *EVENTS], invalid=(0,))
+    assert tuples(read_aedat31(files.write(tmp_path / "a", whole))) == EVENTS
+    clock = bytes([255, 240, 0, 31, 255])
+    read = read_five_bytes(files.write(tmp_path / "b", clock + files.five_bytes([(5, 1, 2, 1)])), 34, 34)
+    assert tuples(read) == [(2**13 + 5, 1, 2, 1)]
+
+
+def test_times_that_no_clock_shows(tmp_path: Path) -> None:
+    for time in (2**62, -(2**62), 2**63 - 1):
+        with pytest.raises(DataError, match=r"time of an event makes no sense(.|\n)*in event 1"):
+            read_aedat4(files.write(tmp_path / "a", files.aedat4([(5, 1, 2, 1), (time, 1, 2, 1)])))
+    whole = bytearray(files.aedat31(EVENTS))
+    place = whole.index(b"#!END-HEADER\r\n") + 14
+    whole[place + 36 + 15] = 255  # overflows of the clock in the second packet
+    with pytest.raises(DataError, match=rf"makes no sense(.|\n)*overflows(.|\n)*packet at byte {place + 36}"):
+        read_aedat31(files.write(tmp_path / "b", bytes(whole)))
+    with pytest.raises(DataError, match=r"too many time steps(.|\n)*larger dt"):
+        Pipeline(128, 128, 1e-12).codes(bl.RawEvents([0, 10**15], [0, 0], [0, 0], [0, 0]))
 
 
 def test_damaged_packets(tmp_path: Path) -> None:
@@ -226,6 +295,7 @@ def test_cifar10_dvs(suffix: str, tmp_path: Path) -> None:
             files.write(tmp_path / "CIFAR10DVS" / name / f"cifar10_{name}_{k}.{suffix}", content)
             made[label, k] = [(t - events[0][0], x, y, p) for t, x, y, p in events]
     data = bl.load("cifar10_dvs", tmp_path)
+    assert [file.name.rsplit("-", 1)[0] for file in (tmp_path / "cache").rglob("*.events")] == ["cifar10_dvs-2"]
     # the first nine tenths of each class, in the order of the numbers in their names
     assert data.train.labels.tolist() == [label for label in range(10) for _ in range(10)]
     assert data.test.labels.tolist() == list(range(10))
@@ -240,6 +310,23 @@ def test_cifar10_dvs(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"truncated(.|\n)*byte") as caught:
         bl.load("cifar10_dvs", tmp_path)
     assert str(file) in caught.value.subject
+
+
+@pytest.mark.parametrize("suffix", ["aedat", "aedat4"])
+def test_cifar10_dvs_out_of_order(suffix: str, tmp_path: Path) -> None:
+    """Times count from the earliest event, which need not be the first one in the file."""
+    made = []
+    for label, name in enumerate(CIFAR_CLASSES):
+        for k in range(2):
+            events = files.some_events(40, seed=100 * label + k, start=700_000)
+            shuffled = [events[j] for j in np.random.default_rng(label).permutation(40)]
+            assert shuffled[0][0] > events[0][0]
+            content = files.aedat4(shuffled) if suffix == "aedat4" else (files.aedat31, files.aedat2)[k](shuffled)
+            files.write(tmp_path / "CIFAR10DVS" / name / f"cifar10_{name}_{k}.{suffix}", content)
+            made.append(expected([(t - events[0][0], x, y, p) for t, x, y, p in events]))
+    data = bl.load("cifar10_dvs", tmp_path)
+    assert spikes(data.train.inputs) == made[::2] and spikes(data.test.inputs) == made[1::2]
+    assert [len(recording) for recording in made] == [40] * 20
 
 
 def test_split_of_cifar10_dvs() -> None:

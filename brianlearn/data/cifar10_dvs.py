@@ -24,6 +24,8 @@ from brianlearn.spec.samples import Samples
 __all__ = ["CLASSES", "SIDE", "fetch_cifar10_dvs", "find_cifar10_dvs", "load_cifar10_dvs", "training_recordings"]
 
 SIDE = 128
+#: Begins the names of binned files. Another number where a reader gives other events of the same recordings.
+CACHED = "cifar10_dvs-2"
 CONTENT = "airplane/cifar10_airplane_0.aedat, ... (AEDAT 2.0 or 3.1), or .aedat4, in a folder for each class"
 #: Of each class, in the share of its recordings: 900 of 1000.
 TRAINING_SHARE = 0.9
@@ -50,7 +52,7 @@ def find_cifar10_dvs(path: str | os.PathLike[str] | None = None) -> Path | None:
 
 
 def training_recordings(labels: np.ndarray, split_seed: int | None = None) -> np.ndarray:
-    """Which recordings are for training: nine tenths of each class.
+    """Which recordings are for training: nine tenths of each class, and never all of them.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def training_recordings(labels: np.ndarray, split_seed: int | None = None) -> np
         members = np.flatnonzero(labels == label)
         if split_seed is not None:
             members = np.random.default_rng([split_seed, int(label)]).permutation(members)
-        chosen[members[: round(TRAINING_SHARE * len(members))]] = True
+        chosen[members[: min(round(TRAINING_SHARE * len(members)), len(members) - 1)]] = True
     return chosen
 
 
@@ -116,7 +118,7 @@ def load_cifar10_dvs(
             events = READERS[file.suffix](file).sorted()
             yield label, events.since(int(events.time[0]))
 
-    events = binned("cifar10_dvs", files, pipeline, recordings)
+    events = binned(CACHED, files, pipeline, recordings)
     training = training_recordings(events.labels, split_seed)
     parts = [np.flatnonzero(training), np.flatnonzero(~training)]
     train, test = (Samples(events[part], events.labels[part], part) for part in parts)

@@ -37,6 +37,10 @@ PACKET = np.dtype(
 )
 POLARITY_EVENT, POLARITY_SIZE = 1, 8
 
+#: Bits of a DVS128's address in AEDAT 2.0. Events of its external input (bit 15), and those that jAER adds (bit 31),
+#: have no pixel; the other upper bits are 0.
+SPECIAL_BITS, FOREIGN_BITS = 0x8000_8000, 0x7FFF_0000
+
 
 def read_five_bytes(path: str | os.PathLike[str], width: int, height: int) -> RawEvents:
     """Read the format of N-MNIST: x, y, then one bit of polarity and 23 bits of time, the highest bit first.
@@ -70,9 +74,7 @@ def read_five_bytes(path: str | os.PathLike[str], width: int, height: int) -> Ra
     time = ((high & 127) << 16) | (middle << 8) | low
     overflow = y == OVERFLOW_ROW
     time += OVERFLOW * np.cumsum(overflow)
-    # events of the clock have no pixel: their place, but nothing else, is checked
-    RawEvents(time, np.where(overflow, 0, x), np.where(overflow, 0, y), high >> 7).check(str(path), width, height, 5)
-    return RawEvents(time, x, y, high >> 7)[~overflow]
+    return RawEvents(time, x, y, high >> 7).check(str(path), width, height, 5, valid=~overflow)
 
 
 def read_text_header(path: Path, content: bytes, version: str, expected: str) -> int:
@@ -137,14 +139,14 @@ def read_aedat31(path: str | os.PathLike[str], width: int = 128, height: int = 1
             raise _ends(path, content, f"{PACKET.itemsize} bytes of a packet header from byte {place} on")
         packet = np.frombuffer(content, PACKET, 1, place)[0]
         start, size, number = place + PACKET.itemsize, int(packet["size"]), int(packet["number"])
-        wrong = size < 1 or number < 0 or packet["type"] < 0
+        wrong = size < 1 or number < 0 or packet["type"] < 0 or packet["overflow"] < 0
         if wrong or (packet["type"] == POLARITY_EVENT and (size != POLARITY_SIZE or packet["time_offset"] != 4)):
             raise DataError(
                 str(path),
                 "a packet header makes no sense",
                 got=f"type {packet['type']}, {number} events of {size} bytes, time at {packet['time_offset']}, "
-                f"in the packet at byte {place}",
-                expected=f"a type >= 0; for polarity events {POLARITY_SIZE} bytes, with the time at 4",
+                f"{packet['overflow']} overflows of the clock, in the packet at byte {place}",
+                expected=f"numbers >= 0; for polarity events {POLARITY_SIZE} bytes, with the time at 4",
                 remedy=AGAIN,
             )
         place = start + size * number
@@ -155,7 +157,7 @@ def read_aedat31(path: str | os.PathLike[str], width: int = 128, height: int = 1
         data, low = np.frombuffer(content, "<u4", 2 * number, start).reshape(-1, 2).astype(np.int64).T
         time = (int(packet["overflow"]) << 31) | low
         events = RawEvents(time, data >> 17, (data >> 2) & 0x7FFF, (data >> 1) & 1)
-        parts.append(events.check(str(path), width, height, POLARITY_SIZE, start)[data & 1 == 1])
+        parts.append(events.check(str(path), width, height, POLARITY_SIZE, start, valid=data & 1 == 1))
     return _joined(path, parts, "polarity events")
 
 
@@ -163,7 +165,8 @@ def read_aedat2(path: str | os.PathLike[str], width: int = 128, height: int = 12
     """Read the events of an AEDAT 2.0 file of a DVS128, the format in which CIFAR10-DVS was published.
 
     Big-endian pairs of an address and a time in microseconds, four bytes each. In the address, bits 14-8 are the row
-    from below, 7-1 the column, 0 the polarity.
+    from below, 7-1 the column from the right, 0 the polarity, 0 for brighter: the address 0x0A28 is the pixel x = 107,
+    y = 117, which becomes brighter. The clock has 32 bits and goes on modulo 2^32, in the order of the file.
 
     Parameters
     ----------
@@ -174,7 +177,8 @@ def read_aedat2(path: str | os.PathLike[str], width: int = 128, height: int = 12
     Returns
     -------
     RawEvents
-        Rows counted from above.
+        As from other formats: columns from the left, rows from above, 1 for brighter; times from the first event's,
+        which is in [0, 2^32), on. Events that have no pixel (external input: bit 15) are left out.
 
     Raises
     ------
@@ -184,6 +188,7 @@ def read_aedat2(path: str | os.PathLike[str], width: int = 128, height: int = 12
     References
     ----------
     .. [1] iniVation, AEDAT 2.0, https://docs.inivation.com (file formats)
+    .. [2] jAER, DVS128.Extractor (flipped columns and polarity, special events), https://github.com/SensorsINI/jaer
     """
     path = Path(path)
     content = read_bytes(path, "a file in AEDAT 2.0")
@@ -191,19 +196,26 @@ def read_aedat2(path: str | os.PathLike[str], width: int = 128, height: int = 12
     rest = len(content) - place
     if rest % 8:
         raise _ends(path, content, f"8 bytes for each event: the last one begins at byte {place + rest // 8 * 8}")
-    address, time = np.frombuffer(content, ">u4", rest // 4, place).reshape(-1, 2).astype(np.int64).T
-    foreign = address >= 2**15
+    address, clock = np.frombuffer(content, ">u4", rest // 4, place).reshape(-1, 2).T.astype(np.int64)
+    foreign = address & FOREIGN_BITS != 0
     if foreign.any():
         k = int(np.argmax(foreign))
         raise DataError(
             str(path),
             "an address is none of a DVS128",
             got=f"{address[k]:#x} at byte {place + 8 * k}",
-            expected="15 bits",
+            expected="15 bits, and bits 15 and 31 for events that have no pixel",
             remedy="the file is damaged, or a recording of another camera",
         )
-    events = RawEvents(time, (address >> 1) & 0x7F, height - 1 - (address >> 8), address & 1)
-    return _joined(path, [events.check(str(path), width, height, 8, place)], "events")
+    column, row, off = address >> 1 & 0x7F, address >> 8 & 0x7F, address & 1
+    events = RawEvents(_continued(clock), width - 1 - column, height - 1 - row, 1 - off)
+    return _joined(path, [events.check(str(path), width, height, 8, place, address & SPECIAL_BITS == 0)], "events")
+
+
+def _continued(clock: np.ndarray) -> np.ndarray:
+    """Times of a clock of 32 bits, each the nearest to the one before that the clock can mean."""
+    steps = np.diff(clock.astype(np.uint32)).view(np.int32)  # modulo 2^32
+    return clock[:1] + np.concatenate([[0], np.cumsum(steps, dtype=np.int64)])[: len(clock)]
 
 
 def read_npy(path: str | os.PathLike[str], unit: int, width: int, height: int) -> RawEvents:

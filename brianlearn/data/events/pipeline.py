@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brianlearn.data.events.raw import RawEvents
+from brianlearn.errors import DataError
 
 __all__ = ["Pipeline", "denoised"]
 
@@ -82,14 +83,29 @@ class Pipeline:
         return (2, *(self.size or (self.height, self.width)))
 
     def codes(self, events: RawEvents) -> np.ndarray:
-        """Events of one recording, as step x inputs + flat index of the input, in this order; int64."""
+        """Events of one recording, as step x inputs + flat index of the input, in this order; int64.
+
+        Raises
+        ------
+        DataError
+            More time steps than an integer can count.
+        """
         events = events.sorted()
         if self.denoise is not None:
             events = denoised(events, self.denoise * 1e6, self.width, self.height)
         _, height, width = self.shape
         row, column = events.y * height // self.height, events.x * width // self.width
         # in a step that begins at a multiple of dt that floating point puts just above the event's time
-        step = np.floor(events.time * 1e-6 / self.dt + 1e-9).astype(np.int64)
+        steps = np.floor(events.time * 1e-6 / self.dt + 1e-9)
+        if steps.max(initial=0.0) >= 2**62 // (2 * height * width):
+            raise DataError(
+                "recording",
+                "it has too many time steps",
+                got=f"{steps.max():g}, from 0 to {events.time[-1]} us in steps of {self.dt:g} s",
+                expected=f"less than {2**62 // (2 * height * width):g}",
+                remedy="choose a larger dt",
+            )
+        step = steps.astype(np.int64)
         inside = step >= 0
         flat = (events.polarity * height + row) * width + column
         return np.sort((step * (2 * height * width) + flat)[inside])

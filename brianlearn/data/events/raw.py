@@ -11,6 +11,9 @@ from brianlearn.errors import DataError
 
 __all__ = ["RawEvents"]
 
+#: Microseconds from 0 that the time of an event may have: differences of times, and time steps, stay inside of int64.
+LONGEST = 2**53
+
 
 @dataclass(frozen=True, eq=False)
 class RawEvents:
@@ -49,8 +52,10 @@ class RawEvents:
         """The same events with times counted from ``start``."""
         return RawEvents(self.time - start, self.x, self.y, self.polarity)
 
-    def check(self, where: str, width: int, height: int, size: int = 0, start: int = 0) -> RawEvents:
-        """Check pixels and polarities against a camera.
+    def check(
+        self, where: str, width: int, height: int, size: int = 0, start: int = 0, valid: np.ndarray | None = None
+    ) -> RawEvents:
+        """Check times, pixels and polarities against a camera.
 
         Parameters
         ----------
@@ -59,22 +64,34 @@ class RawEvents:
         width, height : int
         size, start : int, optional
             Bytes of one event in the file, and where the first one is, where that makes sense.
+        valid : numpy.ndarray of bool, shape (n,), optional
+            Which ones are events of pixels; all where it is not given. Of the others nothing is checked.
 
         Returns
         -------
         RawEvents
-            Itself.
+            The valid ones.
 
         Raises
         ------
         DataError
-            An event outside of the camera's field, or another polarity than 0 and 1.
+            An event outside of the camera's field, another polarity than 0 and 1, or a time that no clock shows.
         """
-        bad = (self.x < 0) | (self.x >= width) | (self.y < 0) | (self.y >= height)
-        bad |= (self.polarity != 0) & (self.polarity != 1)
+        outside = (self.x < 0) | (self.x >= width) | (self.y < 0) | (self.y >= height)
+        outside |= (self.polarity != 0) & (self.polarity != 1)
+        never = (self.time < -LONGEST) | (self.time > LONGEST)
+        bad = outside | never if valid is None else (outside | never) & valid
         if bad.any():
             k = int(np.argmax(bad))
             place = f"event {k}" + (f", at byte {start + k * size}" if size else "")
+            if never[k]:
+                raise DataError(
+                    where,
+                    "the time of an event makes no sense",
+                    got=f"{self.time[k]} us in {place}",
+                    expected=f"at most {LONGEST} us from 0 (285 years)",
+                    remedy="the file is damaged: copy or unpack it again",
+                )
             raise DataError(
                 where,
                 "an event lies outside of the camera's field",
@@ -82,4 +99,4 @@ class RawEvents:
                 expected=f"x < {width}, y < {height}, polarity 0 or 1",
                 remedy="the file is damaged, or a recording of another camera",
             )
-        return self
+        return self if valid is None else self[valid]
