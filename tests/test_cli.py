@@ -155,11 +155,12 @@ def test_errors_name_what_is_wrong(options, message, tmp_path, monkeypatch):
     [
         ("x = 1", "defines no experiment"),
         ("def experiment():\n    return 3", "gives no Experiment"),
-        ("import nothing_of_this_name", "line 1: ModuleNotFoundError"),
+        ("from nothing_of_this_name import experiment", "line 1: ModuleNotFoundError"),
         ("def experiment():\n    x = 1\n    return x / 0", "line 3: ZeroDivisionError"),
         ("def experiment(:\n", "line 1: SyntaxError"),
-        ("raise SystemExit(3)", "SystemExit"),
-        ("import brianlearn as bl\nbl.Input((0,))", "shape is wrong"),
+        ("def experiment(): ...\nraise SystemExit(3)", "SystemExit"),
+        ("import brianlearn as bl\ndef experiment(): ...\nbl.Input((0,))", "shape is wrong"),
+        ("raise SystemExit(3)", "defines no experiment"),
     ],
 )
 def test_scripts_that_fail(text, message, tmp_path):
