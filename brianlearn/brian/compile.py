@@ -2,8 +2,10 @@
 
 Brian2 writes one C++ file per code object and compiles each alone; nearly all of that time goes to the same headers,
 once per file. Here the code objects are merged into one file per core, each with its helpers in a namespace of its own,
-and the files that run once per program (loading and writing arrays) are compiled without optimisation. The code and the
-compiler's flags are Brian2's. Where a merged file does not compile, Brian2's own makefile does the work.
+and the files that run once per program (loading and writing arrays) are compiled without optimisation. The code, the
+list of files and the compiler's flags are those of the makefile that Brian2 wrote, whose version decides what is in
+them. Where the merged program does not compile, that makefile does the work, and a warning says so: it takes several
+times as long.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 from brianlearn.brian.compiler import find_compiler
@@ -22,8 +25,12 @@ __all__ = ["compile_project", "run_parallel"]
 
 _HELPERS = "namespace {"
 _BODY = "using namespace brian;"
+#: Folder of the files that are merged.
+_PARTS = "code_objects/"
 #: Written and read once per run: not worth optimising.
 _ONCE = ("objects.cpp", "main.cpp", "run.cpp")
+#: Lines of a compiler's output that say what failed.
+_COMPLAINT = re.compile(r"error|undefined reference|No such file|cannot find", re.IGNORECASE)
 
 
 def compile_project(folder: Path) -> None:
@@ -38,9 +45,18 @@ def compile_project(folder: Path) -> None:
     ------
     DeviceError
         With the end of the compiler's output.
+
+    Warns
+    -----
+    RuntimeWarning
+        With the compiler's message, if the quick way failed and Brian2's makefile compiled the program.
     """
     log = folder / "compile.log"
-    if _compile_merged(folder, log) or _make(folder, log):
+    if _compile_merged(folder, log):
+        return
+    said = complaint(log)
+    if _make(folder, log):
+        warn_of_fallback("Brian2's makefile", said)
         return
     raise DeviceError(
         "cpp_standalone",
@@ -51,19 +67,36 @@ def compile_project(folder: Path) -> None:
     )
 
 
-def _flags(folder: Path, name: str) -> list[str]:
-    """A variable of the makefile that Brian2 wrote."""
-    match = re.search(rf"^{name} *=(.*)$", (folder / "makefile").read_text(), re.MULTILINE)
-    text = match.group(1) if match else ""
-    return [flag for flag in shlex.split(text) if not flag.startswith("$")]
+def complaint(log: Path) -> str:
+    """The first line in which a compiler or linker said what failed, else the last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return next((line for line in lines if _COMPLAINT.search(line)), lines[-1] if lines else "nothing was said")
 
 
-def _merge(folder: Path, parts: int) -> list[str]:
-    sources = sorted((folder / "code_objects").glob("*.cpp"), key=lambda path: -path.stat().st_size)
+def warn_of_fallback(makefile: str, said: str) -> None:
+    """Say that a makefile compiled what should have been compiled in a few files."""
+    warnings.warn(
+        f"the program did not compile in a few large files and was compiled by {makefile}, which gives the same "
+        f"results and takes several times as long. The compiler said: {said}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _variable(folder: Path, name: str) -> list[str]:
+    """The words of a variable of the makefile that Brian2 wrote, without references to other variables."""
+    text = (folder / "makefile").read_text().replace("\\\n", " ")
+    match = re.search(rf"^{name} *=(.*)$", text, re.MULTILINE)
+    return [word for word in shlex.split(match[1] if match else "") if not word.startswith("$")]
+
+
+def _merge(folder: Path, sources: list[str], parts: int) -> list[str]:
+    """Write the files in ``sources`` into ``parts`` files of about the same size, and return their names."""
+    paths = sorted((folder / source for source in sources), key=lambda path: -path.stat().st_size)
     names = []
-    for part in range(parts):
+    for part in range(min(parts, len(paths))):
         texts = []
-        for number, source in enumerate(sources[part::parts]):
+        for number, source in enumerate(paths[part::parts]):
             helpers = f"helpers_{part}_{number}"
             text = source.read_text().replace(_HELPERS, f"namespace {helpers} {{", 1)
             texts.append(text.replace(_BODY, f"{_BODY}\n    using namespace {helpers};"))
@@ -75,20 +108,23 @@ def _merge(folder: Path, parts: int) -> list[str]:
 
 def _compile_merged(folder: Path, log: Path) -> bool:
     compiler = find_compiler()
-    if compiler is None:
+    sources = _variable(folder, "SRCS")
+    if compiler is None or not sources:
+        log.write_text("no compiler" if compiler is None else "the makefile lists no sources")
         return False
-    common = [flag for flag in _flags(folder, "CXXFLAGS") if flag != "-c"]
-    optimised = _flags(folder, "OPTIMISATIONS")
+    common = [flag for flag in _variable(folder, "CXXFLAGS") if flag != "-c"]
+    optimised = _variable(folder, "OPTIMISATIONS")
     once = [flag for flag in optimised if not flag.startswith("-O")] + ["-O0"]
     jobs = max(1, min(os.cpu_count() or 1, 8))
-    work = [(name, once) for name in _ONCE]
-    work = [(name, optimised) for name in [*_merge(folder, jobs), "network.cpp", "synapses_classes.cpp"]] + work
-    objects = [name.replace(".cpp", ".o") for name, _ in work]
+    merged = _merge(folder, [name for name in sources if name.startswith(_PARTS)], jobs)
+    others = sorted((name for name in sources if not name.startswith(_PARTS)), key=_ONCE.__contains__)
+    work = [(name, once if name in _ONCE else optimised) for name in [*merged, *others]]
+    objects = [str(Path(name).with_suffix(".o")) for name, _ in work]
     commands = [
         [compiler, "-c", *common, *flags, name, "-o", output]
         for (name, flags), output in zip(work, objects, strict=True)
     ]
-    link = [compiler, *objects, "-o", "main", *_flags(folder, "LFLAGS")]
+    link = [compiler, *objects, "-o", "main", *_variable(folder, "LFLAGS")]
     with open(log, "w") as output:
         return run_parallel(commands, jobs, folder, output) and run_parallel([link], 1, folder, output)
 

@@ -2,7 +2,7 @@
 
 Brian2GeNN compiles some twenty files one after the other; nearly all of that time goes to the same headers. Here the
 code objects are one file, and what runs once per program is compiled without optimisation. Where that does not compile,
-Brian2GeNN's own makefile does the work.
+Brian2GeNN's own makefile does the work, and a warning says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-from brianlearn.brian.compile import run_parallel
+from brianlearn.brian.compile import complaint, run_parallel, warn_of_fallback
 from brianlearn.brian.compiler import find_compiler
 from brianlearn.errors import DeviceError
 from brianlearn.genn_setup import genn_folder
@@ -39,6 +39,11 @@ def compile_genn_project(folder: Path, *, gpu: bool) -> None:
     ------
     DeviceError
         With the end of the output.
+
+    Warns
+    -----
+    RuntimeWarning
+        With the compiler's message, if the quick way failed and Brian2GeNN's makefile compiled the program.
     """
     genn = genn_folder()
     assert genn is not None
@@ -47,7 +52,11 @@ def compile_genn_project(folder: Path, *, gpu: bool) -> None:
     log = folder / "compile.log"
     with open(log, "w") as output:
         done = _call([*generate, "magicnetwork_model.cpp"], folder, output)
-        done = done and (_merged(folder, output) or _call(["make"], folder, output))
+        if done and not _merged(folder, output):
+            said = complaint(log)
+            done = _call(["make"], folder, output)
+            if done:
+                warn_of_fallback("Brian2GeNN's makefile", said)
     if not done or not (folder / "main").exists():
         raise DeviceError(
             "genn" if gpu else "genn-cpu",
