@@ -7,12 +7,16 @@ import torch
 
 from brianlearn.errors import DataError, ShapeError, SpecError
 from brianlearn.rules.dropout import kept
+from brianlearn.spec.arrays import numbers
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, IntegrateEvents, Spikes
 from brianlearn.spec.layers import Layer
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.samples import Recordings
 
 __all__ = ["dropout_mask", "encode", "random_keys"]
+
+#: Types of numpy that every torch has.
+KNOWN = ("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 
 
 def random_keys(n: int) -> np.ndarray:
@@ -57,7 +61,7 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     if tuple(values.shape[1:]) != shape or values.ndim != len(shape) + 1:
         raise ShapeError("inputs", "they do not fit the network", got=tuple(values.shape), expected=("samples", *shape))
     if encoder.precomputed:
-        flat = values.detach().cpu().numpy().reshape(len(values), -1)
+        flat = numbers("inputs", "they", values, "a tensor").reshape(len(values), -1)
         drawn = encoder.raster(flat, steps, random_keys(len(flat)) if keys is None else keys)
         spikes = torch.from_numpy(np.ascontiguousarray(drawn.swapaxes(0, 1)))
         return spikes.reshape(steps, len(values), *shape).to(like)
@@ -74,10 +78,13 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
 
 
 def _tensor(inputs: object) -> torch.Tensor:
-    try:
-        return inputs if isinstance(inputs, torch.Tensor) else torch.as_tensor(np.asarray(inputs))
-    except (TypeError, ValueError):
-        raise DataError("inputs", "they are not numbers", got=type(inputs).__name__, expected="a tensor") from None
+    if not isinstance(inputs, torch.Tensor):
+        array = numbers("inputs", "they", inputs, "a tensor or an array")
+        # torch warns of arrays that it must not write to
+        return torch.as_tensor(np.require(array, array.dtype if array.dtype in KNOWN else np.float64, "W"))
+    if inputs.is_complex():
+        raise DataError("inputs", "they are not numbers", got=inputs.dtype, expected="a tensor of real numbers")
+    return inputs
 
 
 def _given(encoder: Spikes, inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:

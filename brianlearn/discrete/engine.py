@@ -83,6 +83,7 @@ class DiscreteEngine:
         self.chunk_size = max(1, -(-(chunk_size or CHUNK_TRIALS) // batch_size)) * batch_size
         self._options = DiscreteOptions.read(options or {}, place)
         self._spec, self._rule, self._optimiser, self._batch_size = spec, rule, optimiser, batch_size
+        self._dtype = np.dtype(dtype)
         zeros = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
         reset_path = rule.reset_path if isinstance(rule, BackPropagation) else "detached"
         self._network = export(spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype)).to(place)
@@ -156,7 +157,7 @@ class DiscreteEngine:
 
     def _load(self, state: LearnerState) -> dict[str, torch.Tensor]:
         """Put a state's weights into the module; the rule's other readouts, which are fixed."""
-        weights = {name: torch.from_numpy(np.asarray(array)) for name, array in state.weights.items()}
+        weights = {name: torch.from_numpy(self._plain(array)) for name, array in state.weights.items()}
         with torch.no_grad():
             for name, parameter in self._network.named_parameters():
                 parameter.copy_(weights.pop(name))
@@ -165,7 +166,11 @@ class DiscreteEngine:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         """A copy of an optimiser's array where the weights are."""
-        return torch.tensor(array, dtype=next(self._network.parameters()).dtype, device=self.device)
+        return torch.tensor(self._plain(array), device=self.device)
+
+    def _plain(self, array: np.ndarray) -> np.ndarray:
+        """In the parameters' type, and as torch takes it: native, writable, without negative strides."""
+        return np.require(array, self._dtype, ["C", "W"])
 
     def _gradients(self, readouts: Mapping[str, torch.Tensor]) -> Gradients:
         """How this rule makes the gradient of a batch."""

@@ -11,6 +11,7 @@ from brian2 import hertz, second
 from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.errors import RuleError
+from brianlearn.spec.arrays import numbers
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["FirstSpike", "Pattern", "Regular", "Silence", "Targets", "Train"]
@@ -112,10 +113,7 @@ class Pattern(Train):
     spikes: Any
 
     def __post_init__(self) -> None:
-        try:
-            spikes = np.asarray(self.spikes, float)
-        except (TypeError, ValueError):
-            spikes = np.zeros(())
+        spikes = numbers("Pattern", "spikes", self.spikes, "0 and 1", error=RuleError).astype(float)
         if spikes.ndim not in (1, 2) or not spikes.size or not np.isin(spikes, (0, 1)).all():
             raise RuleError(
                 "Pattern",

@@ -9,6 +9,7 @@ import numpy as np
 
 from brianlearn.errors import WeightsError
 from brianlearn.rules.base import Rule
+from brianlearn.spec.arrays import numbers
 from brianlearn.spec.network import NetworkSpec, Projection
 
 __all__ = ["check_weights", "initial_weights", "weight_shapes"]
@@ -61,7 +62,7 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
 def check_weights(
     spec: NetworkSpec, rule: Rule | None, weights: Mapping[str, np.ndarray], where: str = "weights"
 ) -> dict[str, np.ndarray]:
-    """Weights as float arrays, checked against a network.
+    """Weights as arrays of float32 or float64, checked against a network.
 
     Weights that the rule does not need (readouts of another rule) are left out.
 
@@ -83,7 +84,7 @@ def check_weights(
         )
     result = {}
     for name, shape in shapes.items():
-        array = np.asarray(weights[name])
+        array = numbers(where, f"the weights of {name}", weights[name], f"floats, {shape}", error=WeightsError)
         if array.shape != shape:
             raise WeightsError(
                 where,
@@ -102,5 +103,6 @@ def check_weights(
                 got=f"{array[index]} at {index}",
                 expected="finite numbers",
             )
-        result[name] = array
+        # half, extended: what the engines do not know
+        result[name] = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     return result

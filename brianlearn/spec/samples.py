@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import DataError, ShapeError
+from brianlearn.spec.arrays import integers, numbers
 from brianlearn.spec.encoders import Spikes
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
+
+#: Of an event: durations, and differences of steps, stay inside of int64.
+LAST_STEP = 2**62
 
 
 class Recordings(ABC):
@@ -64,14 +70,19 @@ class Events(Recordings):
 
     Attributes
     ----------
-    step : numpy.ndarray of int, shape (n_events,)
-        Time step inside the trial.
-    neuron : numpy.ndarray of int, shape (n_events,)
+    step : numpy.ndarray of int64, shape (n_events,)
+        Time step inside the trial. May be given in any type of integers, as may the next two.
+    neuron : numpy.ndarray of int64, shape (n_events,)
         Flat index into ``shape``.
-    offsets : numpy.ndarray of int, shape (n + 1,)
+    offsets : numpy.ndarray of int64, shape (n + 1,)
         Events of sample k are ``offsets[k]:offsets[k + 1]``.
     shape : tuple of int
         Shape of the input, (channels, height, width).
+
+    Raises
+    ------
+    DataError, ShapeError
+        What are no integers, or out of range; offsets that fall.
     """
 
     step: np.ndarray
@@ -80,13 +91,15 @@ class Events(Recordings):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        try:
+            shape = tuple(operator.index(n) for n in self.shape)
+        except TypeError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            raise ShapeError("Events", "shape is wrong", got=repr(self.shape), expected="(channels, height, width)")
+        object.__setattr__(self, "shape", shape)
         for name in ("step", "neuron", "offsets"):
-            values = np.asarray(getattr(self, name))
-            if values.size and not np.issubdtype(values.dtype, np.integer):
-                raise DataError(
-                    "Events", f"{name} does not hold integers", got=values.dtype, expected="an array of int"
-                )
-            object.__setattr__(self, name, values if values.size else values.astype(np.int64))
+            object.__setattr__(self, name, integers("Events", name, getattr(self, name), "an array of int"))
         step, neuron, offsets = self.step, self.neuron, self.offsets
         if step.shape != neuron.shape or step.ndim != 1:
             raise DataError("Events", "step and neuron differ in shape", got=f"{step.shape} and {neuron.shape}")
@@ -95,18 +108,18 @@ class Events(Recordings):
             or len(offsets) < 1
             or offsets[0] != 0
             or offsets[-1] != len(step)
-            or np.any(np.diff(offsets) < 0)
+            or np.any(offsets[1:] < offsets[:-1])
         ):
             raise DataError(
                 "Events", "offsets do not divide the events", expected="0 <= ... <= number of events, rising"
             )
-        size = int(np.prod(self.shape))
-        if len(step) and (step.min() < 0 or neuron.min() < 0 or neuron.max() >= size):
+        size = math.prod(shape)
+        if len(step) and (step.min() < 0 or step.max() > LAST_STEP or neuron.min() < 0 or neuron.max() >= size):
             raise DataError(
                 "Events",
                 "an event is out of range",
-                got=f"steps from {step.min()}, neurons {neuron.min()} to {neuron.max()}",
-                expected=f"steps >= 0, neurons 0 to {size - 1} (shape {self.shape})",
+                got=f"steps {step.min()} to {step.max()}, neurons {neuron.min()} to {neuron.max()}",
+                expected=f"steps 0 to {LAST_STEP}, neurons 0 to {size - 1} (shape {self.shape})",
             )
 
     def __len__(self) -> int:
@@ -160,7 +173,8 @@ class Samples:
     Parameters
     ----------
     inputs : array_like or Recordings
-        Values, shape (n, *input shape), finite; or `Events`, or recordings on disk.
+        Values, shape (n, *input shape), finite, as an array of any layout or a tensor; or `Events`, or recordings on
+        disk.
     labels : array_like of int, shape (n,), optional
         Classes from 0 on. Learning and accuracy need them.
     ids : array_like of int, shape (n,), optional
@@ -173,19 +187,14 @@ class Samples:
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, Recordings):
-            try:
-                values = np.asarray(self.inputs)
-                values = values if values.dtype in (np.float32, np.float64, np.uint8) else values.astype(float)
-            except (TypeError, ValueError):
-                raise DataError(
-                    "Samples", "inputs are not numbers", got=type(self.inputs).__name__, expected="an array (n, ...)"
-                ) from None
+            values = numbers("Samples", "inputs", self.inputs, "an array (n, ...)")
+            values = values if values.dtype in (np.float32, np.float64, np.uint8) else values.astype(float)
             if values.ndim < 2:
                 raise DataError("Samples", "inputs have the wrong shape", got=values.shape, expected="(n, ...)")
             object.__setattr__(self, "inputs", values)
         n = len(self.inputs)
         if self.labels is not None:
-            labels = np.asarray(self.labels)
+            labels = numbers("Samples", "labels", self.labels, f"integers, shape ({n},)")
             if labels.shape != (n,) or not (np.issubdtype(labels.dtype, np.integer)):
                 raise DataError(
                     "Samples",
@@ -193,8 +202,8 @@ class Samples:
                     got=f"{labels.dtype} {labels.shape}",
                     expected=f"integers, shape ({n},)",
                 )
-            object.__setattr__(self, "labels", labels.astype(np.int64))
-        ids = np.arange(n) if self.ids is None else np.asarray(self.ids)
+            object.__setattr__(self, "labels", integers("Samples", "labels", labels, "classes from 0 on"))
+        ids = np.arange(n) if self.ids is None else numbers("Samples", "ids", self.ids, f"integers, shape ({n},)")
         if ids.shape != (n,) or (n and not np.issubdtype(ids.dtype, np.integer)):
             raise DataError(
                 "Samples",

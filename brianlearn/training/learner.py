@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError
+from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError, WeightsError
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.optimisers import Adam, Optimiser
@@ -186,6 +186,15 @@ class Learner:
         if weights is not None:
             start = {**{k: v for k, v in start.items() if k.startswith("readout_")}, **weights}
         checked = check_weights(self.spec, self.rule, start)
+        for name, array in checked.items():
+            largest = np.finfo(self.dtype).max
+            if np.abs(array).max(initial=0.0) > largest:
+                raise WeightsError(
+                    "weights",
+                    f"the weights of {name} are too large for {self.dtype}",
+                    got=f"up to {np.abs(array).max():g}",
+                    expected=f"at most {largest:g}",
+                )
         arrays = {name: np.array(array, dtype=self.dtype) for name, array in checked.items()}
         learned = self.rule.learned(self.spec) if self.rule is not None else ()
         slots = {name: {slot: np.zeros_like(arrays[name]) for slot in self.optimiser.slots} for name in learned}
@@ -214,7 +223,7 @@ class Learner:
 
         Raises
         ------
-        RuleError
+        RuleError, WeightsError
             If the learner has no rule.
         NonFiniteError
             If a weight or a readout is not finite any more, naming the layer and the step. ``state`` is then the

@@ -89,7 +89,7 @@ def read_aedat4(path: str | os.PathLike[str], width: int = 128, height: int = 12
         place += 8 + size
     if not any(len(part) for part in parts):
         raise DataError(str(path), "the file holds no events", got=f"the last packet ends at byte {place}")
-    return RawEvents(*(np.concatenate([getattr(p, n) for p in parts]) for n in ("time", "x", "y", "polarity")))
+    return RawEvents.concatenate(parts)
 
 
 class _Buffer:

@@ -9,6 +9,7 @@ import numpy as np
 
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.errors import DataError, ShapeError
+from brianlearn.spec.arrays import numbers
 
 __all__ = ["EventCamera"]
 
@@ -111,12 +112,14 @@ class EventCamera:
 
         Raises
         ------
-        ShapeError
+        ShapeError, DataError
             If these are no images.
         """
-        images = np.asarray(images, float)
+        images = numbers("EventCamera", "images", images, "intensities, (n, height, width)").astype(float)
         if images.ndim != 3:
             raise ShapeError("EventCamera", "these are no images", got=images.shape, expected="(n, height, width)")
+        if not (np.isfinite(images).all() and images.min(initial=0.0) >= 0):
+            raise DataError("EventCamera", "an intensity is out of range", got="NaN or < 0", expected="from 0 on")
         pattern = np.random.default_rng(self.seed).normal(self.threshold, self.mismatch, (self.height, self.width))
         threshold = np.maximum(pattern, 0.1 * self.threshold)
         memory = self.view(images, 0.0)

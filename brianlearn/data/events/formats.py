@@ -266,7 +266,7 @@ def read_npy(path: str | os.PathLike[str], unit: int, width: int, height: int) -
 
 
 def _joined(path: Path, parts: list[RawEvents], what: str) -> RawEvents:
-    events = RawEvents(*(np.concatenate([[], *(getattr(p, n) for p in parts)]) for n in ("time", "x", "y", "polarity")))
+    events = RawEvents.concatenate(parts)
     if not len(events):
         raise DataError(
             str(path), f"the file holds no {what}", got="only other content, up to its end", expected="at least one"

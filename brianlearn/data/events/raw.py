@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from brianlearn.errors import DataError
+from brianlearn.spec.arrays import integers, numbers
 
 __all__ = ["RawEvents"]
 
+FIELDS = ("time", "x", "y", "polarity")
 #: Microseconds from 0 that the time of an event may have: differences of times, and time steps, stay inside of int64.
 LONGEST = 2**53
 
 
 @dataclass(frozen=True, eq=False)
 class RawEvents:
-    """One recording.
+    """One recording. All arrays may be given in any type that holds whole numbers.
 
     Attributes
     ----------
@@ -25,6 +28,11 @@ class RawEvents:
         Microseconds.
     x, y, polarity : numpy.ndarray of int64, shape (n,)
         Column and row from the upper left; 1 for brighter, 0 for darker.
+
+    Raises
+    ------
+    DataError
+        Other than whole numbers, or arrays of different lengths.
     """
 
     time: np.ndarray
@@ -33,14 +41,24 @@ class RawEvents:
     polarity: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("time", "x", "y", "polarity"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)).astype(np.int64, copy=False))
+        for name in FIELDS:
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
+        shapes = [getattr(self, name).shape for name in FIELDS]
+        if len(shapes[0]) != 1 or len(set(shapes)) != 1:
+            got = ", ".join(f"{name} {shape}" for name, shape in zip(FIELDS, shapes, strict=True))
+            raise DataError("RawEvents", "the arrays differ in shape", got=got, expected="(n,) each")
 
     def __len__(self) -> int:
         return len(self.time)
 
     def __getitem__(self, index: Any) -> RawEvents:
         return RawEvents(self.time[index], self.x[index], self.y[index], self.polarity[index])
+
+    @staticmethod
+    def concatenate(parts: Sequence[RawEvents]) -> RawEvents:
+        """The events of several recordings, in this order."""
+        nothing = np.zeros(0, np.int64)
+        return RawEvents(*(np.concatenate([nothing, *(getattr(part, name) for part in parts)]) for name in FIELDS))
 
     def sorted(self) -> RawEvents:
         """In the order of time; events of one time stay in their order."""
@@ -100,3 +118,18 @@ class RawEvents:
                 remedy="the file is damaged, or a recording of another camera",
             )
         return self if valid is None else self[valid]
+
+
+def _whole(name: str, value: Any) -> np.ndarray:
+    """As int64: integers, truth values (polarities), or floats that are whole."""
+    array = numbers("RawEvents", name, value, "whole numbers")
+    if array.dtype.kind == "f":
+        limit = 2.0**62
+        whole = np.floor(array) == array  # not for NaN
+        if not (whole & (np.abs(array) < limit)).all():
+            wrong = array[~(whole & (np.abs(array) < limit))].flat[0]
+            raise DataError("RawEvents", f"{name} holds no whole numbers", got=wrong, expected="whole numbers")
+        array = array.astype(np.int64)
+    elif array.dtype.kind == "b":
+        array = array.astype(np.int64)
+    return integers("RawEvents", name, array, "whole numbers")

@@ -8,6 +8,7 @@ import numpy as np
 
 from brianlearn.data.augment import Augmentation
 from brianlearn.errors import DataError
+from brianlearn.spec.arrays import integers
 from brianlearn.spec.samples import Recordings, Samples
 
 __all__ = ["RandomWindow"]
@@ -64,7 +65,8 @@ class RandomWindow(Augmentation):
         """
         if not isinstance(samples.inputs, Recordings):
             raise DataError("RandomWindow", "the inputs are no recordings", got="values", expected="Events")
-        spare = np.maximum(samples.inputs.durations - self.steps, 0)
+        durations = integers("RandomWindow", "durations", samples.inputs.durations, "time steps")
+        spare = np.maximum(durations - self.steps, 0)
         draws = np.array([rng.random() for rng in self.draws(keys)])
         start = np.floor(draws * (spare + 1)).astype(np.int64)
         return Samples(samples.inputs.window(start), samples.labels, samples.ids)
