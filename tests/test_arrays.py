@@ -1,4 +1,4 @@
-"""Arrays of users: any layout, byte order, type or library gives what a plain copy gives, or an error with its cause."""
+"""Arrays of users: any layout, byte order, type or library gives what a plain copy gives, or an error with the cause."""
 
 from __future__ import annotations
 

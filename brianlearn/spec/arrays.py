@@ -15,7 +15,13 @@ REAL = "biuf"
 
 
 def numbers(
-    owner: str, name: str, value: Any, expected: str, *, error: type[BrianLearnError] = DataError
+    owner: str,
+    name: str,
+    value: Any,
+    expected: str,
+    *,
+    error: type[BrianLearnError] = DataError,
+    problem: str | None = None,
 ) -> np.ndarray:
     """What was given, as a numpy array of real numbers.
 
@@ -30,6 +36,8 @@ def numbers(
         For errors.
     error : type
         Of the error.
+    problem : str, optional
+        What it says where these are no numbers.
 
     Returns
     -------
@@ -41,6 +49,7 @@ def numbers(
     BrianLearnError
         Of type ``error``, where these are no real numbers, or some of them are masked.
     """
+    problem = problem or f"{name} are not numbers"
     try:
         array = _array(value)
         if array.dtype.kind == "O":
@@ -49,13 +58,13 @@ def numbers(
     except (TypeError, ValueError, OverflowError, RuntimeError) as cause:
         raise error(
             owner,
-            f"{name} are not numbers",
+            problem,
             got=f"{type(value).__name__}: {str(cause).splitlines()[0] if str(cause) else type(cause).__name__}",
             expected=expected,
         ) from None
     if array.dtype.kind not in REAL:
         kind = "complex numbers" if array.dtype.kind == "c" else "no real numbers"
-        raise error(owner, f"{name} are not numbers", got=f"{array.dtype} {array.shape}: {kind}", expected=expected)
+        raise error(owner, problem, got=f"{array.dtype} {array.shape}: {kind}", expected=expected)
     if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
         raise error(
             owner,

@@ -194,7 +194,7 @@ class Samples:
             object.__setattr__(self, "inputs", values)
         n = len(self.inputs)
         if self.labels is not None:
-            labels = numbers("Samples", "labels", self.labels, f"integers, shape ({n},)")
+            labels = _given("labels", self.labels, n)
             if labels.shape != (n,) or not (np.issubdtype(labels.dtype, np.integer)):
                 raise DataError(
                     "Samples",
@@ -203,7 +203,7 @@ class Samples:
                     expected=f"integers, shape ({n},)",
                 )
             object.__setattr__(self, "labels", integers("Samples", "labels", labels, "classes from 0 on"))
-        ids = np.arange(n) if self.ids is None else numbers("Samples", "ids", self.ids, f"integers, shape ({n},)")
+        ids = np.arange(n) if self.ids is None else _given("ids", self.ids, n)
         if ids.shape != (n,) or (n and not np.issubdtype(ids.dtype, np.integer)):
             raise DataError(
                 "Samples",
@@ -267,6 +267,10 @@ class Samples:
                     expected=f"0 to {spec.classes - 1}: the output has {spec.classes} classes",
                     remedy="correct the labels, or give the readout more classes",
                 )
+
+
+def _given(name: str, value: Any, n: int) -> np.ndarray:
+    return numbers("Samples", name, value, f"integers, shape ({n},)", problem=f"{name} have the wrong shape or type")
 
 
 @dataclass(frozen=True, eq=False)
