@@ -1,4 +1,4 @@
-"""Arrays of users: any layout, byte order, type or library gives what a plain copy gives, or an error with the cause."""
+"""Arrays of users: any layout, byte order, type or library gives what a plain copy gives, or an error that names it."""
 
 from __future__ import annotations
 
