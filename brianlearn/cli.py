@@ -373,6 +373,35 @@ def demo(device: Device = None, runs: Runs = None, as_json: Json = False) -> Non
         run_demo(device=device or "auto", runs=runs or Path("runs"), as_json=as_json)
 
 
+class CacheName(StrEnum):
+    """Parts of the cache."""
+
+    builds = "builds"
+    kernels = "kernels"
+    events = "events"
+    data = "data"
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, it is only listed.")] = False,
+    cache: Annotated[
+        list[CacheName] | None,
+        typer.Option(
+            help="Also a part of the cache: builds (compiled programs that no process uses), kernels, events (binned "
+            "recordings) or data (downloads); repeatable. All of it can be made or fetched again."
+        ),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of run folders; results are never removed.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """List what killed processes left behind, and how large the cache is; with --yes, remove it."""
+    with user_errors():
+        from brianlearn.clean_command import clean as clean_up
+
+        clean_up(frozenset(name.value for name in cache or ()), runs, yes=yes, as_json=as_json)
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what this machine can run, and how to get what is missing."""
@@ -398,7 +427,8 @@ def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
     Raises
     ------
     SystemExit
-        Always: 0; 1 for an error that the user can act on; 2 for wrong usage; 130 after Ctrl-C.
+        Always: 0; 1 for an error that the user can act on; 2 for wrong usage; 128 + number after a signal (130 after
+        Ctrl-C).
     """
     command: Any = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
     command.params = [parameter for parameter in command.params if parameter.name != "script"]

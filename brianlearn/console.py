@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 from rich.console import Console
 
 from brianlearn.errors import BrianLearnError
+from brianlearn.interrupt import Terminated, stoppable
 from brianlearn.script_options import ScriptUsageError
 
 __all__ = ["show_error", "user_errors"]
@@ -22,9 +23,10 @@ def show_error(error: BrianLearnError) -> None:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Print errors that the user can act on, without a traceback, and exit with status 1 (wrong usage: 2)."""
+    """Print errors that the user can act on, without a traceback, and exit: 1; 2 wrong usage; 128 + number a signal."""
     try:
-        yield
+        with stoppable():
+            yield
     except BrianLearnError as error:
         show_error(error)
         raise typer.Exit(1) from None
@@ -32,3 +34,7 @@ def user_errors() -> Iterator[None]:
         raise typer.BadParameter(str(error)) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except Terminated as stop:
+        with suppress(OSError):  # a terminal that is closed
+            Console(stderr=True).print(str(stop), style="yellow")
+        raise typer.Exit(128 + stop.number) from None

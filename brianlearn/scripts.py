@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brianlearn.errors import BrianLearnError, SpecError, did_you_mean
+from brianlearn.interrupt import Terminated
 from brianlearn.script_options import ScriptUsageError, option_names, script_options, usage
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def load_script(script: Path) -> Any:
     try:
         with loading(str(script)):
             names = runpy.run_path(str(script), run_name="brianlearn_script")
-    except BrianLearnError:
+    except (BrianLearnError, Terminated):
         raise
     except (Exception, SystemExit) as error:
         raise _failed(script, error) from error
@@ -160,7 +161,7 @@ def call_experiment(experiment: Any, script: str, arguments: Sequence[str], know
             raise ScriptUsageError(f"{error} ({own}){_meant(arguments, [*option_names(experiment), *known])}") from None
         try:
             experiment = experiment(**options)
-        except BrianLearnError:
+        except (BrianLearnError, Terminated):
             raise
         except (Exception, SystemExit) as error:
             raise _failed(Path(script), error) from error

@@ -20,6 +20,7 @@ from tiny_experiment import experiment, samples
 import brianlearn as bl
 from brianlearn.training import Checkpoint, LineProgress, LiveProgress, Progress, RunFolder
 from brianlearn.training.progress import choose_progress
+from brianlearn.training.splits import epoch_order, split
 
 SCRIPT = Path(__file__).with_name("tiny_experiment.py")
 
@@ -178,7 +179,8 @@ def wait_for_checkpoint(process: subprocess.Popen, runs: Path) -> Path:
     raise AssertionError("no checkpoint")
 
 
-def test_sigint_leaves_cleanly_and_resumes(tmp_path, whole):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_cleanly_and_resumes(number, tmp_path, whole):
     command = [sys.executable, str(SCRIPT), "--runs", str(tmp_path), "--epochs", "500"]
     process = subprocess.Popen(
         command,
@@ -186,18 +188,19 @@ def test_sigint_leaves_cleanly_and_resumes(tmp_path, whole):
         stderr=subprocess.PIPE,
         text=True,
         # a test run in the background ignores Ctrl-C, and so would its children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: [signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGHUP)],
     )
     try:
         folder = wait_for_checkpoint(process, tmp_path)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=100)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Traceback" not in err
     assert f"--resume {folder}" in err
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
     checkpoint = RunFolder.open(folder).checkpoint()
     assert checkpoint.state.epoch < 2, "interrupted too late for this test"
     assert_same_run(resume(folder), whole)
@@ -273,7 +276,8 @@ class TestResumeRefuses:
         ("changes", "where"),
         [
             (dict(seed=1), "seed = 1"),
-            (dict(optimiser=bl.Adam(0.02)), "optimiser.learning_rate = 0.02"),
+            (dict(optimiser=bl.Adam(0.01, beta1=0.8)), "optimiser.beta1 = 0.8"),
+            (dict(optimiser=bl.SGD(0.02)), r"optimiser.\$type = SGD"),
             (dict(rule=bl.TFR()), r"rule.\$type = TFR"),
             (dict(spec=experiment().spec.with_constants(tau_m=11 * ms)), "tau_m.value = 0.011"),
             (dict(chunk_size=2), "chunk_size = 2"),
@@ -316,6 +320,23 @@ class TestResumeRefuses:
         with pytest.raises(bl.RunFolderError, match=r"metrics\.jsonl"):
             resume(damaged, epochs=3)
 
+    @pytest.mark.parametrize(
+        ("damage", "line", "got"),
+        [
+            (lambda first, second: [first, second[:20]], 2, "JSONDecodeError"),
+            (lambda first, second: [b"\xff\xfe", second], 1, "UnicodeDecodeError"),
+            (lambda first, second: [first, b"[]"], 2, "without the number of an epoch"),
+            (lambda first, second: [first, second.replace(b'"epoch": 2', b'"epoch": true')], 2, "number of an epoch"),
+            (lambda first, second: [first, second.replace(b'"epoch": 2', b'"epoch": 1')], 2, "epoch 1 again"),
+        ],
+    )
+    def test_damaged_metrics(self, whole, tmp_path, damage, line, got):
+        damaged = copy(whole.run, tmp_path)
+        lines = damage(*(whole.run / "metrics.jsonl").read_bytes().splitlines())
+        (damaged / "metrics.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+        with pytest.raises(bl.RunFolderError, match=rf"metrics\.jsonl, line {line}(.|\n)*{got}(.|\n)*remedy"):
+            resume(damaged, epochs=3)
+
     def test_fewer_epochs_than_are_done(self, whole):
         with pytest.raises(bl.RunFolderError, match="further than it should go"):
             resume(whole.run, epochs=1)
@@ -332,6 +353,52 @@ class TestResumeRefuses:
     def test_samples_without_a_name(self, folder):
         with pytest.raises(bl.RunFolderError, match="samples that have no name"):
             bl.Experiment.from_run(folder)
+
+
+def test_metrics_that_two_processes_wrote_at_the_same_time(whole, tmp_path):
+    """An earlier version let two processes go on with one run: each epoch twice, the same but for the times."""
+    twice = copy(whole.run, tmp_path)
+    lines = [json.loads(line) for line in (whole.run / "metrics.jsonl").read_text().splitlines()]
+    slower = [line | {"seconds": 2 * line["seconds"]} for line in lines]
+    text = "".join(json.dumps(line) + "\n" for line in (lines[0], slower[0], slower[1], lines[1]))
+    (twice / "metrics.jsonl").write_text(text)
+    assert RunFolder.open(twice).metrics() == [lines[0], slower[1]]
+    longer = resume(twice, epochs=3)
+    assert [line["epoch"] for line in longer.metrics] == [1, 2, 3]
+    assert len((twice / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_another_learning_rate_is_taken_and_recorded(folder, tmp_path):
+    changed = copy(folder, tmp_path)
+    before = RunFolder.open(changed).checkpoint().state.samples_seen
+    display = StopAfter(-1, KeyboardInterrupt())
+    changes = dataclasses.replace(experiment(), optimiser=bl.Adam(0.001))
+    result = changes.run(resume=changed, progress=display)
+    assert "the learning rate was 0.01 and is now 0.001" in display.notes
+    config = json.loads((changed / "config.json").read_text())
+    assert config["optimiser"]["learning_rate"] == 0.001
+    assert config["history"] == [{"learning_rate": 0.01, "epoch": 1, "samples_seen": before}]
+    assert [line["learning_rate"] for line in result.metrics] == [0.001, 0.001]
+    # and the next one takes it from the folder, and keeps the history
+    longer = dataclasses.replace(bl.Experiment.from_run(changed, samples()), epochs=3)
+    assert longer.optimiser == bl.Adam(0.001)
+    assert len(longer.run(resume=changed, progress=False).metrics) == 3
+    assert json.loads((changed / "config.json").read_text())["history"] == config["history"]
+
+
+def test_after_another_learning_rate_the_weights_are_those_of_that_rate(folder, tmp_path):
+    """The rest of the run, learned by hand from the same checkpoint."""
+    changed = copy(folder, tmp_path)
+    small = dataclasses.replace(experiment(), optimiser=bl.Adam(0.001))
+    result = small.run(resume=changed, progress=False)
+    splits = split(small.data, small.spec, validation=2, limit=None, test_limit=None, seed=0)
+    learner = bl.Learner(small.spec, small.rule, small.optimiser, device="numpy", batch_size=2, chunk_size=6)
+    state = RunFolder.open(folder).checkpoint().state
+    rest = epoch_order(10, 0, 0)[6:]
+    state = learner.learn(state, splits.train[rest])[0].next_epoch(small.optimiser)
+    state = learner.learn(state, splits.train[epoch_order(10, 0, 1)])[0]
+    for name, weights in result.weights.items():
+        assert_array_equal(state.weights[name], weights)
 
 
 def copy(folder: Path, to: Path) -> Path:
@@ -359,7 +426,7 @@ def test_nan_stops_training_and_keeps_the_last_good_checkpoint(tmp_path):
             dataclasses.replace(experiment(), runs=tmp_path).run(progress=False)
     (folder,) = tmp_path.iterdir()
     assert "dense1" in str(caught.value) or "readout" in str(caught.value)
-    assert str(folder) in caught.value.__notes__[0]
+    assert f"--resume {folder} --learning-rate 0.001" in caught.value.__notes__[0]
     checkpoint = RunFolder.open(folder).checkpoint()
     assert checkpoint.chunk == 1
     assert all(np.isfinite(array).all() for array in checkpoint.state.weights.values())

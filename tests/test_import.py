@@ -52,11 +52,14 @@ def test_only_brian2_numpy_and_scipy_are_needed(added):
 
 
 def test_spec_knows_no_rules_and_rules_no_engine(added):
-    """Who may know whom: spec <- rules <- engines <- training; data sets know only where downloads are kept."""
+    """Who may know whom: spec <- rules <- engines <- training; data sets know only where downloads are kept,
+    and what a process does that makes them.
+    """
 
     def parts(what):
         return {name.split(".")[1] for name in added[what] if name.startswith("brianlearn.")}
 
     assert parts("brianlearn.spec") <= {"spec", "errors"}
     assert parts("brianlearn.rules") <= {"rules"}
-    assert parts("brianlearn.data") <= {"data", "cache"}
+    work = {"interrupt", "leftovers", "owner", "scratch", "work"}
+    assert parts("brianlearn.data") <= {"data", "cache", *work}

@@ -115,8 +115,8 @@ def test_interrupted_build_leaves_no_program(tmp_path: Path) -> None:
         cache.get("abc", interrupted)
     assert list(tmp_path.iterdir()) == []
     made = cache.get("abc", lambda folder: (folder / "main").write_text("whole"))
-    assert (made / "main").read_text() == "whole"
-    assert cache.get("abc", interrupted) == made
+    assert (made.folder / "main").read_text() == "whole"
+    assert cache.get("abc", interrupted).folder == made.folder
 
 
 def test_cache_that_cannot_be_written(tmp_path: Path) -> None:

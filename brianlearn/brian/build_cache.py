@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from brianlearn.brian.fingerprint import fingerprint
+from brianlearn.brian.program import Program, build_elsewhere
 from brianlearn.cache import cache_folder
-from brianlearn.errors import DeviceError
+from brianlearn.errors import BrianLearnError, DeviceError
+from brianlearn.leftovers import owned_folder
 
 __all__ = ["BuildCache", "fingerprint"]
 
-#: Programs beyond this number are deleted, the least recently used first.
+#: Programs beyond this number are deleted, the least recently used first; never one that a process is using.
 KEEP = 40
 
 
 class BuildCache:
     """Folders of compiled programs.
+
+    The cache may be read-only: a program that is in it runs, and one that is not is compiled elsewhere, for this
+    process alone. Processes that compile the same program at the same time need no lock: each does it in a folder of
+    its own, and the first that is ready gives it its name.
 
     Parameters
     ----------
@@ -30,8 +35,8 @@ class BuildCache:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_folder("builds")
 
-    def get(self, name: str, make: Callable[[Path], None]) -> Path:
-        """The folder of a program, made if it is missing.
+    def get(self, name: str, make: Callable[[Path], None]) -> Program:
+        """A program, made if it is missing.
 
         Parameters
         ----------
@@ -41,26 +46,32 @@ class BuildCache:
             Fills an empty folder. The folder gets its name when that has succeeded, so that an interrupted build
             leaves nothing behind that looks complete.
 
+        Returns
+        -------
+        Program
+            It stays in the cache as long as this object lives.
+
         Raises
         ------
         DeviceError
-            If the cache cannot be written.
+            If the cache's disk is full, or it cannot be made.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the cache is read-only and the program had to be compiled elsewhere.
         """
         folder = self.root / name
-        if folder.exists():
-            os.utime(folder)
-            return folder
+        program = Program.use(folder)
+        if program is not None:
+            return program
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.root))
+            partial = owned_folder(folder)
         except OSError as error:
-            raise DeviceError(
-                str(self.root),
-                "the folder for compiled programs cannot be written",
-                got=str(error),
-                expected="a folder with write permission",
-                remedy="set BRIANLEARN_CACHE to a folder of yours",
-            ) from None
+            if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+                return build_elsewhere(self.root, name, make)
+            raise _cannot_write(self.root, error) from None
         try:
             make(partial)
             try:
@@ -68,12 +79,38 @@ class BuildCache:
             except OSError:
                 if not folder.exists():  # else another process was faster, with the same program
                     raise
+        except OSError as error:
+            if isinstance(error, BrianLearnError):
+                raise
+            raise _cannot_write(self.root, error) from error
+        except DeviceError as error:
+            if shutil.disk_usage(self.root).free < 2**20:  # compilers do not always say so
+                raise _cannot_write(self.root, "the disk is full") from error
+            raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+        program = Program.use(folder)
+        if program is None:
+            raise DeviceError(str(folder), "the program was removed as soon as it was made", remedy="run again")
         self._prune()
-        return folder
+        return program
 
     def _prune(self) -> None:
-        folders = sorted(self.root.glob("[0-9a-f]*"), key=lambda f: f.stat().st_mtime, reverse=True)
-        for folder in folders[KEEP:]:
-            shutil.rmtree(folder, ignore_errors=True)
+        def used(folder: Path) -> float:
+            try:
+                return folder.stat().st_mtime
+            except OSError:  # another process has removed it
+                return 0.0
+
+        for folder in sorted(self.root.glob("[0-9a-f]*"), key=used, reverse=True)[KEEP:]:
+            Program.remove(folder)
+
+
+def _cannot_write(root: Path, error: OSError | str) -> DeviceError:
+    return DeviceError(
+        str(root),
+        "the folder for compiled programs cannot be written",
+        got=str(error),
+        expected="a folder with write permission and some 20 MiB left",
+        remedy="free space (brianlearn clean lists what can go), or set BRIANLEARN_CACHE to another folder",
+    )

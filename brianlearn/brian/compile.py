@@ -17,8 +17,10 @@ import shutil
 import subprocess
 import warnings
 from pathlib import Path
+from typing import IO
 
 from brianlearn.brian.compiler import find_compiler
+from brianlearn.child import call, end, start
 from brianlearn.errors import DeviceError
 
 __all__ = ["compile_project", "run_parallel"]
@@ -129,18 +131,21 @@ def _compile_merged(folder: Path, log: Path) -> bool:
         return run_parallel(commands, jobs, folder, output) and run_parallel([link], 1, folder, output)
 
 
-def run_parallel(commands: list[list[str]], jobs: int, folder: Path, output: object) -> bool:
+def run_parallel(commands: list[list[str]], jobs: int, folder: Path, output: IO[str]) -> bool:
     """Run commands, at most ``jobs`` at a time; whether all succeeded."""
     waiting, good = list(commands), True
     running: list[subprocess.Popen[bytes]] = []
-    while waiting or running:
-        while waiting and good and len(running) < jobs:
-            running.append(
-                subprocess.Popen(waiting.pop(0), cwd=folder, stdout=output, stderr=subprocess.STDOUT)  # type: ignore[call-overload]
-            )
-        if not running:
-            break
-        good = running.pop(0).wait() == 0 and good
+    try:
+        while waiting or running:
+            while waiting and good and len(running) < jobs:
+                running.append(start(waiting.pop(0), folder, output))
+            if not running:
+                break
+            good = running[0].wait() == 0 and good
+            end(running.pop(0))
+    finally:  # Ctrl-C, a signal
+        for process in running:
+            end(process)
     return good
 
 
@@ -148,7 +153,5 @@ def _make(folder: Path, log: Path) -> bool:
     if shutil.which("make") is None:
         return False
     with open(log, "a") as output:
-        done = subprocess.run(
-            ["make", f"-j{os.cpu_count() or 1}"], cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False
-        )
-    return done.returncode == 0 and (folder / "main").exists()
+        status = call(["make", f"-j{os.cpu_count() or 1}"], folder, output)
+    return status == 0 and (folder / "main").exists()

@@ -7,33 +7,34 @@ its own weights, which stay equal to the last bit. No process is started or stop
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 
 import numpy as np
 from brian2 import Function, NeuronGroup
 
+from brianlearn.brian.lifeline import PARENT_VARIABLE
 from brianlearn.brian.network import BrianNetwork
-from brianlearn.brian.scratch import scratch_folder
 
 __all__ = ["VARIABLE", "add_exchange", "shared_memory"]
 
 #: Environment variable that tells a process where the memory is, which share is its own, and of how many.
 VARIABLE = "BRIANLEARN_EXCHANGE"
 _HEADER = 64
+#: Seconds that a process waits for the others before it gives up: far more than their shares can differ.
+_LIMIT = 1800
 
 _CODE = """
 inline double exchange_gradients(double count) {
     static std::atomic<int32_t>* arrived = nullptr;
     static $real* shared = nullptr;
     static int rank = 0, workers = 1;
-    static const pid_t parent = getppid();
+    static pid_t parent = 0;
     if (count == 0) return count;
     if (shared == nullptr) {
+        // not getppid(): whoever waits for the result may be gone by now
+        const char* waits = std::getenv("$parent_variable");
+        parent = waits == nullptr ? getppid() : (pid_t) std::atoi(waits);
         const char* text = std::getenv("$variable");
         char path[4096];
         if (text == nullptr || std::sscanf(text, "%d/%d:%4095[^\\n]", &rank, &workers, path) != 3) {
@@ -55,9 +56,15 @@ inline double exchange_gradients(double count) {
     const auto meet = [&]() {
         arrived->fetch_add(1);
         meetings++;
-        for (int tries = 1; arrived->load() < meetings*workers; tries++) {
+        const auto since = std::chrono::steady_clock::now();
+        for (unsigned tries = 1; arrived->load() < meetings*workers; tries++) {
             if (tries % 64 == 0) sched_yield();
-            if (tries % 65536 == 0 && getppid() != parent) std::_Exit(1);  // whoever waits for the result is gone
+            if (tries % 65536 != 0) continue;
+            if (getppid() != parent) std::_Exit(1);
+            if (std::chrono::steady_clock::now() - since > std::chrono::seconds($limit)) {
+                std::fprintf(stderr, "Error: waited $limit seconds for the other processes\\n");
+                std::_Exit(1);
+            }
         }
     };
     $copies
@@ -79,7 +86,7 @@ _SUM = """{
         }
     }"""
 
-_HEADERS = ["<atomic>", "<cstdio>", "<cstdlib>", "<fcntl.h>", "<sched.h>", "<sys/mman.h>", "<unistd.h>"]
+_HEADERS = ["<atomic>", "<chrono>", "<cstdio>", "<cstdlib>", "<fcntl.h>", "<sched.h>", "<sys/mman.h>", "<unistd.h>"]
 
 
 def _gradients(net: BrianNetwork) -> dict[str, int]:
@@ -98,7 +105,8 @@ def add_exchange(net: BrianNetwork) -> None:
     """
     real = "float" if net.plan.dtype == "float32" else "double"
     groups = _gradients(net)
-    names = {"real": real, "size": sum(groups.values()), "header": _HEADER, "variable": VARIABLE}
+    names: dict[str, object] = {"real": real, "size": sum(groups.values()), "header": _HEADER, "variable": VARIABLE}
+    names |= {"parent_variable": PARENT_VARIABLE, "limit": _LIMIT}
     copies, sums, at = [], [], 0
     for name, n in groups.items():
         place = {**names, "array": f"_array_{name}_gradient", "n": n, "at": at}
@@ -119,20 +127,20 @@ def add_exchange(net: BrianNetwork) -> None:
     net.network.add(group)
 
 
-@contextmanager
-def shared_memory(n_weights: int, dtype: str, workers: int) -> Iterator[list[str]]:
-    """A file that ``workers`` processes map, for gradients of ``n_weights`` values.
+def shared_memory(folder: Path, n_weights: int, dtype: str, workers: int) -> list[str]:
+    """Make a file in ``folder`` that ``workers`` processes map, for gradients of ``n_weights`` values.
 
-    Yields
-    ------
+    Returns
+    -------
     list of str
         The value of `VARIABLE` for each process.
+
+    Raises
+    ------
+    OSError
+        A full disk.
     """
     size = _HEADER + workers * n_weights * np.dtype(dtype).itemsize
-    handle, name = tempfile.mkstemp(prefix="brianlearn-exchange-", dir=scratch_folder(size))
-    try:
-        os.truncate(handle, size)
-        os.close(handle)
-        yield [f"{rank}/{workers}:{name}" for rank in range(workers)]
-    finally:
-        Path(name).unlink()
+    name = folder / "exchange"
+    name.write_bytes(bytes(size))  # a hole in the file would end the processes with SIGBUS where the disk is full
+    return [f"{rank}/{workers}:{name}" for rank in range(workers)]

@@ -11,7 +11,6 @@ import dataclasses
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +33,7 @@ from brianlearn.brian.program_inputs import FOLDER, read_array
 from brianlearn.brian.standalone import add_stop
 from brianlearn.errors import BrianLearnError, RuleError
 from brianlearn.genn_setup import check_genn
+from brianlearn.leftovers import owned_folder, remove_leftovers
 from brianlearn.rules.optimisers import SGD
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.weights import check_weights
@@ -108,19 +108,31 @@ def export_project(
     values = constants(plan) | weights(plan, state)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        remove_leftovers([target.parent])
+        partial = owned_folder(target)
     except OSError as error:
-        raise BrianLearnError(
-            str(target), "the folder cannot be written", got=str(error), expected="a folder with write permission"
-        ) from None
+        raise _cannot_write(target, error) from None
     try:
         (_write_genn if to == "genn" else _write_cpp)(plan, values, partial)
         _write_texts(spec, partial, to)
         partial.chmod(0o755)
         partial.rename(target)
+    except OSError as error:
+        if isinstance(error, BrianLearnError):
+            raise
+        raise _cannot_write(target, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _cannot_write(target: Path, error: OSError) -> BrianLearnError:
+    return BrianLearnError(
+        str(target),
+        "the folder cannot be written",
+        got=str(error),
+        expected="a folder with write permission and space left",
+    )
 
 
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -13,7 +13,7 @@ from brianlearn.brian.plan import Plan
 from brianlearn.brian.recorder import steps_of_spikes
 from brianlearn.brian.shares import Share
 from brianlearn.brian.statements import coefficient_name
-from brianlearn.errors import BrianLearnError
+from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.rules.dropout import kept
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.state import LearnerState
@@ -304,6 +304,15 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
         if f"spikes_{name}.i" in outputs:
             if f"spikes_{name}.n" in outputs:
                 at = steps_of_spikes(outputs[f"spikes_{name}.n"])
+                if len(at) != len(outputs[f"spikes_{name}.i"]):
+                    raise DeviceError(
+                        name,
+                        "the recorded spikes were cut short",
+                        got=f"{len(outputs[f'spikes_{name}.i'])} spikes",
+                        expected=f"{len(at)}",
+                        remedy="free space where programs write their results, or set BRIANLEARN_SCRATCH to another "
+                        "folder",
+                    )
             else:
                 at = np.rint(outputs[f"spikes_{name}.t"] / dt).astype(np.int32)
             keep = at < n * steps

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +25,13 @@ from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.feed import output_names
 from brianlearn.brian.genn_compile import compile_genn_project
 from brianlearn.brian.genn_network import GennBuilder, SynapseWeights, synapse_weights
+from brianlearn.brian.lifeline import add_lifeline, lifeline_environment
 from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.pipelined import SLOTS
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 from brianlearn.brian.program_inputs import FOLDER, read_array, read_list
-from brianlearn.brian.scratch import scratch_folder
+from brianlearn.brian.run_files import check_writes, read_result, run_folder
 from brianlearn.errors import DeviceError
 from brianlearn.genn_setup import check_genn, genn_folder
 
@@ -78,12 +78,15 @@ class GennDevice:
         check_genn(self._name)
         environment = [self._name, str(genn_folder()), _genn_version(), os.environ.get("CUDA_PATH", "") if gpu else ""]
         name = fingerprint(plan, environment)
-        self._folder = BuildCache().get(name, lambda folder: self._build(folder))
-        self._manifest: dict[str, Any] = json.loads((self._folder / MANIFEST).read_text())
+        self._program = BuildCache().get(name, lambda folder: self._build(folder))
+        self._folder = self._program.folder
+        self._manifest: dict[str, Any] = self._program.read_json(MANIFEST)
         self._synapses = synapses_of(plan)
 
     def _build(self, folder: Path) -> None:
         manifest = generate_project(self.plan, folder, gpu=self.gpu)
+        add_lifeline(folder)
+        check_writes(folder / "objects.cpp")
         compile_genn_project(folder, gpu=self.gpu)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
@@ -93,8 +96,7 @@ class GennDevice:
         arrays = program_inputs(values, self._manifest["inputs"], self._synapses)
         steps = n_trials * spec.n_steps + 1
         size = sum(array.nbytes for array in arrays.values())
-        with tempfile.TemporaryDirectory(prefix="brianlearn-run-", dir=scratch_folder(size)) as name:
-            run = Path(name)
+        with run_folder(self._name, size) as run:
             (run / FOLDER).mkdir()
             (run / "results").mkdir()
             for key, array in arrays.items():
@@ -110,7 +112,9 @@ class GennDevice:
         # the group of its own keeps Ctrl-C away from it: Python decides what to do
         with (
             open(run / "log", "wb") as log,
-            subprocess.Popen(command, cwd=run, stdout=log, stderr=log, start_new_session=True) as process,
+            subprocess.Popen(
+                command, cwd=run, stdout=log, stderr=log, env=lifeline_environment(), start_new_session=True
+            ) as process,
         ):
             try:
                 process.wait()
@@ -130,10 +134,17 @@ class GennDevice:
     def _collect(self, results: Path) -> dict[str, np.ndarray]:
         outputs = {}
         for key, entry in self._manifest["outputs"].items():
-            array = np.fromfile(results / entry["file"], dtype=entry["dtype"])
+            array = read_result(self._name, results / entry["file"], entry["dtype"], 0, None)
             owner = key.partition(".")[0]
             if owner in self._synapses:
                 array = self._synapses[owner].collect(array)
+            if entry["columns"] and array.size % entry["columns"]:
+                raise DeviceError(
+                    self._name,
+                    f"the result {key!r} was cut short",
+                    got=f"{array.size} numbers",
+                    expected=f"a multiple of {entry['columns']}",
+                )
             outputs[key] = array.reshape(-1, entry["columns"]) if entry["columns"] else array
         return outputs
 

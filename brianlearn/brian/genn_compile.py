@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 from pathlib import Path
 from typing import IO
 
 from brianlearn.brian.compile import complaint, run_parallel, warn_of_fallback
 from brianlearn.brian.compiler import find_compiler
+from brianlearn.child import call
 from brianlearn.errors import DeviceError
 from brianlearn.genn_setup import genn_folder
 
@@ -68,7 +68,7 @@ def compile_genn_project(folder: Path, *, gpu: bool) -> None:
 
 
 def _call(command: list[str], folder: Path, output: IO[str]) -> bool:
-    return subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode == 0
+    return call(command, folder, output) == 0
 
 
 def _merged(folder: Path, output: IO[str]) -> bool:

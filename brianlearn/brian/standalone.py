@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,13 @@ from brianlearn.brian.build_cache import BuildCache, fingerprint
 from brianlearn.brian.compile import compile_project
 from brianlearn.brian.exchange import VARIABLE, add_exchange, shared_memory
 from brianlearn.brian.feed import output_names
+from brianlearn.brian.lifeline import add_lifeline, lifeline_environment
 from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
-from brianlearn.brian.scratch import scratch_folder
+from brianlearn.brian.run_files import check_writes, read_result, run_folder
 from brianlearn.errors import DeviceError
+from brianlearn.scratch import SCRATCH_VARIABLE
 
 __all__ = ["StandaloneDevice", "add_stop"]
 
@@ -58,9 +59,10 @@ class StandaloneDevice:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._folder = BuildCache().get(fingerprint(plan), lambda folder: _compile(plan, folder))
+        self._program = BuildCache().get(fingerprint(plan), lambda folder: _compile(plan, folder))
+        self._folder = self._program.folder
         self.times: dict[str, float] = {}
-        self._manifest: dict[str, Any] = json.loads((self._folder / MANIFEST).read_text())
+        self._manifest: dict[str, Any] = self._program.read_json(MANIFEST)
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
         """Run n_trials trials and one more step; see `brianlearn.brian.runtime.RuntimeDevice.run`."""
@@ -87,13 +89,12 @@ class StandaloneDevice:
         """
         with ExitStack() as stack:
             size = sum(array.nbytes for arrays in values for array in arrays.values())
-            run_folder = tempfile.TemporaryDirectory(prefix="brianlearn-run-", dir=scratch_folder(size))
-            folder = Path(stack.enter_context(run_folder))
-            environments = [dict(os.environ) for _ in values]
+            folder = stack.enter_context(run_folder("cpp_standalone", size))
+            environments = [lifeline_environment() for _ in values]
             if exchange:
                 n_weights = sum(p.n_weights for p in self.plan.spec.projections)
-                shares = stack.enter_context(shared_memory(n_weights, self.plan.dtype, len(values)))
-                environments = [os.environ | {VARIABLE: share} for share in shares]
+                shares = shared_memory(folder, n_weights, self.plan.dtype, len(values))
+                environments = [lifeline_environment() | {VARIABLE: share} for share in shares]
             runs = [folder / str(k) for k in range(len(values))]
             processes: list[subprocess.Popen[bytes]] = []
             try:
@@ -106,7 +107,10 @@ class StandaloneDevice:
                 for process in processes:
                     process.kill()
                     process.wait()
-            return [{key: self._read(run / "results", key) for key in self._manifest["outputs"]} for run in runs]
+            return [
+                {key: self._read(run / "results", key, trials) for key in self._manifest["outputs"]}
+                for run, trials in zip(runs, n_trials, strict=True)
+            ]
 
     def _start(
         self, run: Path, values: dict[str, np.ndarray], n_trials: int, environment: dict[str, str]
@@ -118,10 +122,12 @@ class StandaloneDevice:
         # the program joins file names to the folder's name as they are
         command = [str(self._folder / "main"), "--results_dir", str(run / "results") + os.sep, *arguments]
         with open(run / "log", "wb") as log:
-            # the group of its own keeps Ctrl-C away from it: Python decides what to do
-            return subprocess.Popen(
-                command, cwd=self._folder, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
+            try:  # the group of its own keeps Ctrl-C away from it: Python decides what to do
+                return subprocess.Popen(
+                    command, cwd=self._folder, stdout=log, stderr=log, env=environment, start_new_session=True
+                )
+            except OSError as error:
+                raise self._program.cannot_start(error) from error
 
     def _wait(self, processes: list[subprocess.Popen[bytes]], runs: list[Path]) -> None:
         """Wait for all, or for the first that fails: the others would wait for it for ever."""
@@ -139,7 +145,8 @@ class StandaloneDevice:
                         "the compiled program failed",
                         got=f"exit status {process.returncode}: {said[-2000:]}",
                         expected="exit status 0",
-                        remedy=f"delete the build folder {self._folder} and run again, which compiles it anew",
+                        remedy=f"delete the build folder {self._folder} and run again, which compiles it anew; where "
+                        f"the disk is full, free space or set {SCRATCH_VARIABLE} to another folder",
                     )
 
     def _argument(self, run: Path, key: str, value: np.ndarray) -> str:
@@ -157,13 +164,12 @@ class StandaloneDevice:
         array.tofile(path)
         return f"{entry['name']}={path}"
 
-    def _read(self, results: Path, key: str) -> np.ndarray:
+    def _read(self, results: Path, key: str, n_trials: int) -> np.ndarray:
         entry = self._manifest["outputs"][key]
-        path = results / entry["file"]
-        if not path.exists():
-            raise DeviceError("cpp_standalone", f"the program left no result {key!r}", got=f"no file {entry['file']}")
-        array = np.fromfile(path, dtype=entry["dtype"])
-        return array.reshape(-1, entry["columns"]) if entry["columns"] else array
+        least = n_trials * (self.plan.spec.n_steps if entry["rows"] == "steps" else 1) if entry["rows"] else 0
+        return read_result(
+            "cpp_standalone", results / entry["file"], entry["dtype"], entry["columns"], entry["size"], least
+        )
 
 
 def _times(path: Path) -> dict[str, float]:
@@ -222,6 +228,8 @@ def _compile(plan: Plan, folder: Path) -> None:
             length = plan.capacity_trials * plan.spec.n_steps + 1
             net.network.run(length * float(plan.spec.dt) * second, namespace={}, profile=plan.profile)
             device.build(directory=str(folder), compile=False, run=False, with_output=False)
+            add_lifeline(folder)
+            check_writes(folder / "objects.cpp")
             compile_project(folder)
             manifest = _manifest(device, net)
     finally:
@@ -248,17 +256,25 @@ def _manifest(device: CPPStandaloneDevice, net: BrianNetwork) -> dict[str, Any]:
     groups = {owner.name: owner for owner in owners}
     for name in output_names(net.plan):
         group, variable_name = name.split(".")
-        outputs[name] = _output(device, groups[group].variables[variable_name], 0)
+        variable = groups[group].variables[variable_name]
+        outputs[name] = _output(device, variable, size=int(variable.size))
     for name, monitor in net.monitors.items():
         if name.startswith("rate_"):
-            outputs[name] = _output(device, monitor.variables["rate"], 0)
+            outputs[name] = _output(device, monitor.variables["rate"], rows="steps")
         elif name.startswith("spikes_"):
-            outputs |= {f"{name}.{v}": {"file": f"{name}.{v}", "dtype": "int32", "columns": 0} for v in ("i", "n")}
+            for v, rows in (("i", ""), ("n", "steps")):
+                file = f"{name}.{v}"
+                outputs[file] = {"file": file, "dtype": "int32", "columns": 0, "size": None, "rows": rows}
         else:
-            columns = net.plan.spec.classes
-            outputs |= {f"{name}.{v}": _output(device, monitor.variables[v], columns) for v in monitor.record_variables}
+            columns, rows = net.plan.spec.classes, "trials" if monitor.clock is net.trial_clock else "steps"
+            for v in monitor.record_variables:
+                outputs[f"{name}.{v}"] = _output(device, monitor.variables[v], columns=columns, rows=rows)
     return {"inputs": inputs, "outputs": outputs}
 
 
-def _output(device: CPPStandaloneDevice, variable: Any, columns: int) -> dict[str, Any]:
-    return {"file": device.get_array_filename(variable), "dtype": str(np.dtype(variable.dtype)), "columns": columns}
+def _output(
+    device: CPPStandaloneDevice, variable: Any, *, columns: int = 0, size: int | None = None, rows: str = ""
+) -> dict[str, Any]:
+    """File and type of a result, and its length: ``size`` numbers, or at least one row for each step or trial."""
+    file, dtype = device.get_array_filename(variable), str(np.dtype(variable.dtype))
+    return {"file": file, "dtype": dtype, "columns": columns, "size": size, "rows": rows}

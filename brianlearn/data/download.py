@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
 
 from brianlearn.data.places import DATA_VARIABLE
 from brianlearn.errors import DataError
+from brianlearn.leftovers import owned_folder, temporary_folder
+from brianlearn.work import working
 
 __all__ = ["download", "unpack"]
 
@@ -76,6 +77,7 @@ class Bar:
         self.display.refresh()
 
 
+@working()
 def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name: str | None = None) -> Path:
     """Fetch a file into a folder.
 
@@ -105,11 +107,16 @@ def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name:
     import pooch
 
     name = name or url.rsplit("/", 1)[-1]
-    try:  # pooch checks the sum in a temporary file and renames it: a broken download leaves nothing behind
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         bar = Bar(name)
-        with bar.display:
+        # pooch checks the sum in a temporary file and renames it: a broken download leaves nothing behind; a killed one
+        # leaves that file, in a folder that says whose it is
+        with temporary_folder(folder / name) as half, bar.display:
             downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=PIECE)
-            return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=folder, downloader=downloader))
+            pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=half, downloader=downloader)
+            os.replace(half / name, folder / name)
+        return folder / name
     except (OSError, ValueError) as error:  # connection, disk, or a wrong checksum
         raise DataError(
             f"data set {data_set!r}",
@@ -120,6 +127,7 @@ def download(data_set: str, url: str, md5: str, folder: Path, remedy: str, name:
         ) from error
 
 
+@working()
 def unpack(archive: Path, folder: Path, inside: str = "") -> Path:
     """Unpack a tar or zip archive, whole or not at all, and remove it; zip archives in it too, each beside itself.
 
@@ -143,7 +151,7 @@ def unpack(archive: Path, folder: Path, inside: str = "") -> Path:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        half = owned_folder(folder)
         try:
             _extract(archive, half)
             for inner in sorted(half.rglob("*.zip")):

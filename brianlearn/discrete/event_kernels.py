@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from brianlearn.discrete.kernel_cache import keep_compiled
 from brianlearn.discrete.vectors import accumulate, add_scaled, lowest_bit, nonzero_mask
 
 __all__ = [
@@ -26,7 +27,8 @@ __all__ = [
 Array = Any  # numba's arrays are numpy's
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def find_spikes(
     flat: Array,
     n: int,
@@ -73,7 +75,8 @@ def find_spikes(
     return position
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def sort_by_column(
     starts: Array,
     ends: Array,
@@ -113,7 +116,8 @@ def sort_by_column(
                 values[place] = value[e]
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def copy_panel(
     matrix: Array, row_step: int, column_step: int, top: int, bottom: int, column: int, n: int, width: int, table: Array
 ) -> None:
@@ -135,7 +139,8 @@ def copy_panel(
                 table[(i - top) * width + k] = 0
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def accumulate_lists(
     starts: Array,
     ends: Array,
@@ -194,7 +199,8 @@ def accumulate_lists(
                         out[o + i] = sums[i * width + j]
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def convolve(
     starts: Array,
     ends: Array,
@@ -231,7 +237,8 @@ def convolve(
             out[a : a + line] = padded[b : b + line]
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def convolve_gradient(
     starts: Array,
     ends: Array,
@@ -261,7 +268,8 @@ def convolve_gradient(
                     add_scaled(taps, tap + q * run, padded, cell + q * row, x, vectors)
 
 
-@njit(nogil=True, cache=True)
+@keep_compiled
+@njit(nogil=True)
 def add_patches(patches: Array, out: Array, geometry: Array, first: int, last: int) -> None:
     """Add the patches of all output positions where they lie in the input of a convolution, for samples ``first:last``.
 

@@ -7,20 +7,14 @@ what it compiled beside them.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from brianlearn.cache import cache_folder
 from brianlearn.discrete.adjoint import adjoint
 from brianlearn.discrete.kernel_source import (
     BLOCK,
@@ -206,30 +200,8 @@ def _parallel(
 def _compiled(source: str, name: str, dtype: str) -> Callable[..., None]:
     from numba import njit
 
-    module = _module(source)
-    cached = getattr(module, "__file__", None) is not None
-    compiler = njit(nogil=True, error_model="numpy", fastmath=_FASTMATH[dtype], cache=cached)
-    return compiler(getattr(module, name))
+    from brianlearn.discrete.kernel_cache import keep_compiled, kernel_module
 
-
-def _module(source: str) -> ModuleType:
-    """A module of ``source``, in the cache folder if that can be written."""
-    name = "brianlearn_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:24]
-    path = cache_folder("kernels") / f"{name}.py"
-    try:
-        if not path.exists():  # numba's own cache belongs to the file's time stamp
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
-            ) as file:
-                file.write(source)
-            os.replace(file.name, path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # numba looks there for the globals of what it has kept
-        spec.loader.exec_module(module)
-    except OSError:
-        module = ModuleType(name)
-        exec(compile(source, f"<{name}>", "exec"), module.__dict__)
-    return module
+    module = kernel_module(source)
+    compiler = njit(nogil=True, error_model="numpy", fastmath=_FASTMATH[dtype])
+    return keep_compiled(compiler(getattr(module, name)))

@@ -20,6 +20,7 @@ from brianlearn.training.loop import score
 from brianlearn.training.progress import Progress, choose_progress
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import split
+from brianlearn.work import working
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -108,7 +109,7 @@ def evaluate(
     except RuleError:  # the weights run without it
         rule = None
     display = choose_progress(progress)
-    with display:
+    with working(), display:
         splits = split(experiment.data, spec, validation=0, limit=1, test_limit=experiment.test_limit, seed=0)
         # with the rule, although nothing is learned: the build is then the one of the training
         learner = Learner(

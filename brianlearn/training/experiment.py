@@ -26,6 +26,7 @@ from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import from_dict, to_dict
 from brianlearn.training.session import begin, proceed
 from brianlearn.training.splits import split
+from brianlearn.work import working
 
 if TYPE_CHECKING:
     from brianlearn.data import DataSet
@@ -195,7 +196,8 @@ class Experiment:
         ----------
         resume : path-like, optional
             The folder of an earlier run of this experiment, which goes on where it was cut off, bit for bit as if it
-            had not been. ``epochs`` may be larger than it was. A finished run is not trained again.
+            had not been. ``epochs`` may be larger than it was, and the optimiser's ``learning_rate`` another one, which
+            config.json then records under ``history``. A finished run is not trained again.
         progress : bool or Progress, optional
             Whether to report to stderr: a live display on a terminal, one line per epoch elsewhere.
 
@@ -208,17 +210,18 @@ class Experiment:
         DataError, ShapeError
             Data that are missing or do not fit the network.
         RunFolderError
-            A folder that cannot be written; to resume: no run folder, a damaged one, or that of another experiment.
+            A folder that cannot be written; to resume: no run folder, a damaged one, that of another experiment, or one
+            that another process writes into.
         DeviceError
             A device that this machine cannot run, or a failed build.
         NonFiniteError
             A weight or readout that is not finite any more. The last good checkpoint is kept.
-        KeyboardInterrupt
-            Ctrl-C. The last checkpoint is kept, and the display says how to go on.
+        KeyboardInterrupt, Terminated
+            Ctrl-C; SIGTERM or SIGHUP. The last checkpoint is kept, and the display says how to go on.
         """
         refuse_while_loading()
         display = choose_progress(progress)
-        with display:
+        with working(), display:
             splits = split(
                 self.data,
                 self.spec,

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.run_folder import RunFolder
+from brianlearn.work import working
 
 __all__ = ["export_run"]
 
 
+@working()
 def export_run(
     run: str | os.PathLike[str], folder: str | os.PathLike[str], *, to: str, timing: str | None = None
 ) -> Path:

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from brianlearn.errors import RunFolderError
+from brianlearn.leftovers import owned_path
 
 __all__ = ["read_arrays", "read_json", "write_arrays", "write_file", "write_json", "write_text"]
 
@@ -25,7 +26,7 @@ def write_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     RunFolderError
         If it cannot be written; an earlier file of that name is then as it was.
     """
-    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    temporary = owned_path(path)
     try:
         with temporary.open("wb") as file:
             fill(file)

@@ -17,6 +17,7 @@ from brianlearn.spec.network import NetworkSpec
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
 from brianlearn.training.splits import split
+from brianlearn.work import working
 
 __all__ = ["Part", "Profile", "profile"]
 
@@ -85,6 +86,7 @@ class Profile:
         return asdict(self)
 
 
+@working()
 def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
     """Measure how long the objects of an experiment's network run.
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,14 @@ import numpy as np
 from brianlearn.errors import RunFolderError
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.files import read_arrays, read_json, write_arrays, write_json, write_text
+from brianlearn.training.lock import last_holder
 
 __all__ = ["RunFolder"]
 
 #: Version of the layout of the folder.
 FORMAT = 1
+#: What may differ between two lines of metrics.jsonl of the same epoch.
+_TIMES = {"seconds", "samples_per_second"}
 
 
 class RunFolder:
@@ -108,8 +113,17 @@ class RunFolder:
             )
         return folder
 
+    @staticmethod
+    def remove_unbegun(runs: str | os.PathLike[str]) -> None:
+        """Remove run folders of killed processes in which nothing was stored yet that a run could go on from."""
+        with suppress(OSError):
+            for path in Path(runs).iterdir():
+                owner = last_holder(path)
+                if owner is not None and owner.is_gone() and not (path / "config.json").exists():
+                    shutil.rmtree(path, ignore_errors=True)
+
     def discard(self) -> None:
-        """Remove the folder if nothing is in it."""
+        """Remove the folder if nothing is in it; a lock must have been released."""
         if not any(self.path.iterdir()):
             self.path.rmdir()
 
@@ -151,25 +165,31 @@ class RunFolder:
     def metrics(self) -> list[dict[str, Any]]:
         """One mapping per finished epoch; empty before the first one.
 
+        A last line that was cut off does not count, nor does a second line of an epoch that says the same but for the
+        times: two processes once went on with the run at the same time, each with the same result.
+
         Raises
         ------
         RunFolderError
             If the file is damaged.
         """
         file = self.path / "metrics.jsonl"
-        if not file.exists():
-            return []
-        lines = file.read_text(encoding="utf-8").split("\n")
-        lines.pop()  # after the last newline: nothing, or a line that was cut off
         try:
-            metrics = [json.loads(line) for line in lines]
-            if not all(isinstance(line, dict) and isinstance(line.get("epoch"), int) for line in metrics):
-                raise ValueError("a line without an epoch")
-            return metrics
-        except ValueError as error:
-            raise RunFolderError(
-                str(file), "the file is damaged", got=str(error), expected="one JSON object per line"
-            ) from error
+            lines = file.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunFolderError(str(file), "the file cannot be read", got=error.strerror or str(error)) from error
+        lines.pop()  # after the last newline: nothing, or a line that was cut off
+        metrics: dict[int, tuple[int, dict[str, Any]]] = {}
+        for number, text in enumerate(lines, start=1):
+            line = _metrics_line(file, number, text)
+            first, same = metrics.setdefault(line["epoch"], (number, line))
+            if any(line.get(name) != same.get(name) for name in (line.keys() | same.keys()) - _TIMES):
+                raise _damaged_metrics(
+                    file, number, f"epoch {line['epoch']} again, with other numbers than in line {first}"
+                )
+        return [line for _, line in metrics.values()]
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add an epoch."""
@@ -209,3 +229,25 @@ class RunFolder:
     def write_result(self, result: dict[str, Any]) -> None:
         """Store the accuracies at the end: this makes the run a finished one."""
         write_json(self.path / "result.json", result)
+
+
+def _metrics_line(file: Path, number: int, text: bytes) -> dict[str, Any]:
+    """One line of metrics.jsonl."""
+    try:
+        line = json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise _damaged_metrics(file, number, f"{type(error).__name__}: {error}") from error
+    epoch = line.get("epoch") if isinstance(line, dict) else None
+    if isinstance(epoch, bool) or not isinstance(epoch, int):
+        raise _damaged_metrics(file, number, "a line without the number of an epoch")
+    return line
+
+
+def _damaged_metrics(file: Path, number: int, got: str) -> RunFolderError:
+    return RunFolderError(
+        f"{file}, line {number}",
+        "the file is damaged",
+        got=got,
+        expected="one JSON object per line, one line for each finished epoch",
+        remedy="restore the file from a copy, or delete this line if its epoch has another one",
+    )

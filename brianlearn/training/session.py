@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from brianlearn.environment import versions
 from brianlearn.errors import NonFiniteError, RunFolderError, WeightsError
+from brianlearn.interrupt import Terminated, interruptible
+from brianlearn.leftovers import remove_leftovers
 from brianlearn.rules.weights import check_weights
 from brianlearn.training.checkpoint import Checkpoint
-from brianlearn.training.interrupt import interruptible
 from brianlearn.training.learner import Learner
+from brianlearn.training.lock import FolderLock
 from brianlearn.training.loop import score, train
 from brianlearn.training.progress import Progress
 from brianlearn.training.result import Result
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Session", "begin", "proceed"]
 
 #: Parts of config.json that may differ when a run goes on.
-FREE = ("format", "resolved", "epochs", "name")
+FREE = ("format", "resolved", "epochs", "name", "history")
+#: The part of config.json that may be changed on purpose when a run goes on; config.json keeps what it was.
+RATE = "optimiser.learning_rate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +47,8 @@ class Session:
     learner : Learner
     checkpoint : Checkpoint
         Where it starts.
+    lock : FolderLock
+        Held until the run ends.
     """
 
     experiment: Experiment
@@ -49,21 +56,28 @@ class Session:
     folder: RunFolder
     learner: Learner
     checkpoint: Checkpoint
+    lock: FolderLock
 
     def run(self, display: Progress) -> Result:
         """Train, test and write the result; see `Experiment.run`."""
         try:
             return self._run(display)
-        except KeyboardInterrupt:
-            script = "" if self.splits.name else "SCRIPT "
-            display.note(
-                "stopped; the last checkpoint is kept. Go on with:\n"
-                f"  brianlearn train {script}--resume {shlex.quote(str(self.folder.path))}"
-            )
+        except (KeyboardInterrupt, Terminated):
+            with suppress(OSError):  # a terminal that is closed
+                display.note(
+                    f"stopped; the last checkpoint is kept. Go on with:\n  {_command(self.splits, self.folder)}"
+                )
             raise
         except NonFiniteError as error:
-            error.add_note(f"The last good checkpoint is kept: {self.folder.path / 'checkpoint.npz'}")
+            error.add_note(
+                f"The last good checkpoint is kept: {self.folder.path / 'checkpoint.npz'}. Go on from it with a "
+                "smaller learning rate:\n"
+                f"  {_command(self.splits, self.folder)} --learning-rate "
+                f"{self.experiment.optimiser.learning_rate / 10:g}"
+            )
             raise
+        finally:
+            self.lock.release()
 
     def _run(self, display: Progress) -> Result:
         learner, splits, folder = self.learner, self.splits, self.folder
@@ -98,18 +112,27 @@ class Session:
         return result
 
 
+def _command(splits: Splits, folder: RunFolder) -> str:
+    """What goes on with a run."""
+    script = "" if splits.name else "SCRIPT "
+    return f"brianlearn train {script}--resume {shlex.quote(str(folder.path))}"
+
+
 def begin(experiment: Experiment, splits: Splits) -> Session:
     """A new run folder, and the network in its initial state.
 
     Raises
     ------
     RunFolderError
-        If the folder cannot be written; nothing has been built then.
+        If the folder cannot be written or locked; nothing has been built then.
     RuleError, DeviceError
         What the engine or this machine cannot run; the folder is removed again.
     """
+    RunFolder.remove_unbegun(experiment.runs)
     folder = RunFolder.create(experiment.runs, f"{experiment.name or splits.name or 'run'}-{experiment.rule.name}")
+    lock = FolderLock(folder.path)
     try:
+        lock.take()
         learner = _learner(experiment, experiment.engine, experiment.device, experiment.chunk_size)
         checkpoint = Checkpoint(learner.init())
         # what the machine chose is stored too: chunks must end at the same samples when the run goes on
@@ -119,13 +142,16 @@ def begin(experiment: Experiment, splits: Splits) -> Session:
         folder.write_checkpoint(checkpoint)
         folder.write_config(config)
     except BaseException:
+        lock.release()
         folder.discard()
         raise
-    return Session(experiment, splits, folder, learner, checkpoint)
+    return Session(experiment, splits, folder, learner, checkpoint, lock)
 
 
 def proceed(experiment: Experiment, splits: Splits, run: str | os.PathLike[str], display: Progress) -> Session | Result:
     """Go on with a run from its last checkpoint.
+
+    The learning rate may be another one than before: config.json then says what it was, and up to where.
 
     Returns
     -------
@@ -135,14 +161,26 @@ def proceed(experiment: Experiment, splits: Splits, run: str | os.PathLike[str],
     Raises
     ------
     RunFolderError
-        No run folder, a damaged one, or that of another experiment.
+        No run folder, a damaged one, that of another experiment, or one that another process writes into.
     """
     folder = RunFolder.open(run)
-    resolved = _check_same(experiment, splits, folder)
+    _check_same(experiment, splits, folder)
     finished = Result.read(folder)
     if finished is not None and finished.epochs == experiment.epochs:
         display.note(f"{folder.path} is finished already: {finished.epochs} epochs")
         return finished
+    lock = FolderLock(folder.path)
+    lock.take()
+    try:
+        return _locked(experiment, splits, folder, lock, display)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _locked(experiment: Experiment, splits: Splits, folder: RunFolder, lock: FolderLock, display: Progress) -> Session:
+    """As `proceed`, with a folder that nobody else writes into."""
+    resolved, history = _check_same(experiment, splits, folder)
     checkpoint = _checkpoint(experiment, folder)
     learner = _learner(experiment, resolved["engine"], resolved["device"], resolved["chunk_size"])
     then, now = folder.versions(), versions()
@@ -150,13 +188,18 @@ def proceed(experiment: Experiment, splits: Splits, run: str | os.PathLike[str],
     if changed:
         display.note(f"not the same environment, so the run may not go on bit for bit: {', '.join(changed)}")
     done = checkpoint.state.epoch
-    folder.write_config(_config(experiment, splits, resolved))
+    rate = _rate(folder.config())
+    if rate != experiment.optimiser.learning_rate:
+        history = [*history, {"learning_rate": rate, "epoch": done + 1, "samples_seen": checkpoint.state.samples_seen}]
+        display.note(f"the learning rate was {rate:g} and is now {experiment.optimiser.learning_rate:g}")
+    remove_leftovers([folder.path])
+    folder.write_config(_config(experiment, splits, resolved, history))
     folder.unfinish()
     folder.keep_metrics(done)
     if done < experiment.epochs:
         samples = sum(part.samples for part in checkpoint.parts)
         display.note(f"going on with {folder.path}: epoch {done + 1} of {experiment.epochs}, after {samples} samples")
-    return Session(experiment, splits, folder, learner, checkpoint)
+    return Session(experiment, splits, folder, learner, checkpoint, lock)
 
 
 def _learner(experiment: Experiment, engine: str, device: str, chunk_size: int | None) -> Learner:
@@ -175,19 +218,38 @@ def _learner(experiment: Experiment, engine: str, device: str, chunk_size: int |
     )
 
 
-def _config(experiment: Experiment, splits: Splits, resolved: dict[str, Any]) -> dict[str, Any]:
-    """What config.json holds; ``resolved`` is what the machine chose."""
+def _config(
+    experiment: Experiment, splits: Splits, resolved: dict[str, Any], history: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """What config.json holds.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    splits : Splits
+    resolved : dict
+        What the machine chose.
+    history : list of dict, optional
+        Earlier learning rates: each with the epoch, and the number of samples learned in all, at which it ended.
+    """
     settings = experiment.settings()
     settings["data"] |= {"fingerprint": splits.fingerprint}
-    return {**settings, "resolved": resolved}
+    return {**settings, "resolved": resolved, **({"history": history} if history else {})}
 
 
-def _check_same(experiment: Experiment, splits: Splits, folder: RunFolder) -> dict[str, Any]:
-    """Check that a run folder is one of this experiment; what its machine chose."""
+def _rate(config: dict[str, Any]) -> float:
+    """The learning rate of a config.json, which `_check_same` has found to be like the experiment's."""
+    return config["optimiser"].get("learning_rate")
+
+
+def _check_same(
+    experiment: Experiment, splits: Splits, folder: RunFolder
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Check that a run folder is one of this experiment; what its machine chose, and earlier learning rates."""
     stored = folder.config()
     configs = (stored, _config(experiment, splits, {}))
     then, now = ({key: value for key, value in config.items() if key not in FREE} for config in configs)
-    changed = list(differences(then, now))
+    changed = [(where, old, new) for where, old, new in differences(then, now) if where != RATE]
     if changed:
         raise RunFolderError(
             str(folder.path),
@@ -200,7 +262,12 @@ def _check_same(experiment: Experiment, splits: Splits, folder: RunFolder) -> di
     resolved = stored.get("resolved")
     if not isinstance(resolved, dict) or set(resolved) != {"engine", "device", "chunk_size"}:
         raise RunFolderError(f"{folder.path}/config.json", "the file is damaged", got=f"resolved = {resolved!r}")
-    return resolved
+    history, rate = stored.get("history", []), _rate(stored)
+    if not isinstance(history, list) or isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise RunFolderError(
+            f"{folder.path}/config.json", "the file is damaged", got=f"history = {history!r}, learning rate = {rate!r}"
+        )
+    return resolved, history
 
 
 def _checkpoint(experiment: Experiment, folder: RunFolder) -> Checkpoint:

@@ -22,6 +22,7 @@ from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import split
+from brianlearn.work import working
 
 if TYPE_CHECKING:
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork
@@ -129,6 +130,7 @@ class Verification:
         return rows
 
 
+@working()
 def verify(
     spec: NetworkSpec,
     weights: Mapping[str, np.ndarray],
@@ -229,6 +231,7 @@ def verify(
     )
 
 
+@working()
 def verify_experiment(
     experiment: Experiment | str | os.PathLike[str],
     *,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ import numpy as np
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.errors import DataError
+from brianlearn.leftovers import owned_path
 from brianlearn.spec.samples import Events, Recordings
+from brianlearn.work import working
 
 __all__ = ["MAGIC", "StoredEvents", "store"]
 
@@ -160,6 +162,7 @@ def _read_index(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     return tuple(int(n) for n in tail["shape"]), np.frombuffer(content, INDEX)
 
 
+@working()
 def store(path: Path, pipeline: Pipeline, recordings: Iterable[tuple[int, RawEvents]]) -> StoredEvents:
     """Bin recordings, one after the other, into a file that appears when it is whole.
 
@@ -182,11 +185,11 @@ def store(path: Path, pipeline: Pipeline, recordings: Iterable[tuple[int, RawEve
     shape, index = pipeline.shape, []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, half = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     except OSError as error:
         raise _cannot_write(path, error) from error
+    half = owned_path(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with half.open("xb") as file:
             file.write(MAGIC)
             for label, events in recordings:
                 codes = pipeline.codes(events)
@@ -202,7 +205,8 @@ def store(path: Path, pipeline: Pipeline, recordings: Iterable[tuple[int, RawEve
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        Path(half).unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
     return StoredEvents(path)
 
 

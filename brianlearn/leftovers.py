@@ -1,0 +1,160 @@
+"""Temporary folders and files that say whose they are, and the removal of those whose owner was killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from brianlearn.cache import cache_folder
+from brianlearn.owner import Owner, this_process
+from brianlearn.scratch import scratch_folders
+
+__all__ = [
+    "Leftover",
+    "find_leftovers",
+    "owned_folder",
+    "owned_path",
+    "remove_leftovers",
+    "size_of",
+    "temporary_folder",
+    "work_folders",
+]
+
+#: How files and folders of a run are called that name no owner: those of earlier versions, and what numba writes in
+#: milliseconds before it renames it.
+_NAMELESS = re.compile(
+    r"brianlearn-(run|exchange|doctor)-\w+|\.[0-9a-f]{24}-\w+|\..+-\d+\.tmp|\..+\.events-\w+|tmp\w+\.tmp|.+\.nb[ic]\.tmp\.\w+"
+)
+#: Seconds after which one without an owner is taken for a leftover.
+_OLD = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A folder or file that a process left.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    owner : Owner or None
+        None where the name does not say.
+    gone : bool
+        Whether its owner has certainly ended.
+    """
+
+    path: Path
+    owner: Owner | None
+    gone: bool
+
+    def remove(self) -> None:
+        """Remove it; what cannot be removed stays."""
+        if self.path.is_dir() and not self.path.is_symlink():
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                self.path.unlink()
+
+
+def owned_path(path: Path) -> Path:
+    """A hidden name beside ``path`` for a file or folder that is not whole yet, with its owner in it."""
+    return path.with_name(f".{path.name}.{this_process().tag}.{secrets.token_hex(4)}.tmp")
+
+
+def owned_folder(path: Path) -> Path:
+    """Make an empty folder beside ``path``, with its owner in its name, which only its owner can read.
+
+    Raises
+    ------
+    OSError
+    """
+    folder = owned_path(path)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """As `owned_folder`, removed at the end.
+
+    Raises
+    ------
+    OSError
+    """
+    folder = owned_folder(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def work_folders() -> list[Path]:
+    """The folders in which processes of this package leave what they do not finish: scratch folders and the cache."""
+    cache = cache_folder()
+    inside: list[Path] = []
+    with suppress(OSError):
+        inside = sorted(path for path in cache.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return list(dict.fromkeys([*scratch_folders(), cache, *inside, cache / "kernels" / "__pycache__"]))
+
+
+def find_leftovers(folders: Iterable[Path]) -> list[Leftover]:
+    """What processes left in folders, their own or those that are still at work.
+
+    Only entries that belong to the user are listed: of other users' processes nobody can tell everywhere whether they
+    run.
+
+    Parameters
+    ----------
+    folders : iterable of pathlib.Path
+        Folders that are not there or cannot be read hold nothing.
+    """
+    found = []
+    user = os.geteuid() if hasattr(os, "geteuid") else None
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                owner = Owner.find(entry.name)
+                if owner is None and not _NAMELESS.fullmatch(entry.name):
+                    continue
+                with suppress(OSError):  # it may be gone by now
+                    status = entry.stat(follow_symlinks=False)
+                    if user is not None and status.st_uid != user:
+                        continue
+                    gone = time.time() - status.st_mtime > _OLD if owner is None else owner.is_gone()
+                    found.append(Leftover(Path(entry.path), owner, gone))
+    return found
+
+
+def remove_leftovers(folders: Iterable[Path] | None = None) -> list[Leftover]:
+    """Remove what processes left that have ended; never what belongs to one that runs, or that may run elsewhere.
+
+    Parameters
+    ----------
+    folders : iterable of pathlib.Path, optional
+        `work_folders` where they are not given.
+
+    Returns
+    -------
+    list of Leftover
+        What was removed.
+    """
+    left = [each for each in find_leftovers(work_folders() if folders is None else folders) if each.gone]
+    for each in left:
+        each.remove()
+    return left
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    try:
+        if not path.is_dir() or path.is_symlink():
+            return path.lstat().st_size
+        return sum(size_of(Path(entry.path)) for entry in os.scandir(path))
+    except OSError:
+        return 0
