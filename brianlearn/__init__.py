@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from brianlearn.errors import (
     BrianLearnError,
+    BrianLearnWarning,
     DataError,
     DeviceError,
     EquationError,
@@ -130,6 +131,7 @@ __all__ = [
     "ArcTan",
     "Bernoulli",
     "BrianLearnError",
+    "BrianLearnWarning",
     "Connectivity",
     "Conv",
     "CrossEntropy",

@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "BrianLearnError",
+    "BrianLearnWarning",
     "DataError",
     "DeviceError",
     "EquationError",
@@ -70,6 +71,36 @@ class BrianLearnError(Exception):
         if remedy is not None:
             lines.append(f"  remedy:   {remedy}")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # exceptions are rebuilt from their text, which is not what this one takes
+        parts = (None if part is None else str(part) for part in (self.got, self.expected, self.remedy))
+        return _again, (type(self), self.subject, self.problem, *parts), {"__notes__": getattr(self, "__notes__", [])}
+
+
+def _again(
+    kind: type[BrianLearnError], subject: str, problem: str, got: str | None, expected: str | None, remedy: str | None
+) -> BrianLearnError:
+    return kind(subject, problem, got=got, expected=expected, remedy=remedy)
+
+
+class BrianLearnWarning(UserWarning):
+    """What runs, but is probably not what was meant: said once for each cause.
+
+    Parameters
+    ----------
+    subject : str
+        The object that is suspicious, in the user's terms (``"dense1"``).
+    problem : str
+        What is suspicious and what to do, as a sentence without its final stop.
+    """
+
+    def __init__(self, subject: str, problem: str) -> None:
+        self.subject = subject
+        self.problem = problem
+        super().__init__(subject, problem)
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}"
 
 
 class SpecError(BrianLearnError, ValueError):

@@ -13,7 +13,7 @@ import pytest
 import brianlearn
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("neurons.md", "rules.md", "data.md", "stbp.md", "verify.md")
+PAGES = ("warnings.md", "neurons.md", "rules.md", "data.md", "stbp.md", "verify.md")
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn."))
 
 

@@ -37,6 +37,8 @@ class Encoder:
 
     #: Whether spikes are drawn beforehand by `raster` (else the engine computes them from the values).
     precomputed = False
+    #: The mean size of values, and of values times gain, above which they are far outside of what is expected.
+    largest_mean = 2.0
 
     def raster(self, values: Any, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         """Spikes of precomputed encoders.
@@ -84,6 +86,7 @@ class DirectCurrent(Encoder):
     """
 
     gain: float = 1.0
+    largest_mean = 10.0  # a current has no natural bound
 
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)

@@ -12,8 +12,9 @@ import numpy as np
 from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import ShapeError, SpecError, UnitError
+from brianlearn.errors import BrianLearnWarning, ShapeError, SpecError, UnitError
 from brianlearn.spec.connectivity import Connectivity, convolution, dense
+from brianlearn.spec.dynamics import dynamics_warnings
 from brianlearn.spec.layers import Conv, Dense, Input, Layer, Readout
 
 __all__ = ["NetworkSpec", "Projection"]
@@ -156,6 +157,12 @@ class NetworkSpec:
                 expected="0 <= burn_in < duration",
             )
         self._check_neuron_counts()
+        self.warnings  # noqa: B018 - looks, and refuses or warns
+
+    @cached_property
+    def warnings(self) -> tuple[BrianLearnWarning, ...]:
+        """What is suspicious about the neurons at this time step; said when the network is declared."""
+        return dynamics_warnings(self)
 
     @property
     def n_steps(self) -> int:

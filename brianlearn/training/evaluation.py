@@ -20,6 +20,7 @@ from brianlearn.training.loop import score
 from brianlearn.training.progress import Progress, choose_progress
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import split
+from brianlearn.training.watch import Watch
 from brianlearn.work import working
 
 __all__ = ["Evaluation", "evaluate"]
@@ -39,6 +40,8 @@ class Evaluation:
     samples : int
     samples_per_second : float
         Without the time to build the network.
+    warnings : tuple of str
+        What looked wrong, as in `Result`.
     """
 
     run: Path
@@ -48,6 +51,7 @@ class Evaluation:
     test_loss: float | None
     samples: int
     samples_per_second: float
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As what JSON can hold."""
@@ -125,6 +129,7 @@ def evaluate(
             workers=experiment.workers if same and place == resolved["device"] else 1,
             engine_options=experiment.engine_options if same else {},
         )
+        learner.watch = Watch(each_call=False, show=lambda warning: display.warning(str(warning)))
         state = learner.init(weights)
         display.building(learner.device)
         learner.infer(state, splits.test[:1])
@@ -139,7 +144,14 @@ def evaluate(
     ):
         loss = None  # of another kind than in training
     return Evaluation(
-        folder.path, name, learner.device, tested.accuracy, loss, tested.samples, tested.samples / seconds
+        folder.path,
+        name,
+        learner.device,
+        tested.accuracy,
+        loss,
+        tested.samples,
+        tested.samples / seconds,
+        tuple(dict.fromkeys([*map(str, spec.warnings), *tested.warnings])),
     )
 
 

@@ -19,6 +19,7 @@ from brianlearn.rules.weights import check_weights, initial_weights
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Activity, Raster, Samples
 from brianlearn.training.engines import choose_engine, make_engine
+from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
 
 __all__ = ["Learner", "Metrics"]
 
@@ -146,6 +147,7 @@ class Learner:
             )
         self.spec, self.rule, self.optimiser = spec, rule, optimiser or Adam()
         self.dtype, self.batch_size, self.seed = dtype, batch_size, seed
+        self.watch = Watch()
         self.engine_name = choose_engine(engine, rule, device)
         self.engine = make_engine(
             self.engine_name,
@@ -234,7 +236,7 @@ class Learner:
         samples.check(self.spec, labels=True)
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to learn from", got="0 samples")
-        rate = self.optimiser.rate_at(state.epoch)
+        rate, first = self.optimiser.rate_at(state.epoch), state.steps == 0
         parts = []
         for chunk in self.chunks(len(samples)):
             started = time.perf_counter()
@@ -243,7 +245,13 @@ class Learner:
                 raise self._locate(state, samples[chunk], rate)
             state = new
             parts.append(self._metrics(record, samples[chunk], time.perf_counter() - started))
-        return state, Metrics.merge(parts)
+        metrics = Metrics.merge(parts)
+        if self.watch.each_call:
+            if first:
+                self.watch.start = metrics.loss
+            firing = firing_warnings(self.spec, metrics.firing_rates) if len(samples) >= ENOUGH else []
+            self.watch.say([*input_warnings(self.spec, samples), *firing, *self.watch.loss(metrics.loss)])
+        return state, metrics
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...] = ()) -> Activity:
         """Run samples with frozen weights.
@@ -269,7 +277,12 @@ class Learner:
             raise BrianLearnError("Learner", "there are no samples to infer", got="0 samples")
         check_weights(self.spec, self.rule, state.weights, "state.weights")
         parts = [self.engine.infer(state, samples[chunk], record) for chunk in self.chunks(len(samples))]
-        return self._activity(parts, samples)
+        activity = self._activity(parts, samples)
+        if self.watch.each_call:
+            found = constant_readout(self.spec, samples, activity.logits)
+            firing = firing_warnings(self.spec, activity.firing_rates) if len(samples) >= ENOUGH else []
+            self.watch.say([*input_warnings(self.spec, samples), *firing, *found])
+        return activity
 
     def _rates(self, record: TrialRecord) -> dict[str, float]:
         sizes = {"input": int(np.prod(self.spec.input.shape)), **{p.name: p.n_post for p in self.spec.projections}}

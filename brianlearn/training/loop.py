@@ -19,6 +19,7 @@ from brianlearn.training.learner import Learner, Metrics
 from brianlearn.training.progress import Progress
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import Splits, epoch_order
+from brianlearn.training.watch import ENOUGH, constant_readout, firing_warnings, input_warnings
 
 __all__ = ["Score", "score", "train"]
 
@@ -33,11 +34,14 @@ class Score:
     loss : float or None
         As `Activity.loss`; None where none is measured.
     samples : int
+    warnings : tuple of str
+        What looks wrong.
     """
 
     accuracy: float
     loss: float | None
     samples: int
+    warnings: tuple[str, ...] = ()
 
 
 def _go_on() -> None:
@@ -102,6 +106,7 @@ def train(
         if splits.validation is not None:
             validation = score(learner, state, splits.validation, display, "validation", check)
         line = _line(learner, state, Metrics.merge(parts), validation)
+        line["warnings"] = _warnings(learner, parts, validation)
         # the line first: cut off in between, the line is dropped and the epoch's end done again
         folder.append_metrics(line)
         state, first, parts = state.next_epoch(learner.optimiser), 0, []
@@ -161,10 +166,17 @@ def score(
         If the loss is not finite.
     """
     correct, loss = 0, 0.0
+    rates: dict[str, float] = {}
+    first, constant = np.zeros(0), True
     display.testing(what, len(samples), 0)
     for chunk in learner.chunks(len(samples)):
         part = samples[chunk]
         activity = learner.infer(state, part)
+        if chunk.start == 0:
+            first = activity.logits[0]
+        constant = constant and bool((activity.logits == first).all())
+        for name, rate in activity.firing_rates.items():
+            rates[name] = rates.get(name, 0.0) + rate * len(part) / len(samples)
         correct += int(np.sum(activity.predictions == part.labels))
         loss += len(part) * (activity.loss or 0.0)
         display.testing(what, len(samples), chunk.stop)
@@ -174,7 +186,18 @@ def score(
         raise NonFiniteError(
             "readout", f"the loss of the {what} samples is not finite", got=loss, expected="a finite loss"
         )
-    return Score(correct / n, None if activity.loss is None else loss / n, n)
+    found = firing_warnings(learner.spec, rates) if n >= ENOUGH else []
+    if constant:
+        found += constant_readout(learner.spec, samples, np.broadcast_to(first, (n, len(first))))
+    texts = learner.watch.say([*input_warnings(learner.spec, samples), *found])
+    return Score(correct / n, None if activity.loss is None else loss / n, n, tuple(texts))
+
+
+def _warnings(learner: Learner, parts: list[Metrics], validation: Score | None) -> list[str]:
+    """What looks wrong in an epoch, each cause once."""
+    rates, highest = Metrics.merge(parts).firing_rates, max(part.loss for part in parts)
+    found = [*firing_warnings(learner.spec, rates), *learner.watch.loss(highest)]
+    return list(dict.fromkeys([*learner.watch.say(found), *(validation.warnings if validation else ())]))
 
 
 def _line(learner: Learner, state: LearnerState, metrics: Metrics, validation: Score | None) -> dict[str, Any]:

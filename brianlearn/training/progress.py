@@ -33,6 +33,11 @@ class Progress:
     def note(self, text: str) -> None:
         """Something worth a line."""
 
+    def warning(self, text: str) -> bool:
+        """Something that looks wrong, though nothing fails; whether it is shown (else Python prints it)."""
+        self.note(f"warning: {text}")
+        return type(self).note is not Progress.note
+
     def building(self, device: str) -> None:
         """The network is being made ready, on a device that may have to compile it first."""
 

@@ -37,6 +37,8 @@ class Result:
         Time to make the network ready: code generation and compilation where they were needed.
     seconds : float
         Time to train, all epochs together.
+    warnings : tuple of str
+        What looked wrong: silent layers, inputs of another scale, a step too long for a time constant, ...
     """
 
     run: Path
@@ -52,6 +54,10 @@ class Result:
     samples_per_second: float
     build_seconds: float
     seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "warnings", tuple(self.warnings))  # a list, where it comes from a file
 
     @property
     def weights(self) -> dict[str, np.ndarray]:

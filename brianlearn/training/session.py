@@ -23,6 +23,7 @@ from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import differences
 from brianlearn.training.splits import Splits
+from brianlearn.training.watch import ENOUGH, Watch, input_warnings
 
 if TYPE_CHECKING:
     from brianlearn.training.experiment import Experiment
@@ -81,11 +82,17 @@ class Session:
 
     def _run(self, display: Progress) -> Result:
         learner, splits, folder = self.learner, self.splits, self.folder
+        learner.watch = Watch(each_call=False, show=lambda warning: display.warning(str(warning)))
+        for warning in learner.spec.warnings:  # Python has said them when the network was declared
+            display.warning(str(warning))
+        told = [*map(str, learner.spec.warnings), *learner.watch.say(input_warnings(learner.spec, splits.train))]
         display.building(learner.device)
         started = time.perf_counter()
         # engines compile when they first run: one sample, so that this is neither shown nor measured as learning
         learner.infer(self.checkpoint.state, splits.train[:1])
         build_seconds = time.perf_counter() - started
+        # of the untrained network, also where the run goes on: what its loss is compared with is then the same
+        learner.watch.start = learner.infer(learner.init(), splits.train[: 2 * ENOUGH]).loss
         experiment = self.experiment
         with interruptible(display.note) as check:
             state = train(
@@ -107,6 +114,9 @@ class Session:
             samples_per_second=sum(line["samples"] for line in metrics) / seconds,
             build_seconds=build_seconds,
             seconds=seconds,
+            warnings=tuple(
+                dict.fromkeys([*told, *(w for line in metrics for w in line.get("warnings", ())), *tested.warnings])
+            ),
         )
         result.write(folder)
         return result

@@ -1,0 +1,153 @@
+"""What looks wrong while a network runs and learns, though nothing fails: said once for each cause.
+
+Each function gives the warnings for one kind of measurement. Their texts hold no numbers that change from one epoch to
+the next, so that a cause is the same text wherever it is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from brianlearn.errors import BrianLearnWarning
+from brianlearn.spec.encoders import DirectCurrent
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.samples import Recordings, Samples
+from brianlearn.telling import tell
+
+__all__ = ["Watch", "constant_readout", "firing_warnings", "input_warnings", "loss_warnings"]
+
+#: Spikes per time step and neuron, on average, from which a layer fires in nearly every step.
+NEARLY_EVERY_STEP = 0.9
+#: Samples of a call that are looked at for the size of their values.
+LOOKED_AT = 100
+#: Samples from which a readout that is the same for all of them, or a layer without a spike, is no chance.
+ENOUGH = 5
+#: By how much a loss grows before it is said.
+GROWTH = 100.0
+
+
+def _unseen(warning: BrianLearnWarning) -> bool:
+    return False
+
+
+class Watch:
+    """Says each cause once.
+
+    Parameters
+    ----------
+    each_call : bool, optional
+        Whether each call of a learner is judged by itself; a training run judges whole epochs instead.
+    show : callable, optional
+        Takes a warning; says whether a display shows it.
+
+    Attributes
+    ----------
+    start : float or None
+        The loss of the untrained network, where it is known.
+    """
+
+    def __init__(self, each_call: bool = True, show: Callable[[BrianLearnWarning], bool] = _unseen) -> None:
+        self.each_call = each_call
+        self._show = show
+        self._said: set[str] = set()
+        self.start: float | None = None
+
+    def say(self, found: Iterable[BrianLearnWarning]) -> list[str]:
+        """Say what has not been said; all of it, as text."""
+        texts = []
+        for warning in found:
+            texts.append(str(warning))
+            if str(warning) not in self._said:
+                self._said.add(str(warning))
+                tell(warning, shown=self._show(warning))
+        return texts
+
+    def loss(self, now: float) -> list[BrianLearnWarning]:
+        """Judge a loss against that of the start."""
+        return [] if self.start is None else loss_warnings(self.start, now)
+
+
+def firing_warnings(spec: NetworkSpec, rates: Mapping[str, float]) -> list[BrianLearnWarning]:
+    """Layers that did not fire, or in nearly every step.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rates : mapping
+        Layer name -> mean rate in Hz per neuron.
+    """
+    found = []
+    for name, rate in rates.items():
+        if name == "input" and isinstance(spec.input.encoder, DirectCurrent):  # values, no spikes
+            continue
+        output = spec.readout is None and name == spec.projections[-1].name
+        subject = f"{name} (the output)" if output else name
+        if rate == 0:
+            problem = "silent: not one spike for any sample; nothing behind it can learn"
+            if name == "input":
+                problem += " (are the inputs scaled to 0..1, and is the encoder's gain large enough?)"
+            else:
+                problem += " (larger initial weights or gains, or a lower threshold)"
+        elif rate * float(spec.dt) >= NEARLY_EVERY_STEP:
+            problem = "its neurons fire a spike in nearly every step, so that its spikes say nothing"
+            problem += (
+                " (are the inputs scaled to 0..1?)" if name == "input" else " (smaller initial weights or inputs)"
+            )
+        else:
+            continue
+        found.append(BrianLearnWarning(subject, problem))
+    return found
+
+
+def input_warnings(spec: NetworkSpec, samples: Samples) -> list[BrianLearnWarning]:
+    """Values far outside of what the encoder expects, such as pixels from 0 to 255."""
+    if isinstance(samples.inputs, Recordings) or len(samples) == 0:
+        return []
+    encoder = spec.input.encoder
+    values = samples.inputs[:LOOKED_AT]
+    # the mean size of what is not 0: one outlier is no mistake of scale
+    size = float(np.abs(values).sum(dtype=float)) / max(int(np.count_nonzero(values)), 1)
+    gain = float(getattr(encoder, "gain", 1.0))
+    if min(size, size * gain) <= encoder.largest_mean:
+        return []
+    kind = type(encoder).__name__ + ("" if gain == 1 else f" with a gain of {gain:g}")
+    pixels = values.min() >= 0 and 64 < values.max() <= 255
+    remedy = "are they pixels of 0 to 255? divide them by 255" if pixels else "scale them, or choose a smaller gain"
+    about = 10.0 ** np.floor(np.log10(size))
+    text = f"values far outside of what the encoder {kind} expects: of the order of {about:g} and not of 1; {remedy}"
+    return [BrianLearnWarning("input", text)]
+
+
+def constant_readout(spec: NetworkSpec, samples: Samples, logits: np.ndarray) -> list[BrianLearnWarning]:
+    """An output that is the same for all samples.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray, shape (n, classes)
+    """
+    if len(logits) < ENOUGH or (logits != logits[0]).any():
+        return []
+    inputs = samples.inputs
+    if not isinstance(inputs, Recordings) and (inputs == inputs[0]).all():  # rightly so
+        return []
+    name = "readout" if spec.readout is not None else f"{spec.projections[-1].name} (the output)"
+    return [
+        BrianLearnWarning(
+            name,
+            "constant over all samples: the network tells nothing apart, and its accuracy is the share of one class",
+        )
+    ]
+
+
+def loss_warnings(start: float, now: float) -> list[BrianLearnWarning]:
+    """A loss that has grown by orders of magnitude."""
+    if not 0 < start * GROWTH <= now:
+        return []
+    return [
+        BrianLearnWarning(
+            "loss",
+            f"more than {GROWTH:g} times what it was at the start: learning diverges; lower the learning rate",
+        )
+    ]
