@@ -1,7 +1,9 @@
 """One library, one network: training steps on request. Runs in the library's own environment (see peers.py).
 
+    python _training_step.py LIBRARY NETWORK THREADS [DEVICE]
+
 Reads a line per training step from standard input and answers with its seconds; a line ``end`` makes it print the peak
-memory in MiB, what of it was there when the module was built, and leave.
+memory in MiB (of the GPU, where it runs on one), what of it was there when the module was built, and leave.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from torch import nn
 TAU_M, TAU_S = 20.0, 5.0
 #: Share of steps with a spike, of the input, and at least of every layer of brianlearn.
 RATE = 0.1
+#: Torch's name of the device that trains.
+DEVICE = sys.argv[4] if len(sys.argv) > 4 else "cpu"
 #: Peak memory in MiB when the module was built.
 built = 0.0
 
@@ -40,7 +44,9 @@ def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[...,
 
 
 def resident() -> float:
-    """Peak memory until now, in MiB."""
+    """Peak memory until now, in MiB: what torch took of a GPU, or the process's own."""
+    if DEVICE != "cpu":
+        return torch.cuda.max_memory_allocated() / 2**20
     # not getrusage: its peak begins with that of the process which started this one
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
@@ -49,12 +55,13 @@ def resident() -> float:
 def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network: Network) -> Callable[[], None]:
     """A training step: forward, squared error of the mean readout, backward, Adam."""
     global built
+    model.to(DEVICE)
     built = resident()
     if hasattr(model, "spec"):
         fire(model, network)
     torch.manual_seed(0)
-    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
-    target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float()
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float().to(DEVICE)
+    target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float().to(DEVICE)
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
 
     def step() -> None:
@@ -62,6 +69,8 @@ def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        if DEVICE != "cpu":
+            torch.cuda.synchronize()
 
     return step
 
@@ -85,7 +94,7 @@ def fire(module: nn.Module, network: Network) -> None:
 
     The others compute with every neuron in every step, so that rates make no difference to them.
     """
-    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float()
+    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float().to(DEVICE)
     with torch.no_grad():
         for name in [p.name for p in module.spec.projections]:
             while module(spikes).spikes[name].mean() < RATE:
@@ -105,7 +114,7 @@ def snntorch(network: Network) -> Callable[[], None]:
 
     def run(spikes: torch.Tensor) -> torch.Tensor:
         states = [neuron.reset_mem() for neuron in neurons]
-        total = torch.zeros(network.batch, 10)
+        total = torch.zeros(network.batch, 10, device=DEVICE)
         for x in spikes:
             for k, layer in enumerate(layers):
                 x = x.flatten(1) if k == n_conv else x
@@ -130,7 +139,7 @@ def norse(network: Network) -> Callable[[], None]:
 
     def run(spikes: torch.Tensor) -> torch.Tensor:
         states: list[object] = [None] * len(cells)
-        total = torch.zeros(network.batch, 10)
+        total = torch.zeros(network.batch, 10, device=DEVICE)
         for x in spikes:
             for k, layer in enumerate(layers):
                 x = x.flatten(1) if k == n_conv else x

@@ -19,17 +19,23 @@ is measured in the same run. It counts the zeros of spike trains, which brianlea
 
 Memory: the peak of the process, and how much of it came after the module was built: Brian2 and a compiler are loaded
 beside torch in brianlearn's.
+
+``--device cuda`` trains on a GPU, where memory is what torch took of it and the limit is that of the GPU's products in
+the precision that torch uses by default. A library that is not installed, or fails, is said in the table. ``--python``
+names an interpreter that has the libraries, and nothing is installed then; ``--json`` writes the numbers to a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from _measure import load
@@ -64,8 +70,8 @@ def environment(console: Console) -> Path:
 class Worker:
     """A process that takes training steps."""
 
-    def __init__(self, python: Path | str, library: str, network: str, threads: int, keep: bool) -> None:
-        command = [str(python), str(WORKER), library, network, str(threads)]
+    def __init__(self, python: Path | str, library: str, network: str, threads: int, keep: bool, device: str) -> None:
+        command = [str(python), str(WORKER), library, network, str(threads), device]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -83,7 +89,7 @@ class Worker:
             if word == "ready" or word.replace(".", "").replace("e-", "").isdigit():
                 return word
         assert self.process.stderr is not None
-        raise RuntimeError(f"{self.process.args} failed:\n{self.process.stderr.read()[-2000:]}")
+        raise RuntimeError(self.process.stderr.read().strip()[-2000:] or "it ended without a word")
 
     def ask(self, line: str) -> float:
         assert self.process.stdin is not None
@@ -92,61 +98,93 @@ class Worker:
         return float(self.answer())
 
 
-def sgemm(threads: int) -> float:
+def sgemm(threads: int, device: str) -> float:
     """Floating-point operations per second of a large matrix product."""
     torch.set_num_threads(threads)
-    a = torch.rand(2048, 2048)
-    a @ a
+    n = 2048 if device == "cpu" else 8192
+    a = torch.rand(n, n, device=device)
+    (a @ a).sum().item()  # the sum of what a GPU makes is there when the product is
     seconds = []
     for _ in range(5):
         started = time.perf_counter()
-        a @ a
+        product = a @ a
+        if device != "cpu":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
-    return 2 * 2048**3 / statistics.median(seconds)
+        del product
+    return 2 * n**3 / statistics.median(seconds)
 
 
-def compare(console: Console, name: str, python: Path, rounds: int, threads: int, keep: bool) -> None:
-    """One network, all libraries."""
+def compare(
+    console: Console, name: str, python: Path, rounds: int, threads: int, keep: bool, device: str = "cpu"
+) -> dict[str, Any]:
+    """One network, all libraries; the numbers by library."""
     network = NETWORKS[name]
-    libraries = ["brianlearn", *PEERS]
-    workers = {
-        library: Worker(sys.executable if library == "brianlearn" else python, library, name, threads, keep)
-        for library in libraries
-    }
-    seconds: dict[str, list[float]] = {library: [] for library in libraries}
+    workers: dict[str, Worker] = {}
+    failed: dict[str, str] = {}
+    for library in ("brianlearn", *PEERS):
+        interpreter = sys.executable if library == "brianlearn" else python
+        try:
+            workers[library] = Worker(interpreter, library, name, threads, keep, device)
+        except RuntimeError as error:
+            failed[library] = str(error).splitlines()[-1]
+    seconds: dict[str, list[float]] = {library: [] for library in workers}
     speeds = []
     for _ in range(rounds):
         for library, worker in workers.items():
             seconds[library].append(worker.ask("step"))
-        speeds.append(sgemm(threads))
+        speeds.append(sgemm(threads, device))
     memory = {library: worker.ask("end") for library, worker in workers.items()}
     built = {library: float(worker.answer()) for library, worker in workers.items()}
     limit = network.flops() / statistics.median(speeds)
     median = {library: statistics.median(values) for library, values in seconds.items()}
-    table = Table(title=f"{network.title}; {threads} threads, {rounds} rounds, {load()}", box=SIMPLE_HEAD)
+    where = f"{threads} threads" if device == "cpu" else torch.cuda.get_device_name()
+    table = Table(title=f"{network.title}; {where}, {rounds} rounds, {load()}", box=SIMPLE_HEAD)
     for column in ("library", "ms/step", "brianlearn is", "of the limit", "peak MiB", "from training"):
         table.add_column(column, justify="left" if column == "library" else "right", no_wrap=True)
-    for library in libraries:
-        t = median[library]
-        ratio = "" if library == "brianlearn" else f"{t / median['brianlearn']:.2f}x faster"
+    for library, t in median.items():
+        known = library != "brianlearn" and "brianlearn" in median
+        ratio = f"{t / median['brianlearn']:.2f}x faster" if known else ""
         title = f"{library} {PEERS.get(library, '')}"
         mib = f"{memory[library]:.0f}", f"{memory[library] - built[library]:.0f}"
-        table.add_row(title, f"{1e3 * t:.0f}", ratio, f"{t / limit:.1f}x", *mib)
-    table.add_row(f"limit ({statistics.median(speeds) / 1e9:.0f} GFLOP/s)", f"{1e3 * limit:.0f}", "", "1.0x", "", "")
+        table.add_row(title, f"{1e3 * t:.3g}", ratio, f"{t / limit:.1f}x", *mib)
+    table.add_row(f"limit ({statistics.median(speeds) / 1e9:.0f} GFLOP/s)", f"{1e3 * limit:.3g}", "", "1.0x", "", "")
     console.print(table)
+    for library, why in failed.items():
+        console.print(f"{library} is left out: {why}", markup=False)
+    return {
+        "network": network.title,
+        "device": device,
+        "seconds": median,
+        "limit": limit,
+        "peak_mib": memory,
+        "from_training_mib": {library: memory[library] - built[library] for library in memory},
+        "failed": failed,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=", ".join(NETWORKS))
+    default = [name for name in NETWORKS if name != "tiny"]
+    parser.add_argument("networks", nargs="*", default=default, help=", ".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--keep", action="store_true", help="all libraries keep freed memory and wait passively")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--python", type=Path, help="an interpreter that has the other libraries")
+    parser.add_argument("--json", type=Path, help="a file for the numbers, written anew after each network")
     arguments = parser.parse_args()
     console = Console(width=120)
-    python = environment(console)
+    python = arguments.python or environment(console)
+    found = {}
     for name in arguments.networks:
-        compare(console, name, python, arguments.rounds, arguments.threads, arguments.keep)
+        found[name] = compare(
+            console, name, python, arguments.rounds, arguments.threads, arguments.keep, arguments.device
+        )
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=1))
+    if not any("brianlearn" in numbers["seconds"] for numbers in found.values()):
+        sys.exit("brianlearn itself could not be measured")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,10 @@ class Finding:
     needed: bool = False
 
 
+#: Brian2 2.9 and older do not import with numpy 2.4.
+_FITTING_NUMPY = "pip install 'numpy<2.4'; or, on Python 3.12 and newer, pip install 'brian2>=2.10'"
+
+
 def examine() -> list[Finding]:
     """Look at everything that brianlearn can use.
 
@@ -104,12 +108,18 @@ def _python() -> Iterator[Finding]:
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever an installation that does not fit raises
-            remedy = "pip install 'numpy<2.4'" if name != "scipy" else "pip install --upgrade scipy"
+            remedy = "pip install --upgrade scipy" if name == "scipy" else _FITTING_NUMPY
             yield Finding(name, False, f"{version}, cannot be imported: {error}", remedy, needed=True)
             continue
-        too_new = name == "numpy" and tuple(map(int, version.split(".")[:2])) >= (2, 4)
-        text = f"{version}, newer than Brian2 knows" if too_new else version
-        yield Finding(name, not too_new, text, "pip install 'numpy<2.4'", needed=True)
+        brian2 = package_version("brian2")
+        too_new = name == "numpy" and brian2 is not None and _two(version) >= (2, 4) and _two(brian2) < (2, 10)
+        text = f"{version}, newer than Brian2 {brian2} knows" if too_new else version
+        yield Finding(name, not too_new, text, _FITTING_NUMPY, needed=True)
+
+
+def _two(version: str) -> tuple[int, ...]:
+    """Major and minor number of a version."""
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _compiler() -> Iterator[Finding]:

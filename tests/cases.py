@@ -308,3 +308,30 @@ COMPILED = [
     "mixed-neurons",
     "dropout-step-mask-trace",
 ]
+
+#: Every mechanism once, for the fast tests of the discrete engine.
+MECHANISMS = [
+    "conv-conv-dalton-adam-batch3",
+    "conv-tfr-sgd-batch3",
+    "mirror-conv",
+    "step-sgd-conv-tfr",
+    "step-adam",
+    "burn-in-of-the-rule",
+    "leaky-readout",
+    "learning-rate-scale",
+    "direct-current",
+    "heterogeneous",
+    "adaptive",
+    "frozen-while-refractory",
+    "mixed-neurons",
+    "trace-tfr",
+    "trace-conv",
+    "trace-step",
+    "trace-direct-current",
+    "dropout",
+    "dropout-trace-mirror",
+    "dropout-step-mask",
+    "dropout-step-mask-trace",
+    "dropout-step-mask-online",
+    "dropout-step-mask-burn-in",
+]

@@ -88,6 +88,8 @@ def test_options_reach_the_config(tmp_path):
     [(["--credit", "through-time"], "credit", "through_time"), (["--eligibility", "trace"], "eligibility", "trace")],
 )
 def test_options_of_local_rules(tmp_path, options, field, value):
+    if value == "through_time":
+        pytest.importorskip("torch")
     result = call("train", TINY, *FAST, "--runs", tmp_path, "--device", "auto", *options, "--json")
     config = json.loads(Path(last_line(result)["run"], "config.json").read_text())
     assert config["rule"][field] == value

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brianlearn.brian.compile import compile_project
-from brianlearn.errors import DeviceError
+from brianlearn.errors import BrianLearnWarning, DeviceError
 
 pytestmark = pytest.mark.cpp_standalone
 
@@ -74,9 +74,7 @@ def test_all_that_the_makefile_lists_is_compiled(project: Path) -> None:
 def test_a_fallback_is_said_with_the_compilers_message(project: Path) -> None:
     for path in (project / "code_objects").iterdir():  # legal in files of their own, not in one
         path.write_text("static int counter = 0;\n" + path.read_text())
-    with pytest.warns(
-        RuntimeWarning, match=r"Brian2's makefile.*several times as long.*error: redefinition of .*counter"
-    ):
+    with pytest.warns(BrianLearnWarning, match=r"makefile.*several times the time.*error: redefinition of .*counter"):
         compile_project(project)
     assert said(project) == "101 102"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import ms
-from cases import CASES, Case, dense, one_convolution, two_convolutions
+from cases import CASES, MECHANISMS, Case, dense, one_convolution, two_convolutions
 from test_equality import TOLERANCE, check_learning
 
 from brianlearn.errors import RuleError
@@ -27,41 +27,14 @@ from brianlearn.discrete.three_factor import gradients  # noqa: E402
 
 # the reference -------------------------------------------------------------------------------------------------------
 
-#: Every mechanism once in the fast tests.
-FAST = [
-    "conv-conv-dalton-adam-batch3",
-    "conv-tfr-sgd-batch3",
-    "mirror-conv",
-    "step-sgd-conv-tfr",
-    "step-adam",
-    "burn-in-of-the-rule",
-    "leaky-readout",
-    "learning-rate-scale",
-    "direct-current",
-    "heterogeneous",
-    "adaptive",
-    "frozen-while-refractory",
-    "mixed-neurons",
-    "trace-tfr",
-    "trace-conv",
-    "trace-step",
-    "trace-direct-current",
-    "dropout",
-    "dropout-trace-mirror",
-    "dropout-step-mask",
-    "dropout-step-mask-trace",
-    "dropout-step-mask-online",
-    "dropout-step-mask-burn-in",
-]
 
-
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", MECHANISMS)
 def test_learning_equals_reference(name: str) -> None:
     check_learning(CASES[name], "cpu")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if name not in FAST])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in MECHANISMS])
 def test_everything_equals_reference(name: str) -> None:
     check_learning(CASES[name], "cpu")
 

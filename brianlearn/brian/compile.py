@@ -15,13 +15,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import warnings
 from pathlib import Path
 from typing import IO
 
 from brianlearn.brian.compiler import find_compiler
 from brianlearn.child import call, end, start
-from brianlearn.errors import DeviceError
+from brianlearn.errors import BrianLearnWarning, DeviceError
+from brianlearn.telling import tell
 
 __all__ = ["compile_project", "run_parallel"]
 
@@ -50,7 +50,7 @@ def compile_project(folder: Path) -> None:
 
     Warns
     -----
-    RuntimeWarning
+    BrianLearnWarning
         With the compiler's message, if the quick way failed and Brian2's makefile compiled the program.
     """
     log = folder / "compile.log"
@@ -58,7 +58,7 @@ def compile_project(folder: Path) -> None:
         return
     said = complaint(log)
     if _make(folder, log):
-        warn_of_fallback("Brian2's makefile", said)
+        warn_of_fallback("cpp_standalone", said)
         return
     raise DeviceError(
         "cpp_standalone",
@@ -75,14 +75,13 @@ def complaint(log: Path) -> str:
     return next((line for line in lines if _COMPLAINT.search(line)), lines[-1] if lines else "nothing was said")
 
 
-def warn_of_fallback(makefile: str, said: str) -> None:
-    """Say that a makefile compiled what should have been compiled in a few files."""
-    warnings.warn(
-        f"the program did not compile in a few large files and was compiled by {makefile}, which gives the same "
-        f"results and takes several times as long. The compiler said: {said}",
-        RuntimeWarning,
-        stacklevel=2,
+def warn_of_fallback(device: str, said: str) -> None:
+    """Say that the project's own makefile compiled what should have been compiled in a few files."""
+    problem = (
+        "the program did not compile in a few large files, so the makefile of its project compiled it, with the "
+        f"same results in several times the time. The compiler said: {said}"
     )
+    tell(BrianLearnWarning(f"device {device!r}", problem))
 
 
 def _variable(folder: Path, name: str) -> list[str]:

@@ -42,7 +42,7 @@ def compile_genn_project(folder: Path, *, gpu: bool) -> None:
 
     Warns
     -----
-    RuntimeWarning
+    BrianLearnWarning
         With the compiler's message, if the quick way failed and Brian2GeNN's makefile compiled the program.
     """
     genn = genn_folder()
@@ -56,7 +56,7 @@ def compile_genn_project(folder: Path, *, gpu: bool) -> None:
             said = complaint(log)
             done = _call(["make"], folder, output)
             if done:
-                warn_of_fallback("Brian2GeNN's makefile", said)
+                warn_of_fallback("genn" if gpu else "genn-cpu", said)
     if not done or not (folder / "main").exists():
         raise DeviceError(
             "genn" if gpu else "genn-cpu",
