@@ -27,12 +27,11 @@ __all__ = [
     "work_folders",
 ]
 
-#: How files and folders of a run are called that name no owner: those of earlier versions, and what numba writes in
-#: milliseconds before it renames it.
-_NAMELESS = re.compile(
-    r"brianlearn-(run|exchange|doctor)-\w+|\.[0-9a-f]{24}-\w+|\..+-\d+\.tmp|\..+\.events-\w+|tmp\w+\.tmp|.+\.nb[ic]\.tmp\.\w+"
-)
-#: Seconds after which one without an owner is taken for a leftover.
+#: What names no owner: folders and files of earlier versions, and what numba writes in milliseconds before it renames
+#: it. Those for scratch folders are also found in folders that other programs use.
+_NAMELESS = re.compile(r"brianlearn-(run|exchange|doctor)-\w+")
+_NAMELESS_IN_CACHE = re.compile(r"\.[0-9a-f]{24}-\w+|\..+-\w{8}|\..+-\d+\.tmp|.+\.nb[ic]\.tmp\.\w+")
+#: Seconds after which one without an owner may be removed by hand.
 _OLD = 24 * 3600.0
 
 
@@ -46,7 +45,7 @@ class Leftover:
     owner : Owner or None
         None where the name does not say.
     gone : bool
-        Whether its owner has certainly ended.
+        Whether its owner has certainly ended; where there is none, whether it is more than a day old.
     """
 
     path: Path
@@ -116,17 +115,19 @@ def find_leftovers(folders: Iterable[Path]) -> list[Leftover]:
     """
     found = []
     user = os.geteuid() if hasattr(os, "geteuid") else None
+    shared = set(scratch_folders())
     for folder in folders:
+        nameless = _NAMELESS if folder in shared else _NAMELESS_IN_CACHE
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 owner = Owner.find(entry.name)
-                if owner is None and not _NAMELESS.fullmatch(entry.name):
+                if owner is None and not nameless.fullmatch(entry.name):
                     continue
                 with suppress(OSError):  # it may be gone by now
                     status = entry.stat(follow_symlinks=False)
                     if user is not None and status.st_uid != user:
                         continue
-                    gone = time.time() - status.st_mtime > _OLD if owner is None else owner.is_gone()
+                    gone = time.time() - status.st_mtime > _OLD if owner is None else owner.is_gone(status.st_mtime)
                     found.append(Leftover(Path(entry.path), owner, gone))
     return found
 
@@ -144,7 +145,8 @@ def remove_leftovers(folders: Iterable[Path] | None = None) -> list[Leftover]:
     list of Leftover
         What was removed.
     """
-    left = [each for each in find_leftovers(work_folders() if folders is None else folders) if each.gone]
+    found = find_leftovers(work_folders() if folders is None else folders)
+    left = [each for each in found if each.owner is not None and each.gone]
     for each in left:
         each.remove()
     return left

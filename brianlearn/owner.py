@@ -55,13 +55,20 @@ class Owner:
         pid, started, machine, boot, space = match.groups()
         return Owner(int(pid), int(started), machine, boot, int(space))
 
-    def is_gone(self) -> bool:
-        """Whether the process has certainly ended; False where this machine cannot know."""
+    def is_gone(self, touched: float | None = None) -> bool:
+        """Whether the process has certainly ended; False where this machine cannot know.
+
+        Parameters
+        ----------
+        touched : float, optional
+            When it last wrote, in seconds since 1970.
+        """
         here = this_process()
         if self.machine != here.machine or sys.platform == "win32":
             return False
-        if self.boot != here.boot:  # an earlier start of this machine, if it is one that has a name of its own
-            return bool(_machine_id())
+        if self.boot != here.boot:
+            # an earlier start of this machine; or of another one that is its copy, and shares a disk with it
+            return bool(_machine_id()) and (touched is None or touched < _boot_time())
         if self.space != here.space:
             return False
         if here.started:
@@ -95,6 +102,12 @@ def _started(pid: int) -> int | None:
     # after the name, which is in brackets and may hold anything: the state is the first field, the start the 20th
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 and fields[0] not in "ZX" else None
+
+
+def _boot_time() -> float:
+    """When this machine was started, in seconds since 1970; 0 where it does not say."""
+    found = re.search(r"^btime (\d+)$", _read("/proc/stat"), re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def _machine_id() -> str:

@@ -513,3 +513,18 @@ def tell(display: Progress, result: bl.Result) -> None:
         display.learned(6, bl.Metrics(6, 0.25, 0.125, {}, 0.1))
         display.epoch(line, 2)
     display.testing("test", 4, 2)
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_a_run_that_is_not_finite_any_more_goes_on_with_the_learning_rate_that_its_error_advises(tmp_path):
+    wild = dict(runs=tmp_path, optimiser=bl.SGD(1e45))
+    with pytest.raises(bl.NonFiniteError) as caught:
+        dataclasses.replace(experiment(), **wild).run(progress=False)
+    (folder,) = tmp_path.iterdir()
+    assert f"--resume {folder} --learning-rate 1e+44" in caught.value.__notes__[0]
+    calm = dataclasses.replace(bl.Experiment.from_run(folder, samples()), optimiser=bl.SGD(0.01))
+    result = calm.run(resume=folder, progress=False)
+    assert [line["learning_rate"] for line in result.metrics] == [0.01, 0.01]
+    assert json.loads((folder / "config.json").read_text())["history"][0]["learning_rate"] == 1e45
+    plain = dataclasses.replace(experiment(), runs=tmp_path / "plain", optimiser=bl.SGD(0.01)).run(progress=False)
+    assert_same_run(result, plain)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,8 @@ def test_before_this_machine_was_started(monkeypatch):
     earlier = dataclasses.replace(this_process(), boot="00000000")
     monkeypatch.setattr(owner, "_machine_id", lambda: "a name")
     assert earlier.is_gone()
+    assert earlier.is_gone(touched=1e9)
+    assert not earlier.is_gone(touched=time.time())  # by a copy of this machine
     # without a name of its own, a machine may be another one that is called the same
     monkeypatch.setattr(owner, "_machine_id", lambda: "")
     assert not earlier.is_gone()
@@ -114,9 +117,8 @@ def test_other_users_files_are_not_looked_at(tmp_path, monkeypatch):
     assert find_leftovers([tmp_path]) == []
 
 
-def test_names_without_an_owner_are_kept_for_a_day(tmp_path):
+def test_names_without_an_owner_are_never_removed_without_being_asked(tmp_path, monkeypatch):
     names = (
-        "brianlearn-run-abcdefgh",
         f".{'0a' * 12}-xyz",
         ".weights.npz-123.tmp",
         "f-12.py311.1.nbc.tmp.0123456789abcdef",
@@ -125,11 +127,17 @@ def test_names_without_an_owner_are_kept_for_a_day(tmp_path):
         (tmp_path / name).write_text("")
     for name in ("weights.npz", "brianlearn.txt", "0a" * 12):
         (tmp_path / name).write_text("")
-    assert {each.path.name for each in find_leftovers([tmp_path])} == set(names)
-    assert remove_leftovers([tmp_path]) == []
+    found = find_leftovers([tmp_path])
+    assert {each.path.name for each in found} == set(names)
+    assert not any(each.gone for each in found)
     for name in names:
         os.utime(tmp_path / name, (0, 0))
-    assert {each.path.name for each in remove_leftovers([tmp_path])} == set(names)
+    assert all(each.gone for each in find_leftovers([tmp_path]))
+    assert remove_leftovers([tmp_path]) == []
+    # other programs use a scratch folder, too
+    monkeypatch.setenv("BRIANLEARN_SCRATCH", str(tmp_path))
+    (tmp_path / "brianlearn-run-abcdefgh").mkdir()
+    assert [each.path.name for each in find_leftovers([tmp_path])] == ["brianlearn-run-abcdefgh"]
 
 
 def test_clean_lists_and_removes(tmp_path, monkeypatch):

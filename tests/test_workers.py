@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cases import dense, one_convolution
 
 from brianlearn.brian.engine import BrianEngine
+from brianlearn.brian.exchange import VARIABLE
+from brianlearn.brian.lifeline import PARENT_VARIABLE
 from brianlearn.brian.shares import shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.errors import DeviceError, RuleError
+from brianlearn.leftovers import remove_leftovers
 from brianlearn.rules import DALTON, SGD, TFR, Adam, LearnerState
 from brianlearn.spec import NetworkSpec, Samples
 from brianlearn.training.learner import Learner
@@ -79,6 +91,73 @@ def test_a_process_that_fails_ends_the_others(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(StandaloneDevice, "_start", broken)
     with pytest.raises(DeviceError, match="cannot map /nowhere/at/all"):
         engine.learn(_state(spec), _samples(spec, 8), 1e-3)
+
+
+@pytest.mark.cpp_standalone
+def test_a_process_whose_parent_is_gone_before_it_starts_ends_at_once(tmp_path: Path) -> None:
+    engine = _engine(2)
+    spec = one_convolution()
+    engine.learn(_state(spec), _samples(spec, 2), 1e-3)
+    program = engine._device(())[1]._folder / "main"
+    parent = subprocess.Popen(["true"])
+    parent.wait()
+    environment = os.environ | {PARENT_VARIABLE: str(parent.pid), VARIABLE: f"0/2:{tmp_path / 'exchange'}"}
+    (tmp_path / "exchange").write_bytes(bytes(2**20))
+    (tmp_path / "results").mkdir()
+    command = [program, "--results_dir", f"{tmp_path}/results/"]
+    done = subprocess.run(command, env=environment, cwd=program.parent, capture_output=True, timeout=100)
+    assert done.returncode == 1
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+@pytest.mark.cpp_standalone
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_the_process_that_started_them(number: int, tmp_path: Path) -> None:
+    """One share is missing: the others wait for it, as long as somebody waits for them."""
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_workers import _engine, _samples, _state, one_convolution
+from brianlearn.brian.standalone import StandaloneDevice
+from brianlearn.interrupt import stoppable
+start = StandaloneDevice._start
+def stopped(self, run, values, n, environment):
+    process = start(self, run, values, n, environment)
+    if environment["BRIANLEARN_EXCHANGE"].startswith("1/"):
+        process.send_signal(19)
+        print("started", flush=True)
+    return process
+StandaloneDevice._start = stopped
+with stoppable():
+    _engine(2).learn(_state(one_convolution()), _samples(one_convolution(), 8), 1e-3)
+"""
+    mark = f"BRIANLEARN_TEST={tmp_path}"
+    environment = os.environ | {"BRIANLEARN_TEST": str(tmp_path), "BRIANLEARN_SCRATCH": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    _wait_until(lambda: len(_marked(mark)) == 3)
+    process.send_signal(number)
+    process.wait()
+    process.stdout.close()
+    _wait_until(lambda: not _marked(mark))
+    remove_leftovers([tmp_path])
+    assert list(tmp_path.iterdir()) == []
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _marked(mark: str) -> list[str]:
+    """Processes with an entry in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found += [path.name] if mark.encode() in (path / "environ").read_bytes().split(b"\0") else []
+    return found
 
 
 @pytest.mark.parametrize(("n", "batch", "workers"), [(10, 5, 2), (7, 3, 2), (1, 4, 3), (12, 4, 4), (9, 2, 2)])

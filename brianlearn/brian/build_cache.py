@@ -11,7 +11,7 @@ from brianlearn.brian.fingerprint import fingerprint
 from brianlearn.brian.program import Program, build_elsewhere
 from brianlearn.cache import cache_folder
 from brianlearn.errors import BrianLearnError, DeviceError
-from brianlearn.leftovers import owned_folder
+from brianlearn.leftovers import owned_folder, remove_leftovers
 
 __all__ = ["BuildCache", "fingerprint"]
 
@@ -58,9 +58,10 @@ class BuildCache:
 
         Warns
         -----
-        RuntimeWarning
+        BrianLearnWarning
             If the cache is read-only and the program had to be compiled elsewhere.
         """
+        remove_leftovers()
         folder = self.root / name
         program = Program.use(folder)
         if program is not None:

@@ -6,15 +6,15 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from brianlearn.errors import BrianLearnError, DeviceError
+from brianlearn.errors import BrianLearnError, BrianLearnWarning, DeviceError
 from brianlearn.leftovers import owned_folder, owned_path
+from brianlearn.telling import tell
 
 try:
     import fcntl
@@ -144,12 +144,11 @@ def build_elsewhere(root: Path, name: str, make: Callable[[Path], None]) -> Prog
     """
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
-    warnings.warn(
-        f"{root} is read-only and does not hold this program: it is compiled for this process alone. Set "
-        "BRIANLEARN_CACHE to a folder of yours to keep programs.",
-        RuntimeWarning,
-        stacklevel=2,
+    problem = (
+        "the cache is read-only and does not hold this program, which is compiled for this process alone; set "
+        "BRIANLEARN_CACHE to a folder of yours to keep programs"
     )
+    tell(BrianLearnWarning(str(root), problem))
     where = Path(tempfile.gettempdir())
     try:
         folder = owned_folder(where / "brianlearn-build")
