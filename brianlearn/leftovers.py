@@ -99,7 +99,8 @@ def work_folders() -> list[Path]:
     inside: list[Path] = []
     with suppress(OSError):
         inside = sorted(path for path in cache.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return list(dict.fromkeys([*scratch_folders(), cache, *inside, cache / "kernels" / "__pycache__"]))
+    # /tmp: GeNN's script asks for no other place
+    return list(dict.fromkeys([*scratch_folders(), Path("/tmp"), cache, *inside, cache / "kernels" / "__pycache__"]))
 
 
 def find_leftovers(folders: Iterable[Path]) -> list[Leftover]:
@@ -115,12 +116,12 @@ def find_leftovers(folders: Iterable[Path]) -> list[Leftover]:
     """
     found = []
     user = os.geteuid() if hasattr(os, "geteuid") else None
-    shared = set(scratch_folders())
+    shared = {*scratch_folders(), Path("/tmp")}
     for folder in folders:
         nameless = _NAMELESS if folder in shared else _NAMELESS_IN_CACHE
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                owner = Owner.find(entry.name)
+                owner = Owner.find(_name(entry))
                 if owner is None and not nameless.fullmatch(entry.name):
                     continue
                 with suppress(OSError):  # it may be gone by now
@@ -130,6 +131,16 @@ def find_leftovers(folders: Iterable[Path]) -> list[Leftover]:
                     gone = time.time() - status.st_mtime > _OLD if owner is None else owner.is_gone(status.st_mtime)
                     found.append(Leftover(Path(entry.path), owner, gone))
     return found
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    """The name of a folder or file, with that of its target where it is a link: GeNN's script links to builds."""
+    if not entry.is_symlink():
+        return entry.name
+    try:
+        return f"{entry.name} {Path(os.readlink(entry.path)).name}"
+    except OSError:
+        return entry.name
 
 
 def remove_leftovers(folders: Iterable[Path] | None = None) -> list[Leftover]:

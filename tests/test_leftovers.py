@@ -140,6 +140,23 @@ def test_names_without_an_owner_are_never_removed_without_being_asked(tmp_path, 
     assert [each.path.name for each in find_leftovers([tmp_path])] == ["brianlearn-run-abcdefgh"]
 
 
+def test_links_to_folders_of_a_killed_process(tmp_path):
+    """GeNN's script makes links with names of its own to the folder of a build."""
+    living, killed = start(tmp_path), start(tmp_path)
+    try:
+        kill(killed)
+        for each in find_leftovers([tmp_path]):
+            if each.path.is_dir():
+                (tmp_path / f"genn.{each.owner.pid}").symlink_to(each.path)
+        (tmp_path / "genn.other").symlink_to(tmp_path / "nowhere")
+        remove_leftovers([tmp_path])
+        left = {name for name in os.listdir(tmp_path) if name.startswith("genn")}
+        assert left == {f"genn.{living.pid}", "genn.other"}
+        assert not [name for name in os.listdir(tmp_path) if f"p{killed.pid}-" in name]
+    finally:
+        kill(living)
+
+
 def test_clean_lists_and_removes(tmp_path, monkeypatch):
     cache, scratch = tmp_path / "cache", tmp_path / "scratch"
     scratch.mkdir()
