@@ -19,6 +19,7 @@ from brianlearn.cache import cache_folder
 from brianlearn.environment import package_version
 from brianlearn.errors import BrianLearnError
 from brianlearn.genn_setup import GENN_DEVICES, genn_requirements
+from brianlearn.leftovers import temporary_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -150,7 +151,7 @@ def _what(compiler: bool, other: bool, name: str) -> str:
 
 def _compile(compiler: str) -> str | None:
     """Compile and run a tiny program; None, or what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="brianlearn-doctor-") as folder:
+    with temporary_folder(Path(tempfile.gettempdir(), "brianlearn-doctor")) as folder:
         source, program = Path(folder, "tiny.cpp"), Path(folder, "tiny")
         source.write_text("#include <vector>\nint main() { return int(std::vector<int>(3).size()) - 3; }\n")
         try:
