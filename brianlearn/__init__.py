@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from brianlearn.errors import (
+    ArgumentError,
     BrianLearnError,
     BrianLearnWarning,
     DataError,
@@ -22,6 +23,7 @@ from brianlearn.errors import (
     SpecError,
     UnitError,
     WeightsError,
+    did_you_mean,
 )
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ __all__ = [
     "Adam",
     "AdaptiveLIF",
     "ArcTan",
+    "ArgumentError",
     "Bernoulli",
     "BrianLearnError",
     "BrianLearnWarning",
@@ -225,7 +228,8 @@ def __getattr__(name: str) -> Any:
             if name in module.__all__:
                 globals()[name] = getattr(module, name)
                 return globals()[name]
-    raise AttributeError(f"module 'brianlearn' has no attribute {name!r}")
+    near = None if name.startswith("_") else did_you_mean(name, __all__)
+    raise AttributeError(f"module 'brianlearn' has no attribute {name!r}" + (f"; {near}" if near else ""))
 
 
 def __dir__() -> list[str]:

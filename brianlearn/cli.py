@@ -482,7 +482,7 @@ def _override(
     eligibility: EligibilityName | None = None,
 ) -> Experiment:
     """The experiment with the options of the command line."""
-    from brianlearn.training.quantities import parse_quantity
+    from brianlearn.spec.quantities import parse_quantity
 
     changes = {name: value for name, value in plain.items() if value is not None}
     changes["rule"] = _local(_rule(experiment.rule, rule, loss), credit, eligibility)

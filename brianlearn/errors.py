@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 __all__ = [
+    "ArgumentError",
     "BrianLearnError",
     "BrianLearnWarning",
     "DataError",
@@ -32,6 +33,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     "did you mean 'mnist'?"
     """
     names = {str(each).casefold(): str(each) for each in known}
+    for each in names.values():  # lr for learning_rate
+        if "_" in each and name == "".join(part[:1] for part in each.split("_")):
+            return f"did you mean {each!r}?"
     near = get_close_matches(str(name).casefold(), names, n=1, cutoff=0.6)
     return f"did you mean {names[near[0]]!r}?" if near else None
 
@@ -105,6 +109,21 @@ class BrianLearnWarning(UserWarning):
 
 class SpecError(BrianLearnError, ValueError):
     """A network description that cannot be right."""
+
+
+class ArgumentError(SpecError, TypeError):
+    """A call with an argument that is not known, or without one that is needed.
+
+    Attributes
+    ----------
+    unknown : str or None
+        The argument that is not known.
+    known : list of str
+        Those that are.
+    """
+
+    unknown: str | None = None
+    known: list[str] = []  # noqa: RUF012 - replaced, never changed
 
 
 class EquationError(SpecError):

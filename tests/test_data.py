@@ -401,7 +401,7 @@ def test_inputs_that_are_no_samples(inputs):
     assert "(n, ...)" in str(info.value.expected)
 
 
-@pytest.mark.parametrize("labels", [[0, 1], [0.0, 1.0, 2.0], [[0], [1], [2]], [True, False, True], ["a", "b", "c"]])
+@pytest.mark.parametrize("labels", [[0, 1], [0.0, 0.5, 2.0], [[0], [1], [2]], [True, False, True], ["a", "b", "c"]])
 def test_labels_of_the_wrong_shape_or_type(labels):
     with pytest.raises(DataError, match="labels have the wrong shape or type") as info:
         Samples(np.zeros((3, 4)), labels)

@@ -348,11 +348,19 @@ def constants(base, **changes):
 
 WRONG = {
     # changes to the EIF neuron, error, what the message must say
-    "wrong unit of a constant": (constants(EIF, tau_m=10 * mV), UnitError, ["dv/dt", "volt/second"]),
-    "unit that does not add up": (constants(EIF, V_T=50 * ms), UnitError, ["dv/dt", "Brian2 says"]),
+    "wrong unit of a constant": (
+        constants(EIF, tau_m=10 * mV),
+        UnitError,
+        ["dv/dt", "tau_m has the wrong unit", "tau_m = 10 mV", "a time, e.g. 10*ms"],
+    ),
+    "unit that does not add up": (
+        constants(EIF, V_T=50 * ms),
+        UnitError,
+        ["dv/dt", "V_T = 50 ms", "a voltage, e.g. 10*mV"],
+    ),
     "missing constant": (constants(EIF, tau_m=None), EquationError, ["'tau_m'", "constants=dict(tau_m="]),
     "unused constant": (constants(EIF, tau_x=1 * ms), EquationError, ["'tau_x'", "not used"]),
-    "constant that is text": (constants(EIF, tau_m="10 ms"), SpecError, ["tau_m", "not a number"]),
+    "constant that is text": (constants(EIF, tau_m="ten ms"), UnitError, ["tau_m", "cannot be read", "5*ms"]),
     "constant that is NaN": (constants(EIF, tau_m=np.nan * ms), SpecError, ["tau_m", "not finite"]),
     "reserved name": (constants(EIF, psi=1.0), EquationError, ["'psi'", "surrogate derivative"]),
     "constant that is a variable": (constants(EIF, v=1 * mV), EquationError, ["'v'", "both"]),
@@ -376,7 +384,7 @@ WRONG = {
     "threshold in another unit": (
         dict(threshold="v > tau_m/second") | constants(EIF, V_peak=None),
         UnitError,
-        ["v in volt", "tau_m / second in 1"],
+        ["v in mV", "tau_m / second without a unit"],
     ),
     "threshold on a constant": (dict(threshold="V_peak > E_L"), EquationError, ["is a constant", "V_peak"]),
     "threshold that cannot be read": (dict(threshold="v >"), EquationError, ["threshold cannot be read"]),
@@ -386,13 +394,13 @@ WRONG = {
     "unknown method": (dict(method="midpoint"), SpecError, ["'midpoint'", "rk4"]),
     "refractory without a unit": (dict(refractory=2), UnitError, ["refractory", "2*ms"]),
     "negative refractory": (dict(refractory=-2 * ms), SpecError, ["refractory", "> 0"]),
-    "floor in another unit": (dict(floor=0.0), UnitError, ["floor", "volt"]),
+    "floor in another unit": (dict(floor=0.0), UnitError, ["floor", "a voltage"]),
     "floor of an expression": (
         dict(threshold="v + 1*mV > V_peak", floor=-80 * mV),
         SpecError,
         ["floor", "left of the threshold"],
     ),
-    "no weight unit": (dict(weight_unit=1.0), UnitError, ["weight_unit", "amp"]),
+    "no weight unit": (dict(weight_unit=1.0), UnitError, ["weight_unit", "a current, e.g. 10*nA"]),
     "weight unit of zero": (dict(weight_unit=0 * amp), SpecError, ["weight_unit", "> 0"]),
     "no scale of v": (dict(v_scale=1.0), UnitError, ["v_scale", "volt"]),
     "scale that is an array": (dict(v_scale=[1, 2] * volt), SpecError, ["v_scale", "one number"]),

@@ -8,7 +8,7 @@ import subprocess
 from functools import cache
 
 from brianlearn.environment import package_version
-from brianlearn.errors import DeviceError
+from brianlearn.errors import DeviceError, did_you_mean
 from brianlearn.genn_setup import GENN_DEVICES, check_genn
 
 __all__ = ["DEVICES", "compiler_version", "find_compiler", "has_run_arguments", "resolve_device"]
@@ -58,7 +58,13 @@ def resolve_device(device: str) -> str:
         need is missing.
     """
     if device not in DEVICES:
-        raise DeviceError("device", "unknown device", got=repr(device), expected=", ".join(DEVICES))
+        raise DeviceError(
+            "device",
+            "unknown device",
+            got=repr(device),
+            expected=", ".join(DEVICES),
+            remedy=did_you_mean(device, DEVICES),
+        )
     if device in GENN_DEVICES:
         check_genn(device)
         return device

@@ -10,7 +10,7 @@ from pathlib import Path
 from brianlearn.data import cifar10, cifar10_dvs, digits, digits_events, dvs_gesture, mnist, nmnist
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.pipeline import Pipeline
-from brianlearn.errors import DataError
+from brianlearn.errors import DataError, did_you_mean
 
 __all__ = ["Entry", "entry", "known_data"]
 
@@ -155,6 +155,12 @@ def entry(name: str) -> Entry:
     DataError
         An unknown name.
     """
-    if name not in _ENTRIES:
-        raise DataError("load", "unknown data set", got=repr(name), expected=", ".join(known_data()))
+    if not isinstance(name, str) or name not in _ENTRIES:
+        raise DataError(
+            "load",
+            "unknown data set",
+            got=repr(name),
+            expected=", ".join(known_data()),
+            remedy=did_you_mean(name, known_data()),
+        )
     return _ENTRIES[name]

@@ -14,6 +14,7 @@ from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.registry import entry
 from brianlearn.errors import DataError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.taking import take_quantity
 
 __all__ = ["DataSource", "load"]
 
@@ -60,6 +61,7 @@ class DataSource:
 
     def __post_init__(self) -> None:
         found = entry(self.name)
+        object.__setattr__(self, "denoise", take_quantity(f"data set {self.name!r}", "denoise", self.denoise))
         if self.path is not None:
             object.__setattr__(self, "path", os.fspath(self.path))
         if found.built_in and self.path is not None:
@@ -109,6 +111,7 @@ class DataSource:
         DataError
             Files that are missing or damaged; a download that failed; a wrong dt.
         """
+        dt = take_quantity("load", "dt", dt)
         if dt is not None and not _is_time(dt):
             raise DataError("load", "dt is wrong", got=repr(dt), expected="a time > 0, e.g. 1*ms")
         found = entry(self.name)

@@ -1,5 +1,6 @@
 """What learning is: rules and optimisers as frozen, validated descriptions. No engine code."""
 
+from brianlearn.named_arguments import name_arguments
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import Engine, TrialRecord
 from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
@@ -42,3 +43,5 @@ __all__ = [
     "initial_weights",
     "weight_shapes",
 ]
+
+name_arguments(globals())

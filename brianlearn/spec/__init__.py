@@ -1,5 +1,6 @@
 """What a network is: neurons, layers, encoders. No engine, no learning."""
 
+from brianlearn.named_arguments import name_arguments
 from brianlearn.spec.connectivity import Connectivity
 from brianlearn.spec.encoders import (
     Bernoulli,
@@ -58,3 +59,5 @@ __all__ = [
     "Uniform",
     "neuron_step",
 ]
+
+name_arguments(globals())

@@ -1,4 +1,4 @@
-"""The check that descriptions share: whether a value is one plain number."""
+"""The checks that descriptions share: whether a value is one plain number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-__all__ = ["is_number"]
+__all__ = ["is_number", "is_whole"]
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -15,3 +15,8 @@ def is_number(value: object) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
     return math.isfinite(value)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether ``value`` is one whole number, of Python or numpy."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

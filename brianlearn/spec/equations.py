@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from brian2.core.variables import Constant, Variable
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_units_statements
 from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.parsing.statements import parse_statement
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.units.fundamentalunits import (
     DIMENSIONLESS,
@@ -25,7 +27,8 @@ from brian2.units.fundamentalunits import (
 )
 from brian2.utils.stringtools import get_identifiers
 
-from brianlearn.errors import EquationError, SpecError, UnitError
+from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
+from brianlearn.spec.unit_names import candidate_dimensions, kind_text, quantity_text, unit_name
 
 __all__ = ["RESERVED_NAMES", "Parsed", "parse", "unit_text"]
 
@@ -144,15 +147,19 @@ def _known_names(equations: Equations, constants: Mapping[str, Any]) -> set[str]
     )
 
 
-def _check_names(owner: str, where: str, text: str, known: set[str], constants: Mapping[str, Any]) -> None:
+def _check_names(
+    owner: str, where: str, text: str, known: set[str], constants: Mapping[str, Any], equations: Equations
+) -> None:
     unknown = sorted(get_identifiers(text) - known)
     if unknown:
+        near = did_you_mean(unknown[0], [*equations.names, *constants])
         raise EquationError(
             owner,
             f"unknown name in the {where}",
             got=f"{', '.join(map(repr, unknown))} in {text.strip()!r}",
             expected=f"state variables, or constants ({', '.join(sorted(constants)) or 'none given'})",
-            remedy=f"add it to constants, e.g. constants=dict({unknown[0]}=10*ms), or correct the spelling",
+            remedy=f"add it to constants, e.g. constants=dict({unknown[0]}=10*ms), or correct the spelling"
+            + (f": {near}" if near else ""),
         )
 
 
@@ -234,16 +241,16 @@ def parse(owner: str, text: str, threshold: str, reset: str, constants: Mapping[
                 raise EquationError(
                     owner,
                     f"parameter {eq.varname!r} has no value",
-                    got=f"'{eq.varname} : {unit_text(eq.dim)}' in the equations",
+                    got=f"'{eq.varname} : {unit_name(eq.dim)}' in the equations",
                     expected=f"a value in constants ({', '.join(sorted(values)) or 'none given'})",
                     remedy=f"add constants=dict({eq.varname}=...)",
                 )
             if values[eq.varname][1] is not eq.dim:
                 raise UnitError(
                     owner,
-                    f"constant {eq.varname!r} has the wrong unit",
-                    got=unit_text(values[eq.varname][1]),
-                    expected=unit_text(eq.dim),
+                    f"constant {eq.varname!r} has {_which(values[eq.varname][1])} unit",
+                    got=quantity_text(constants[eq.varname]),
+                    expected=kind_text(eq.dim),
                 )
             used.add(eq.varname)
             continue
@@ -255,7 +262,7 @@ def parse(owner: str, text: str, threshold: str, reset: str, constants: Mapping[
                 expected="one of the two",
                 remedy="initial values go into initial=dict(...)",
             )
-        _check_names(owner, "equations", str(eq.expr.code), known, values)
+        _check_names(owner, "equations", str(eq.expr.code), known, values, equations)
         used |= get_identifiers(eq.expr.code)
     if not equations.diff_eq_names:
         raise EquationError(
@@ -265,10 +272,10 @@ def parse(owner: str, text: str, threshold: str, reset: str, constants: Mapping[
             expected="at least one line such as 'dv/dt = -v/tau_m : 1'",
         )
     membrane, theta = split_threshold(owner, threshold)
-    _check_names(owner, "threshold", threshold, known, values)
+    _check_names(owner, "threshold", threshold, known, values, equations)
     used |= get_identifiers(threshold)
-    temporaries = {line.split("=")[0].strip() for line in reset.replace(";", "\n").splitlines() if "=" in line}
-    _check_names(owner, "reset", reset, known | {n for n in temporaries if n.isidentifier()}, values)
+    temporaries = _check_assigned(owner, reset, equations, values)
+    _check_names(owner, "reset", reset, known | temporaries, values, equations)
     used |= get_identifiers(reset)
     unused = sorted(set(values) - used)
     if unused:
@@ -277,13 +284,106 @@ def parse(owner: str, text: str, threshold: str, reset: str, constants: Mapping[
             "a constant is not used",
             got=", ".join(map(repr, unused)),
             expected=f"names of the equations, threshold or reset ({', '.join(sorted(used - set(values)))})",
-            remedy="correct the spelling or leave it out",
+            remedy=did_you_mean(unused[0], used - set(values)) or "correct the spelling or leave it out",
         )
     dims = {eq.varname: eq.dim for eq in equations.values()}
     parsed = Parsed(equations, dims, values, membrane, theta)
     _check_units(owner, parsed, reset)
     _check_random_functions(owner, parsed)
     return parsed
+
+
+def _check_assigned(owner: str, reset: str, equations: Equations, constants: Mapping[str, Any]) -> set[str]:
+    """Check what the reset assigns; the names that hold a value for its later statements only.
+
+    Brian2 takes ``V = 0`` for such a name where the variable is ``v``, and the neuron is then never reset.
+    """
+    lines = [line.partition("#")[0].strip() for line in reset.replace(";", "\n").splitlines()]
+    statements = []
+    for line in filter(None, lines):
+        try:
+            statements.append(parse_statement(line))
+        except Exception:  # said by the check of units, with Brian2's reason
+            return set()
+    variables = [eq.varname for eq in equations.values() if eq.type == DIFFERENTIAL_EQUATION]
+    temporaries = set()
+    for k, (name, operation, _, _) in enumerate(statements):
+        if name in variables:
+            continue
+        later = any(name in get_identifiers(expression) for _, _, expression, _ in statements[k + 1 :])
+        known = name in constants or name in equations.names
+        if known or operation != "=" or not later:
+            problem = f"the reset assigns {'what is no state variable' if known else 'an unknown name'}"
+            raise EquationError(
+                owner,
+                problem,
+                got=f"{name!r} in {reset.strip()!r}",
+                expected=f"a state variable ({', '.join(variables)}), or a name that a later statement uses",
+                remedy=did_you_mean(name, variables),
+            )
+        temporaries.add(name)
+    return temporaries
+
+
+def _in(dimensions: Dimension) -> str:
+    return "without a unit" if dimensions is DIMENSIONLESS else f"in {unit_name(dimensions)}"
+
+
+def _which(dimensions: Dimension) -> str:
+    return "no" if dimensions is DIMENSIONLESS else "the wrong"
+
+
+def _readable(error: DimensionMismatchError) -> str:
+    """Brian2's reason, with units as people write them."""
+    return f"{error.desc.strip().rstrip('.:')}: {' and '.join(unit_name(dim) for dim in error.dims)}"
+
+
+def _wrong_reset(owner: str, parsed: Parsed, reset: str, variables: Mapping[str, Any]) -> UnitError | None:
+    """The error that names the statement of a reset that gives a variable another unit."""
+    for line in filter(None, (line.partition("#")[0].strip() for line in reset.replace(";", "\n").splitlines())):
+        name, operation, expression, _ = parse_statement(line)
+        if name not in parsed.dimensions or operation not in ("=", "+=", "-="):
+            continue
+        try:
+            got = parse_expression_dimensions(expression, variables)
+        except (DimensionMismatchError, KeyError, SyntaxError, TypeError, ValueError):
+            continue
+        if got is not parsed.dimensions[name]:
+            return UnitError(
+                owner,
+                f"units do not fit in the reset {line!r}",
+                got=f"{expression} {_in(got)}",
+                expected=kind_text(parsed.dimensions[name]),
+            )
+    return None
+
+
+def _wrong_constant(
+    owner: str, parsed: Parsed, code: str, variables: Mapping[str, Any], what: str, expected: Dimension
+) -> UnitError | None:
+    """The error that names the one constant whose unit does not fit, where another unit of it would."""
+    used = [name for name in parsed.constants if name in get_identifiers(code)]
+    # the usual slip first: tau=10, without a unit
+    used.sort(key=lambda name: parsed.constants[name][1] is not DIMENSIONLESS)
+    used.sort(key=lambda name: not name.startswith(("tau", "t_")))
+    for dim, name in itertools.product(candidate_dimensions(), used):
+        value, own = parsed.constants[name]
+        if dim is own:
+            continue
+        changed = {**variables, name: Variable(name, dimensions=dim)}
+        try:
+            if parse_expression_dimensions(code, changed) is not expected:
+                continue
+        except (DimensionMismatchError, KeyError, SyntaxError, TypeError, ValueError):
+            continue
+        shown = f"{value.size} values" if value.ndim else quantity_text(float(value), own)
+        return UnitError(
+            owner,
+            f"{name} has {_which(own)} unit, in '{what} = {code}'",
+            got=f"{name} = {shown}",
+            expected=kind_text(dim),
+        )
+    return None
 
 
 def _check_random_functions(owner: str, parsed: Parsed) -> None:
@@ -311,18 +411,17 @@ def _check_units(owner: str, parsed: Parsed, reset: str) -> None:
         try:
             got = parse_expression_dimensions(eq.expr.code, variables | extra)
         except DimensionMismatchError as error:
-            raise UnitError(
-                owner, f"units do not fit inside '{what} = {eq.expr.code}'", remedy=f"Brian2 says: {error}"
+            raise _wrong_constant(owner, parsed, eq.expr.code, variables | extra, what, expected) or UnitError(
+                owner, f"units do not fit inside '{what} = {eq.expr.code}'", remedy=_readable(error)
             ) from None
         except (KeyError, SyntaxError, TypeError, ValueError) as error:
             raise EquationError(owner, f"cannot read '{what} = {eq.expr.code}'", remedy=str(error)) from None
         if got is not expected:
-            per_time = "/second" if eq.type == DIFFERENTIAL_EQUATION else ""
-            raise UnitError(
+            raise _wrong_constant(owner, parsed, eq.expr.code, variables | extra, what, expected) or UnitError(
                 owner,
                 f"units do not fit in '{what} = {eq.expr.code}'",
-                got=unit_text(got),
-                expected=unit_text(eq.dim) + per_time,
+                got=unit_name(got),
+                expected=unit_name(eq.dim) + ("/second" if eq.type == DIFFERENTIAL_EQUATION else ""),
                 remedy="check the units of the constants, and that the right side is a rate of change",
             )
     try:
@@ -335,13 +434,15 @@ def _check_units(owner: str, parsed: Parsed, reset: str) -> None:
         raise UnitError(
             owner,
             "the two sides of the threshold have different units",
-            got=f"{parsed.membrane} in {unit_text(sides[0])}, {parsed.threshold} in {unit_text(sides[1])}",
+            got=f"{parsed.membrane} {_in(sides[0])}, {parsed.threshold} {_in(sides[1])}",
             expected="the same unit on both sides",
         )
     try:
         check_units_statements(reset, variables)
     except DimensionMismatchError as error:
-        raise UnitError(owner, f"units do not fit in the reset {reset!r}", remedy=f"Brian2 says: {error}") from None
+        raise _wrong_reset(owner, parsed, reset, variables) or UnitError(
+            owner, f"units do not fit in the reset {reset!r}", remedy=_readable(error)
+        ) from None
     except Exception as error:
         raise EquationError(
             owner,

@@ -14,6 +14,8 @@ from brianlearn.errors import SpecError, UnitError
 from brianlearn.spec.checks import is_number
 from brianlearn.spec.encoders import Encoder, IntegrateAndFire
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.taking import take_quantity
+from brianlearn.spec.unit_names import quantity_text
 
 __all__ = ["Conv", "Dense", "Input", "Layer", "Normal", "Readout", "Uniform"]
 
@@ -74,7 +76,7 @@ class Input:
     encoder: Encoder = IntegrateAndFire()
 
     def __post_init__(self) -> None:
-        shape = tuple(self.shape) if isinstance(self.shape, Sequence) else (self.shape,)
+        shape = tuple(self.shape) if isinstance(self.shape, Sequence | np.ndarray) else (self.shape,)
         object.__setattr__(self, "shape", tuple(_whole("Input", "shape", n, 1) for n in shape))
         if not shape:
             raise SpecError("Input", "shape is empty", expected="e.g. (1, 28, 28)")
@@ -216,7 +218,10 @@ class Readout:
         _whole("readout", "classes", self.classes, 2)
         _check_draw("readout", self.weights)
         if self.tau is not None:
+            object.__setattr__(self, "tau", take_quantity("readout", "tau", self.tau))
             if get_dimensions(self.tau) is not second.dim:
-                raise UnitError("readout", "tau has the wrong unit", got=repr(self.tau), expected="a time, e.g. 10*ms")
+                raise UnitError(
+                    "readout", "tau has the wrong unit", got=quantity_text(self.tau), expected="a time, e.g. 10*ms"
+                )
             if not float(self.tau) > 0:
                 raise SpecError("readout", "tau is wrong", got=self.tau, expected="a time > 0")

@@ -12,10 +12,12 @@ import numpy as np
 from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import BrianLearnWarning, ShapeError, SpecError, UnitError
+from brianlearn.errors import BrianLearnWarning, ShapeError, SpecError, UnitError, did_you_mean
 from brianlearn.spec.connectivity import Connectivity, convolution, dense
 from brianlearn.spec.dynamics import dynamics_warnings
 from brianlearn.spec.layers import Conv, Dense, Input, Layer, Readout
+from brianlearn.spec.taking import take_quantity
+from brianlearn.spec.unit_names import quantity_text
 
 __all__ = ["NetworkSpec", "Projection"]
 
@@ -129,12 +131,22 @@ class NetworkSpec:
                 "NetworkSpec", "readout is of the wrong type", got=repr(self.readout), expected="bl.Readout(classes)"
             )
         if self.timing not in TIMINGS:
-            raise SpecError("NetworkSpec", "unknown timing", got=repr(self.timing), expected=" or ".join(TIMINGS))
+            raise SpecError(
+                "NetworkSpec",
+                "unknown timing",
+                got=repr(self.timing),
+                expected=" or ".join(TIMINGS),
+                remedy=did_you_mean(self.timing, TIMINGS),
+            )
         for name in ("dt", "duration", "burn_in"):
-            value = getattr(self, name)
+            value = take_quantity("NetworkSpec", name, getattr(self, name))
+            object.__setattr__(self, name, value)
             if get_dimensions(value) is not second.dim:
                 raise UnitError(
-                    "NetworkSpec", f"{name} has the wrong unit", got=repr(value), expected="a time, e.g. 40*ms"
+                    "NetworkSpec",
+                    f"{name} has no unit of time",
+                    got=quantity_text(value),
+                    expected="a time, e.g. 40*ms",
                 )
             if np.ndim(value) or not np.isfinite(float(value)):
                 raise SpecError("NetworkSpec", f"{name} is wrong", got=repr(value), expected="one finite time")
@@ -222,7 +234,10 @@ class NetworkSpec:
         for name in constants:
             if name not in known:
                 raise SpecError(
-                    "NetworkSpec", f"no neuron has a constant {name!r}", expected=", ".join(sorted(known)) or "none"
+                    "NetworkSpec",
+                    f"no neuron has a constant {name!r}",
+                    expected=", ".join(sorted(known)) or "none",
+                    remedy=did_you_mean(name, known),
                 )
         layers = []
         for layer in self.layers:

@@ -16,10 +16,12 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.stateupdaters.exponential_euler import get_conditionally_linear_system
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import EquationError, SpecError, UnitError
-from brianlearn.spec.equations import Parsed, parse, unit_text
+from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
+from brianlearn.spec.equations import Parsed, parse
 from brianlearn.spec.propagator import LinearSystem, NonLinear, linear_system
 from brianlearn.spec.surrogates import FastSigmoid, Surrogate
+from brianlearn.spec.taking import take_quantities, take_quantity, take_text
+from brianlearn.spec.unit_names import kind_text, quantity_text
 
 __all__ = ["Neuron"]
 
@@ -91,6 +93,7 @@ class Neuron:
     initial: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._take()
         for name in ("equations", "threshold", "reset", "input", "method"):
             if not isinstance(getattr(self, name), str):
                 raise SpecError(self._owner, f"{name} is not text", got=repr(getattr(self, name)), expected="a str")
@@ -105,6 +108,19 @@ class Neuron:
         self._check_units()
         self._check_initial()
         self._check_method()
+
+    def _take(self) -> None:
+        """What is written in another way and can only be meant so: text with a unit, an `Equations` object."""
+        object.__setattr__(self, "equations", take_text(self.equations))
+        for name in ("refractory", "floor", "v_scale", "weight_unit"):
+            object.__setattr__(self, name, take_quantity(self._owner, name, getattr(self, name)))
+        for name in ("constants", "initial"):
+            values = getattr(self, name)
+            if not isinstance(values, Mapping):
+                raise SpecError(
+                    self._owner, f"{name} is not a mapping", got=repr(values), expected=f"{name}=dict(tau_m=10*ms)"
+                )
+            object.__setattr__(self, name, take_quantities(self._owner, values))
 
     @property
     def _owner(self) -> str:
@@ -156,6 +172,7 @@ class Neuron:
                 "no such constant",
                 got=", ".join(unknown),
                 expected=", ".join(sorted(self.constants)) or "the neuron has none",
+                remedy=did_you_mean(unknown[0], self.constants),
             )
         return dataclasses.replace(self, constants={**self.constants, **constants})
 
@@ -167,7 +184,8 @@ class Neuron:
                 "the input variable has no differential equation",
                 got=repr(self.input),
                 expected=f"one of {', '.join(states)}",
-                remedy="input names the variable that a presynaptic spike increments",
+                remedy=did_you_mean(self.input, states)
+                or "input names the variable that a presynaptic spike increments",
             )
 
     def _check_units(self) -> None:
@@ -177,8 +195,8 @@ class Neuron:
             raise UnitError(
                 self._owner,
                 f"weight_unit does not fit the input variable {self.input!r}",
-                got=unit_text(get_dimensions(self.weight_unit)),
-                expected=unit_text(input_dim),
+                got=quantity_text(self.weight_unit),
+                expected=kind_text(input_dim),
                 remedy="weights are plain numbers; say what a weight of 1 adds, e.g. weight_unit=1*nS",
             )
         membrane_dim = parse_expression_dimensions(parsed.membrane, parsed.variables)
@@ -186,8 +204,8 @@ class Neuron:
             raise UnitError(
                 self._owner,
                 "v_scale does not fit the membrane variable",
-                got=unit_text(get_dimensions(self.v_scale)),
-                expected=unit_text(membrane_dim),
+                got=quantity_text(self.v_scale),
+                expected=kind_text(membrane_dim),
                 remedy="the surrogate takes a plain number x = (v - threshold)/v_scale; e.g. v_scale=10*mV",
             )
         for name in ("v_scale", "weight_unit"):
@@ -199,7 +217,7 @@ class Neuron:
                 raise UnitError(
                     self._owner,
                     "the refractory period has the wrong unit",
-                    got=repr(self.refractory),
+                    got=quantity_text(self.refractory),
                     expected="a time, e.g. 2*ms",
                 )
             if np.ndim(self.refractory) or not float(self.refractory) > 0:
@@ -218,8 +236,8 @@ class Neuron:
                 raise UnitError(
                     self._owner,
                     "the floor has the wrong unit",
-                    got=unit_text(get_dimensions(self.floor)),
-                    expected=unit_text(membrane_dim),
+                    got=quantity_text(self.floor),
+                    expected=kind_text(membrane_dim),
                 )
         frozen = any("unless refractory" in eq.flags for eq in parsed.equations.values())
         if frozen and self.refractory is None:
@@ -234,14 +252,17 @@ class Neuron:
         for name, value in self.initial.items():
             if name not in states:
                 raise SpecError(
-                    self._owner, f"initial names no state variable: {name!r}", expected=f"one of {', '.join(states)}"
+                    self._owner,
+                    f"initial names no state variable: {name!r}",
+                    expected=f"one of {', '.join(states)}",
+                    remedy=did_you_mean(name, states),
                 )
             if get_dimensions(value) is not self.parsed.dimensions[name]:
                 raise UnitError(
                     self._owner,
                     f"the initial value of {name!r} has the wrong unit",
-                    got=unit_text(get_dimensions(value)),
-                    expected=unit_text(self.parsed.dimensions[name]),
+                    got=quantity_text(value),
+                    expected=kind_text(self.parsed.dimensions[name]),
                 )
             if np.ndim(value) or not np.isfinite(float(np.asarray(value))):
                 raise SpecError(
@@ -266,6 +287,7 @@ class Neuron:
                 "unknown method",
                 got=repr(self.method),
                 expected=", ".join(["auto", "exact", *self._brian2_methods()]),
+                remedy=did_you_mean(self.method, ["auto", "exact", *self._brian2_methods()]),
             )
         states = [eq.varname for eq in self.parsed.equations.values() if eq.type == DIFFERENTIAL_EQUATION]
         if self.parsed.membrane in self.parsed.constants:

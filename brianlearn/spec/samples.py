@@ -166,6 +166,14 @@ class Events(Recordings):
         return result
 
 
+def _whole_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as integers, where they are whole numbers with a point."""
+    if labels.size and np.issubdtype(labels.dtype, np.floating) and np.isfinite(labels).all():
+        whole = labels.astype(np.int64)
+        return whole if (whole == labels).all() else labels
+    return labels
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Inputs with labels.
@@ -194,13 +202,16 @@ class Samples:
             object.__setattr__(self, "inputs", values)
         n = len(self.inputs)
         if self.labels is not None:
-            labels = _given("labels", self.labels, n)
+            labels = _whole_labels(_given("labels", self.labels, n))
             if labels.shape != (n,) or not (np.issubdtype(labels.dtype, np.integer)):
                 raise DataError(
                     "Samples",
                     "labels have the wrong shape or type",
                     got=f"{labels.dtype} {labels.shape}",
                     expected=f"integers, shape ({n},)",
+                    remedy="of one-hot labels take argmax(axis=1), of a column its values labels[:, 0]"
+                    if labels.ndim == 2
+                    else None,
                 )
             object.__setattr__(self, "labels", integers("Samples", "labels", labels, "classes from 0 on"))
         ids = np.arange(n) if self.ids is None else _given("ids", self.ids, n)

@@ -8,7 +8,7 @@ import brian2
 import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, Quantity, get_dimensions
 
-__all__ = ["kind_text", "quantity_text", "unit_name"]
+__all__ = ["candidate_dimensions", "kind_text", "quantity_text", "unit_name"]
 
 #: Units that are taken before others of the same dimensions, alone, in products and in quotients.
 _COMMON = ("ms", "mV", "nA", "nS", "pF", "Mohm", "mM", "pcoulomb", "um", "kelvin", "mmole", "watt", "joule", "gram")
@@ -39,6 +39,12 @@ def _named() -> dict[Dimension, str]:
     known.setdefault(get_dimensions(brian2.mV / brian2.second**0.5), "mV/second**0.5")
     known.setdefault(get_dimensions(brian2.mV * brian2.second**0.5), "mV*second**0.5")
     return known
+
+
+def candidate_dimensions() -> tuple[Dimension, ...]:
+    """What a constant can have been meant to be: a time first, then none, then the other units of the field."""
+    time = get_dimensions(brian2.second)
+    return tuple(dict.fromkeys([time, DIMENSIONLESS, *_named()]))
 
 
 def unit_name(dimensions: Dimension) -> str:

@@ -1,5 +1,6 @@
 """The loop that both engines share: learners, experiments, checkpoints, run folders, progress."""
 
+from brianlearn.named_arguments import name_arguments
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
@@ -24,3 +25,5 @@ __all__ = [
     "from_dict",
     "to_dict",
 ]
+
+name_arguments(globals())

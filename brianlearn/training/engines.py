@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brianlearn.errors import RuleError
+from brianlearn.errors import RuleError, did_you_mean
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import Engine
 from brianlearn.rules.optimisers import Optimiser
@@ -44,7 +44,13 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
         An unknown engine, or a rule or device that it cannot run; with what can.
     """
     if engine not in ENGINES:
-        raise RuleError("engine", "unknown engine", got=repr(engine), expected=", ".join(map(repr, ENGINES)))
+        raise RuleError(
+            "engine",
+            "unknown engine",
+            got=repr(engine),
+            expected=", ".join(map(repr, ENGINES)),
+            remedy=did_you_mean(engine, ENGINES),
+        )
     local = rule is None or (isinstance(rule, ThreeFactorRule) and rule.credit == "online")
     torch_device = _is_torch_device(device)
     if engine == "auto":

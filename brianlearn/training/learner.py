@@ -16,6 +16,7 @@ from brianlearn.rules.optimisers import Adam, Optimiser
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.stbp import BackPropagation
 from brianlearn.rules.weights import check_weights, initial_weights
+from brianlearn.spec.checks import is_whole
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Activity, Raster, Samples
 from brianlearn.training.engines import choose_engine, make_engine
@@ -129,10 +130,12 @@ class Learner:
         if not isinstance(spec, NetworkSpec):
             raise RuleError("Learner", "spec is of the wrong type", got=repr(spec), expected="a NetworkSpec")
         for name, value in (("batch_size", batch_size), ("chunk_size", chunk_size), ("workers", workers)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and not (is_whole(value) and value >= 1):
                 raise RuleError("Learner", f"{name} is wrong", got=repr(value), expected="a whole number >= 1")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        if not is_whole(seed) or seed < 0:
             raise RuleError("Learner", "seed is wrong", got=repr(seed), expected="a whole number >= 0")
+        batch_size, workers, seed = int(batch_size), int(workers), int(seed)  # numpy's integers are not in JSON
+        chunk_size = None if chunk_size is None else int(chunk_size)
         if dtype not in DTYPES:
             raise RuleError("Learner", "unknown dtype", got=repr(dtype), expected=" or ".join(DTYPES))
         if rule is not None:

@@ -20,7 +20,7 @@ from brianlearn.errors import BrianLearnError, RuleError, SpecError
 from brianlearn.rules import base, losses, optimisers, stbp, targets, three_factor
 from brianlearn.spec import encoders, layers, network, neuron, surrogates
 from brianlearn.spec.equations import unit_text
-from brianlearn.training.quantities import parse_unit
+from brianlearn.spec.quantities import parse_unit
 
 __all__ = ["differences", "from_dict", "to_dict"]
 

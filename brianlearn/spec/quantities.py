@@ -76,7 +76,7 @@ def parse_quantity(text: str) -> Any:
 
     Examples
     --------
-    >>> from brianlearn.training.quantities import parse_quantity
+    >>> from brianlearn.spec.quantities import parse_quantity
     >>> parse_quantity("10ms")
     10. * msecond
     """
