@@ -59,7 +59,7 @@ def test_spec_knows_no_rules_and_rules_no_engine(added):
     def parts(what):
         return {name.split(".")[1] for name in added[what] if name.startswith("brianlearn.")}
 
-    assert parts("brianlearn.spec") <= {"spec", "errors", "telling", "named_arguments"}
+    assert parts("brianlearn.spec") <= {"spec", "errors", "telling", "named_arguments", "error_hook"}
     assert parts("brianlearn.rules") <= {"rules"}
     work = {"interrupt", "leftovers", "owner", "scratch", "work"}
     assert parts("brianlearn.data") <= {"data", "cache", *work}

@@ -6,6 +6,7 @@ from brianlearn.data.events import EventCamera, RandomWindow, RawEvents, StoredE
 from brianlearn.data.idx import read_idx, read_labelled_images
 from brianlearn.data.registry import known_data
 from brianlearn.data.source import DataSource, load
+from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "read_labelled_images",
 ]
 
+install()
 name_arguments(globals())

@@ -1,5 +1,6 @@
 """What learning is: rules and optimisers as frozen, validated descriptions. No engine code."""
 
+from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import Engine, TrialRecord
@@ -44,4 +45,5 @@ __all__ = [
     "weight_shapes",
 ]
 
+install()
 name_arguments(globals())

@@ -1,5 +1,6 @@
 """What a network is: neurons, layers, encoders. No engine, no learning."""
 
+from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.spec.connectivity import Connectivity
 from brianlearn.spec.encoders import (
@@ -60,4 +61,5 @@ __all__ = [
     "neuron_step",
 ]
 
+install()
 name_arguments(globals())

@@ -1,5 +1,6 @@
 """The loop that both engines share: learners, experiments, checkpoints, run folders, progress."""
 
+from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.evaluation import Evaluation, evaluate
@@ -26,4 +27,5 @@ __all__ = [
     "to_dict",
 ]
 
+install()
 name_arguments(globals())
