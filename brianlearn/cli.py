@@ -114,6 +114,7 @@ class EngineName(StrEnum):
 
 DEVICES = "auto; brian: numpy, cython, cpp_standalone, genn, genn-cpu or runtime; discrete: cpu, cuda"
 Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
+JsonList = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON array of objects.")]
 Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
 Timing = Annotated[TimingName | None, typer.Option(help="When a spike reaches the next layer: same-step or pipelined.")]
@@ -342,7 +343,7 @@ def profile(
 
 
 @app.command()
-def examples(as_json: Json = False) -> None:
+def examples(as_json: JsonList = False) -> None:
     """List the example networks, which `brianlearn train` takes by name."""
     with user_errors():
         example_commands.list_examples(as_json)
@@ -403,7 +404,12 @@ def clean(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="All details, and how to get what is missing.")
+    ] = False,
+    as_json: JsonList = False,
+) -> None:
     """Say what this machine can run, and how to get what is missing."""
     from brianlearn.doctor import examine, show
 
@@ -411,7 +417,7 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
     else:
-        show(findings, Console())
+        show(findings, Console(), verbose)
     if any(finding.needed and not finding.ok for finding in findings):
         raise typer.Exit(1)
 

@@ -27,11 +27,12 @@ CHECKSUMS = {
     False: "whole, with other checksums than the official ones",
     None: "whole, by their lengths and contents",
 }
+JsonList = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON array of objects.")]
 Json = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")]
 
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
+def list_(as_json: JsonList = False) -> None:
     """List the data sets and where they are on this machine."""
     with user_errors():
         from brianlearn.data.inspection import list_data

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brianlearn.cache import cache_folder
 from brianlearn.environment import package_version
 from brianlearn.errors import BrianLearnError
 from brianlearn.genn_setup import GENN_DEVICES, genn_requirements
@@ -71,26 +70,35 @@ def examine() -> list[Finding]:
     return [*python, *_compiler(), *_genn(), *_torch(), *_data()]
 
 
-def show(findings: list[Finding], console: Console) -> None:
-    """Print a table of findings."""
+def show(findings: list[Finding], console: Console, verbose: bool = True) -> None:
+    """Print a table of findings, one line each; how to get what is missing where it is needed, or asked for."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column()
+    table.add_column(no_wrap=True, min_width=len("missing"))
     table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold" if verbose else "ellipsis", no_wrap=not verbose)
     for finding in findings:
         mark, style = ("ok", "green") if finding.ok else ("missing", "red" if finding.needed else "yellow")
-        table.add_row(Text(mark, style), Text(finding.name), Text(finding.found))
+        table.add_row(Text(mark, style), Text(finding.name), Text(finding.found if verbose else _short(finding.found)))
     console.print(table)
     missing = [finding for finding in findings if not finding.ok]
     if missing:
         console.print(
             "\nTo get what is missing" + ("" if any(f.needed for f in missing) else " (none of it is needed)")
         )
-    for finding in missing:
+    shown = missing if verbose else [finding for finding in missing if finding.needed]
+    if len(shown) < len(missing):
+        console.print("  brianlearn doctor --verbose says how", highlight=False)
+    for finding in shown:
         console.print(Text.assemble(("  " + finding.name, "bold"), f": {finding.remedy}"))
+
+
+def _short(text: str) -> str:
+    """The first of several reasons."""
+    first, more, _ = text.partition("; ")
+    return f"{first}, and more" if more else first.partition("\n")[0]
 
 
 def _python() -> Iterator[Finding]:
@@ -204,20 +212,20 @@ def _optional(package: str, extra: str) -> Finding:
 
 
 def _data() -> Iterator[Finding]:
-    from brianlearn.data import mnist
+    """All data sets of the registry."""
+    from brianlearn.data.registry import entry, known_data
 
     there = importlib.util.find_spec("sklearn") is not None
-    found = "built into scikit-learn" if there else "no scikit-learn"
-    yield Finding("data digits", there, found, "pip install scikit-learn")
-    for source in (mnist.MNIST, mnist.FASHION_MNIST):
-        cache = cache_folder() / source.name
-        remedy = (
-            f"is downloaded when it is first used, or put it into a folder {source.folders[0]} under $BRIANLEARN_DATA"
-        )
-        try:
-            files = mnist._found(source) or (mnist._complete(cache) if cache.is_dir() else None)
-        except BrianLearnError as error:
-            yield Finding(f"data {source.name}", False, error.problem, error.remedy or remedy)
+    for name in known_data():
+        known = entry(name)
+        if known.find is None:
+            found = "built into scikit-learn" if there else "no scikit-learn"
+            yield Finding(f"data {name}", there, found, "pip install scikit-learn")
             continue
-        text = str(files[0].parent) if files else "not on this machine"
-        yield Finding(f"data {source.name}", files is not None, text, remedy)
+        remedy = f"`brianlearn data fetch {name}`, or its folder under $BRIANLEARN_DATA"
+        try:
+            folder = known.find(None)
+        except BrianLearnError as error:
+            yield Finding(f"data {name}", False, error.problem, error.remedy or remedy)
+            continue
+        yield Finding(f"data {name}", folder is not None, str(folder or "not on this machine"), remedy)

@@ -196,7 +196,9 @@ def test_doctor():
     assert {"Python", "numpy", "brian2", "C++ compiler", "device cython"} <= set(found)
     assert {"GeNN", "brian2genn", "torch", "GPU", "data digits", "data mnist", "data fashion_mnist"} <= set(found)
     assert found["brian2"]["ok"]
-    table = call("doctor")
+    assert {f"data {name}" for name in bl.known_data()} <= set(found)
+    assert "--verbose" in call("doctor").stdout
+    table = call("doctor", "--verbose")
     assert table.exit_code == 0
     assert "data digits" in table.stdout
 
