@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -173,29 +172,3 @@ def test_misspelt_options(tmp_path: Path) -> None:
 
 def test_version() -> None:
     assert call("--version") == (0, f"brianlearn {bl.__version__}\n", "")
-
-
-@pytest.mark.slow
-def test_a_wheel_brings_the_examples(tmp_path: Path) -> None:
-    """Built from the files of the clone, installed into a folder of its own, and asked from there."""
-    pytest.importorskip("setuptools")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    source = tmp_path / "source"
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a clone")
-    list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    tracked = subprocess.run(list_files, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("tests"):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(tmp_path), str(source)]
-    subprocess.run(build, check=True, timeout=300)
-    (wheel,) = tmp_path.glob("*.whl")
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if "network_specs/" in name}
-    assert held == {f"brianlearn/network_specs/{path.name}" for path in SPECS.glob("*.py")}
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "-t", str(tmp_path / "site"), str(wheel)], check=True)
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from brianlearn.cli import app; app()"
-    command = [sys.executable, "-I", "-c", code, str(tmp_path / "site"), "examples", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, cwd=tmp_path)
-    assert {Path(each["path"]) for each in json.loads(done.stdout)} == {tmp_path / "site" / name for name in held}
