@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import reference
 from brian2 import Mohm, ms, mV, nA, nS
+from scipy.linalg import expm
 
 from brianlearn.rules import DALTON, SGD, TFR, Adam, LearnerState, Momentum, initial_weights
 from brianlearn.rules.dropout import kept
@@ -200,6 +201,31 @@ def reference_frozen() -> reference.Neuron:
     return reference.cuba_lif(a, b, k, refractory=3, frozen=("v",), weight_unit=4.0)
 
 
+#: Variables that drive each other: a step that updates one after the other is another neuron.
+COUPLED = Neuron(
+    """dv/dt = (I - v - w)/tau_m : 1
+    dw/dt = (2*v - w)/tau_w : 1
+    dI/dt = -I/tau_s : 1""",
+    threshold="v > 1",
+    reset="v = 0",
+    input="I",
+    constants=dict(tau_m=9 * ms, tau_w=4 * ms, tau_s=5 * ms),
+    weight_unit=6.0,
+)
+
+
+def reference_coupled() -> reference.Neuron:
+    tau_m, tau_w, tau_s = 9e-3, 4e-3, 5e-3
+    rates = np.array([[-1 / tau_m, -1 / tau_m, 1 / tau_m], [2 / tau_w, -1 / tau_w, 0], [0, 0, -1 / tau_s]])
+    P = expm(rates * DT)
+
+    def step(state: reference.State, moving: Mapping[str, np.ndarray]) -> reference.State:
+        v, w, current = np.tensordot(P, np.stack([state[name] for name in ("v", "w", "I")]), axes=1)
+        return {"v": v, "w": w, "I": current}
+
+    return reference.Neuron(step, input="I", states=("v", "w", "I"), weight_unit=6.0)
+
+
 FROZEN_DELTA = LIF(equations="dv/dt = -v/tau_m : 1 (unless refractory)", refractory=2 * ms)
 
 
@@ -246,6 +272,8 @@ CASES |= {
     "step-adam": Case(dense(), DALTON(update="step"), Adam(1e-4), batch=1, n=3),
     "step-sgd-conv-dalton": Case(two_convolutions(), DALTON(update="step"), SGD(1e-2), batch=1),
     "step-adam-conv": Case(two_convolutions(), DALTON(update="step"), Adam(1e-4), batch=1, n=3),
+    "step-leaky-readout": Case(dense(readout=Readout(4, tau=8 * ms)), DALTON(update="step"), SGD(1e-2), batch=1, n=3),
+    "step-burn-in-of-the-rule": Case(dense(burn_in=2 * ms), TFR(update="step", burn_in=5 * ms), SGD(1e-2), batch=1),
     "strided-and-pooled": Case(strided_and_pooled(), DALTON(), SGD(1e-1)),
     "burn-in": Case(dense(burn_in=4 * ms)),
     "burn-in-of-the-rule": Case(dense(burn_in=2 * ms), DALTON(burn_in=5 * ms)),
@@ -269,6 +297,12 @@ CASES |= {
     "trace-conv": Case(two_convolutions(), DALTON(eligibility="trace")),
     "trace-mirror": Case(one_convolution(), DALTON(eligibility="trace", feedback="mirror"), SGD(1e-2)),
     "trace-step": Case(dense(), DALTON(eligibility="trace", update="step"), SGD(1e-2), batch=1),
+    "trace-coupled": Case(
+        dense(COUPLED),
+        DALTON(eligibility="trace"),
+        SGD(1e-2),
+        neurons={"dense1": reference_coupled(), "dense2": reference_coupled()},
+    ),
     "trace-direct-current": Case(
         dense(AdaptiveLIF(), input=Input((12,), DirectCurrent(gain=0.5))), TFR(eligibility="trace", burn_in=3 * ms)
     ),
@@ -316,6 +350,9 @@ MECHANISMS = [
     "mirror-conv",
     "step-sgd-conv-tfr",
     "step-adam",
+    "step-leaky-readout",
+    "step-burn-in-of-the-rule",
+    "trace-coupled",
     "burn-in-of-the-rule",
     "leaky-readout",
     "learning-rate-scale",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from brian2 import ms
@@ -99,3 +101,12 @@ def test_what_is_dropped_teaches_nothing(rule: str, engine: str) -> None:
     assert 10 < spoken.sum() < 25
     assert not changed[~spoken].any()
     assert changed[spoken & ~silent].mean() > 0.9
+
+
+def test_every_layer_has_masks_of_its_own() -> None:
+    """Two layers of one size under the same keys agree in half of their neurons, as two coins do."""
+    keys = bl.LearnerState({}).sample_keys(np.arange(50), learning=True)
+    masks = {name: kept(0.5, name, (40,), keys) for name in ("dense1", "dense2", "conv1")}
+    for first, second in itertools.combinations(masks.values(), 2):
+        assert abs((first == second).mean() - 0.5) < 0.06  # 2000 coins
+    np.testing.assert_array_equal(kept(0.5, "dense1", (40,), keys), masks["dense1"])

@@ -90,6 +90,8 @@ MECHANISMS = [
     "momentum",
     "burn-in-of-the-rule",
     "leaky-readout",
+    "step-leaky-readout",
+    "step-burn-in-of-the-rule",
     "learning-rate-scale",
     "direct-current",
     "heterogeneous",

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from brian2 import Clock, NeuronGroup
 
 from brianlearn.brian.loops import Loop, LoopGroup, Slots
@@ -24,8 +25,8 @@ from brianlearn.spec.layers import Conv
 __all__ = ["ConvGeometry", "conv_loops"]
 
 _REFRESH = """
-    const $real* weights = brian::_array_w_${name}_weight;
-    $real* effective = brian::_array_effective_${name}_weight;
+    const auto* weights = brian::_array_w_${name}_weight;
+    auto* effective = brian::_array_effective_${name}_weight;
     std::fill(effective, effective + $effective_size, ($real) 0);
     for (int o = 0; o < $c_out; o++) for (int c = 0; c < $c_in; c++)
     for (int a = 0; a < $kernel; a++) for (int b = 0; b < $kernel; b++) {
@@ -36,7 +37,7 @@ _REFRESH = """
 """
 
 #: The same, with the input channels last.
-_TRANSPOSE = """    $real* transposed = brian::_array_effective_${name}_transposed;
+_TRANSPOSE = """    auto* transposed = brian::_array_effective_${name}_transposed;
     for (int c = 0; c < $c_in; c++) for (int ab = 0; ab < $K*$K; ab++) for (int o = 0; o < $c_out; o++)
         transposed[(ab*$c_out + o)*$c_in + c] = effective[(c*$K*$K + ab)*$c_out + o];
 """
@@ -47,7 +48,7 @@ _SPIKES = """
         const int i = spikes[k];"""
 
 _TRACES = """
-    const $real* __restrict trace = brian::_array_${source}_${trace};
+    const auto* __restrict trace = brian::_array_${source}_${trace};
     for (int i = 0; i < $n_pre; i++) {
         if (trace[i] == 0) continue;"""
 
@@ -75,12 +76,12 @@ def _reach(sources: str, amount: str, inner: str) -> str:
 _DELIVER = (
     """
     static $real sums[$n_post];
-    const $real* effective = brian::_array_effective_${name}_weight;
+    const auto* effective = brian::_array_effective_${name}_weight;
     std::fill(sums, sums + $n_post, ($real) 0);
 """
     + _reach(_SPIKES, "$scale$amplitude", "sums[position + o] += amount*effective[row + o];")
     + """
-    $real* __restrict target = brian::_array_${target}_${variable};
+    auto* __restrict target = brian::_array_${target}_${variable};
     for (int o = 0; o < $c_out; o++)
         for (int p = 0; p < $positions; p++) target[o*$positions + p] += sums[p*$c_out + o];
 """
@@ -88,25 +89,26 @@ _DELIVER = (
 
 _ERRORS = """
     static $real errors[$n_post];
-    const $real* __restrict error = brian::_array_${target}_$$error_name;
+    const auto* __restrict error = brian::_array_${target}_$$error_name;
     for (int o = 0; o < $c_out; o++)
         for (int p = 0; p < $positions; p++) errors[p*$c_out + o] = error[o*$positions + p];
 """
 
 _LEARN = """
     if (learning == 0) return learning;
-    $real* changed = brian::_array_effective_${name}_gradient;""" + _ERRORS.replace("$$error_name", "$error")
+    auto* changed = brian::_array_effective_${name}_gradient;""" + _ERRORS.replace("$$error_name", "$error")
 _CHANGE = "changed[row + o] += amount*errors[position + o];"
 _LEARN_BY_SPIKE = _LEARN + _reach(_SPIKES, "1$amplitude", _CHANGE)
 _LEARN_BY_TRACE = _LEARN + _reach(_TRACES, "trace[i]", _CHANGE)
 
 #: What the effective kernels gathered, to the kernels that they share.
 _FOLD = """
-    $real* __restrict target = brian::_array_w_${name}_${changed};
-    $real* __restrict gathered = brian::_array_effective_${name}_gradient;
+    auto* __restrict target = brian::_array_w_${name}_${changed};
+    auto* __restrict gathered = brian::_array_effective_${name}_gradient;
     for (int o = 0; o < $c_out; o++) for (int c = 0; c < $c_in; c++)
     for (int a = 0; a < $kernel; a++) for (int b = 0; b < $kernel; b++) {
-        $real sum = 0;
+        auto sum = gathered[0];
+        sum = 0;
         for (int q = 0; q < $pool; q++) for (int r = 0; r < $pool; r++)
             sum += gathered[((c*$K + a + q*$stride)*$K + b + r*$stride)*$c_out + o];
         target[((o*$c_in + c)*$kernel + a)*$kernel + b] += ($real) ($rate*$factor)*sum;
@@ -116,18 +118,18 @@ _FOLD = """
 
 _FEEDBACK = (
     """
-    $real* __restrict third_factor = brian::_array_${source}_L;
+    auto* __restrict third_factor = brian::_array_${source}_L;
     if (learning == 0) {
         std::fill(third_factor, third_factor + $n_pre, ($real) 0);
         return learning;
     }
     static $real sums[$n_pre];
     std::fill(sums, sums + $n_pre, ($real) 0);
-    const $real* transposed = brian::_array_effective_${name}_transposed;"""
+    const auto* transposed = brian::_array_effective_${name}_transposed;"""
     + _ERRORS.replace("$$error_name", "$error_down")
     + """
     for (int a = 0; a < $K; a++) for (int b = 0; b < $K; b++) {
-        const $real* block = transposed + (size_t) (a*$K + b)*$c_out*$c_in;
+        const auto* block = transposed + (size_t) (a*$K + b)*$c_out*$c_in;
         for (int oy = 0; oy < $rows; oy++) for (int ox = 0; ox < $cols; ox++) {
             const int y = oy*$S + a - $padding, x = ox*$S + b - $padding;
             if (y < 0 || y >= $height || x < 0 || x >= $width) continue;
@@ -216,5 +218,7 @@ def conv_loops(
         assert slots.feedback is not None
         loops.append(Loop("feedback", _FEEDBACK, slots.feedback[0], needs_learning=True))
     model = "weight : 1" + ("\ngradient : 1" if learns else "") + ("\ntransposed : 1" if back else "")
-    effective = NeuronGroup(geometry.size, model, name=f"effective_{names['name']}", clock=slots.clock)
+    # as the gradient that it goes to; what a step changes at once is no sum over time
+    dtype = {} if slots.direct else {"gradient": np.float64}
+    effective = NeuronGroup(geometry.size, model, name=f"effective_{names['name']}", clock=slots.clock, dtype=dtype)
     return LoopGroup(names["name"], slots, loops, {**geometry.names, **names}), effective

@@ -16,10 +16,10 @@ __all__ = ["dense_loops"]
 
 _DELIVER = """
     const int32_t* __restrict spikes = brian::_array_${source}__spikespace;
-    const $real* weights = brian::_array_w_${name}_weight;
-    $real* __restrict target = brian::_array_${target}_${variable};
+    const auto* weights = brian::_array_w_${name}_weight;
+    auto* __restrict target = brian::_array_${target}_${variable};
     for (int k = 0; k < spikes[$n_pre]; k++) {
-        const $real* __restrict row = weights + (size_t) spikes[k]*$n_post;
+        const auto* __restrict row = weights + (size_t) spikes[k]*$n_post;
         const $real amount = ($real) $scale$amplitude;
         for (int j = 0; j < $n_post; j++) target[j] += amount*row[j];
     }
@@ -28,10 +28,10 @@ _DELIVER = """
 _LEARN = """
     if (learning == 0) return learning;
     const int32_t* __restrict spikes = brian::_array_${source}__spikespace;
-    $real* rows = brian::_array_w_${name}_${changed};
-    const $real* __restrict error = brian::_array_${target}_${error};
+    auto* rows = brian::_array_w_${name}_${changed};
+    const auto* __restrict error = brian::_array_${target}_${error};
     for (int k = 0; k < spikes[$n_pre]; k++) {
-        $real* __restrict row = rows + (size_t) spikes[k]*$n_post;
+        auto* __restrict row = rows + (size_t) spikes[k]*$n_post;
         const $real amount = ($real) $rate$amplitude;
         for (int j = 0; j < $n_post; j++) row[j] += amount*error[j];
     }
@@ -39,31 +39,31 @@ _LEARN = """
 
 _LEARN_BY_TRACE = """
     if (learning == 0) return learning;
-    $real* rows = brian::_array_w_${name}_${changed};
-    const $real* __restrict error = brian::_array_${target}_${error};
-    const $real* __restrict trace = brian::_array_${source}_${trace};
+    auto* rows = brian::_array_w_${name}_${changed};
+    const auto* __restrict error = brian::_array_${target}_${error};
+    const auto* __restrict trace = brian::_array_${source}_${trace};
     for (int i = 0; i < $n_pre; i++) {
         if (trace[i] == 0) continue;
-        $real* __restrict row = rows + (size_t) i*$n_post;
+        auto* __restrict row = rows + (size_t) i*$n_post;
         const $real amount = ($real) $rate*trace[i];
         for (int j = 0; j < $n_post; j++) row[j] += amount*error[j];
     }
 """
 
 _FEEDBACK = """
-    const $real* weights = brian::_array_w_${name}_weight;
-    const $real* __restrict error = brian::_array_${target}_${error_down};
-    $real* __restrict third_factor = brian::_array_${source}_L;
+    const auto* weights = brian::_array_w_${name}_weight;
+    const auto* __restrict error = brian::_array_${target}_${error_down};
+    auto* __restrict third_factor = brian::_array_${source}_L;
     if (learning == 0) {
         std::fill(third_factor, third_factor + $n_pre, ($real) 0);
         return learning;
     }
     int i = 0;
     for (; i + 4 <= $n_pre; i += 4) {  // four sums at once: one alone waits for its own additions
-        const $real* __restrict a = weights + (size_t) i*$n_post;
-        const $real* __restrict b = a + $n_post;
-        const $real* __restrict c = b + $n_post;
-        const $real* __restrict d = c + $n_post;
+        const auto* __restrict a = weights + (size_t) i*$n_post;
+        const auto* __restrict b = a + $n_post;
+        const auto* __restrict c = b + $n_post;
+        const auto* __restrict d = c + $n_post;
         $real sum_a = 0, sum_b = 0, sum_c = 0, sum_d = 0;
         for (int j = 0; j < $n_post; j++) {
             sum_a += a[j]*error[j];
@@ -77,7 +77,7 @@ _FEEDBACK = """
         third_factor[i + 3] = sum_d;
     }
     for (; i < $n_pre; i++) {
-        const $real* __restrict row = weights + (size_t) i*$n_post;
+        const auto* __restrict row = weights + (size_t) i*$n_post;
         $real sum = 0;
         for (int j = 0; j < $n_post; j++) sum += row[j]*error[j];
         third_factor[i] = sum;
@@ -93,7 +93,7 @@ def dense_loops(names: Mapping[str, Any], slots: Slots) -> LoopGroup:
     names : mapping
         What the templates' names stand for: ``name`` (of the projection), ``source`` and ``target`` (groups),
         ``n_pre``, ``n_post``, ``variable`` (what a spike increments in the target), ``scale`` (what a weight of 1
-        adds), ``amplitude`` (factor on an event, or nothing), ``real`` (C++ type).
+        adds), ``amplitude`` (factor on an event, or nothing), ``real`` (C++ type of what is not summed over time).
     slots : Slots
 
     Returns

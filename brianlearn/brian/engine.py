@@ -11,12 +11,13 @@ import numpy as np
 from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.genn_refuse import refuse_genn
+from brianlearn.brian.noise import SEEDED
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.runtime import RuntimeDevice
 from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
-from brianlearn.brian.statements import coefficient_name, trace_name
-from brianlearn.errors import RuleError
+from brianlearn.brian.statements import trace_variables
+from brianlearn.errors import RuleError, SpecError
 from brianlearn.genn_setup import GENN_DEVICES
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
@@ -233,6 +234,7 @@ def refuse(
     """
     if device in GENN_DEVICES:
         refuse_genn(device, spec, rule, optimiser)
+    _refuse_random(spec)
     stepwise = rule is not None and rule.update == "step"
     others = optimiser is not None and not isinstance(optimiser, SGD)
     if stepwise and others and spec.timing == "pipelined":
@@ -263,12 +265,28 @@ def refuse(
         _refuse_names(spec)
 
 
+def _refuse_random(spec: NetworkSpec) -> None:
+    """Refuse random functions whose numbers would not depend on the seed alone."""
+    for p in spec.projections:
+        assert isinstance(p.layer, Layer)
+        neuron = p.layer.neuron
+        unknown = sorted(set(neuron.random) - set(SEEDED) - neuron.parsed.equations.stochastic_variables)
+        if unknown:
+            raise SpecError(
+                f"engine 'brian', layer {p.name}",
+                "a random function has no form with a seed, so that no run could be repeated",
+                got=", ".join(f"{name}()" for name in unknown),
+                expected=", ".join(["xi", *(f"{name}()" for name in SEEDED)]),
+                remedy="write the noise with one of these",
+            )
+
+
 def _refuse_names(spec: NetworkSpec) -> None:
     """Refuse neurons with a variable of their own that has the name of a trace."""
     for below, p in pairwise(spec.projections):
         assert isinstance(below.layer, Layer)
         response = linear_response(p, float(spec.dt))
-        ours = {*map(trace_name, response.states), *(coefficient_name(*pair) for pair in response.coefficients)}
+        ours = set(trace_variables(response))
         parsed = below.layer.neuron.parsed
         taken = sorted(ours & {*parsed.equations.names, *parsed.constants})
         if taken:

@@ -27,7 +27,7 @@ _LIMIT = 1800
 _CODE = """
 inline double exchange_gradients(double count) {
     static std::atomic<int32_t>* arrived = nullptr;
-    static $real* shared = nullptr;
+    static double* shared = nullptr;
     static int rank = 0, workers = 1;
     static pid_t parent = 0;
     if (count == 0) return count;
@@ -42,16 +42,16 @@ inline double exchange_gradients(double count) {
             std::_Exit(1);
         }
         const int file = open(path, O_RDWR);
-        const size_t length = $header + (size_t) workers*$size*sizeof($real);
+        const size_t length = $header + (size_t) workers*$size*sizeof(double);
         void* memory = file < 0 ? MAP_FAILED : mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         if (memory == MAP_FAILED) {
             std::fprintf(stderr, "Error: cannot map %s\\n", path);
             std::_Exit(1);
         }
         arrived = (std::atomic<int32_t>*) memory;
-        shared = ($real*) ((char*) memory + $header);
+        shared = (double*) ((char*) memory + $header);
     }
-    $real* mine = shared + (size_t) rank*$size;
+    double* mine = shared + (size_t) rank*$size;
     static int32_t meetings = 0;
     const auto meet = [&]() {
         arrived->fetch_add(1);
@@ -78,10 +78,10 @@ inline double exchange_gradients(double count) {
 _COPY = "std::copy(brian::$array, brian::$array + $n, mine + $at);"
 
 _SUM = """{
-        $real* __restrict sum = brian::$array;
+        double* __restrict sum = brian::$array;
         std::copy(shared + $at, shared + $at + $n, sum);
         for (int other = 1; other < workers; other++) {
-            const $real* __restrict part = shared + (size_t) other*$size + $at;
+            const double* __restrict part = shared + (size_t) other*$size + $at;
             for (int j = 0; j < $n; j++) sum[j] += part[j];
         }
     }"""
@@ -103,9 +103,8 @@ def add_exchange(net: BrianNetwork) -> None:
     net : BrianNetwork
         Built for the share of one process: its batch size is the trials of a batch in one process.
     """
-    real = "float" if net.plan.dtype == "float32" else "double"
     groups = _gradients(net)
-    names: dict[str, object] = {"real": real, "size": sum(groups.values()), "header": _HEADER, "variable": VARIABLE}
+    names: dict[str, object] = {"size": sum(groups.values()), "header": _HEADER, "variable": VARIABLE}
     names |= {"parent_variable": PARENT_VARIABLE, "limit": _LIMIT}
     copies, sums, at = [], [], 0
     for name, n in groups.items():
@@ -127,8 +126,8 @@ def add_exchange(net: BrianNetwork) -> None:
     net.network.add(group)
 
 
-def shared_memory(folder: Path, n_weights: int, dtype: str, workers: int) -> list[str]:
-    """Make a file in ``folder`` that ``workers`` processes map, for gradients of ``n_weights`` values.
+def shared_memory(folder: Path, n_weights: int, workers: int) -> list[str]:
+    """Make a file in ``folder`` that ``workers`` processes map, for gradients of ``n_weights`` doubles.
 
     Returns
     -------
@@ -140,7 +139,7 @@ def shared_memory(folder: Path, n_weights: int, dtype: str, workers: int) -> lis
     OSError
         A full disk.
     """
-    size = _HEADER + workers * n_weights * np.dtype(dtype).itemsize
+    size = _HEADER + workers * n_weights * np.dtype(float).itemsize
     name = folder / "exchange"
     name.write_bytes(bytes(size))  # a hole in the file would end the processes with SIGBUS where the disk is full
     return [f"{rank}/{workers}:{name}" for rank in range(workers)]

@@ -23,7 +23,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import get_device, reset_device, set_device
 
 from brianlearn.brian.compiler import resolve_device
-from brianlearn.brian.feed import constants, weights
+from brianlearn.brian.feed import constants, noise_inputs, weights
 from brianlearn.brian.genn_refuse import refuse_genn
 from brianlearn.brian.network import BrianNetwork, Builder, place
 from brianlearn.brian.pipelined import PipelinedBuilder
@@ -194,6 +194,10 @@ def _write_cpp(plan: Plan, values: dict[str, np.ndarray], folder: Path) -> None:
             if "measured" in net.timed:
                 arrays["measured"], code = _measured(plan)
                 reading.append(code)
+            trials = np.arange(plan.capacity_trials)
+            for key, array in noise_inputs(plan, LearnerState({}).sample_keys(trials, learning=False), trials).items():
+                arrays[key] = array
+                reading.append(read_array(key, f"{key}_values", np.float64, array.size))
             reading.append(_read_spikes(net, f"{end} = trials*{steps!r};"))
             # after all that Brian2 sets, and before the loop
             at = next(k for k, (name, _) in enumerate(device.main_queue) if name == "run_network")

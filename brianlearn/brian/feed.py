@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brianlearn.brian.noise import Noise, noise_keys
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.recorder import steps_of_spikes
 from brianlearn.brian.shares import Share
@@ -27,6 +28,7 @@ __all__ = [
     "inputs",
     "mirrored",
     "new_state",
+    "noise_inputs",
     "output_names",
     "trials_to_run",
     "weights",
@@ -122,6 +124,7 @@ def inputs(
     if plan.rule is not None:
         result |= _learning_inputs(plan, trials, total, learning=learning)
         result |= _masks(plan, state, samples, trials, learning=learning)
+    result |= noise_inputs(plan, state.sample_keys(samples.ids, learning=learning), trials)
     result |= weights(plan, state, learning_rate if learning else 0.0)
     return result
 
@@ -177,6 +180,25 @@ def _masks(
                 drawn = kept(rate, p.name, (each, p.n_post), keys) / (1.0 - rate)
                 masks[(trials[:, None] * each + np.arange(each)).ravel()] = drawn.reshape(-1, p.n_post)
             result[f"keep_{p.name}"] = masks
+    return result
+
+
+def noise_inputs(plan: Plan, keys: np.ndarray, trials: np.ndarray) -> dict[str, np.ndarray]:
+    """Keys of the random numbers of neurons, for each trial.
+
+    Parameters
+    ----------
+    plan : Plan
+    keys : numpy.ndarray of uint64, shape (n, 2)
+        One random key per presentation.
+    trials : numpy.ndarray of int, shape (n,)
+        The trial of each.
+    """
+    result = {}
+    for p in plan.spec.projections:
+        noise = Noise(p, plan.spec.n_steps)
+        if noise:
+            result[noise.name] = _fill((plan.capacity_trials + 1, 2), noise_keys(p.name, keys), trials)
     return result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from brian2 import Clock, Network, NeuronGroup, Synapses, defaultclock, second
@@ -90,6 +91,9 @@ class GennBuilder(PipelinedBuilder):
     def _step_clock(self) -> Clock:
         defaultclock.dt = self.dt * second  # the one clock that GeNN has
         return defaultclock
+
+    def _double(self, *names: str) -> dict[str, Any] | None:
+        return None  # a model of GeNN has one precision
 
     def _timed_rows(self) -> dict[str, tuple[tuple[int, ...], float]]:
         rows = super()._timed_rows()

@@ -48,12 +48,12 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: ThreeFactorRule | None, op
         )
     for p in spec.projections:
         assert isinstance(p.layer, Layer)
-        if p.layer.neuron.parsed.equations.is_stochastic:
+        if p.layer.neuron.random:
             raise SpecError(
                 f"{owner}, layer {p.name}",
                 "GeNN's random numbers have no seed, so that no run could be repeated",
-                got=p.layer.neuron.equations.strip(),
-                expected="equations without noise",
+                got=f"{', '.join(p.layer.neuron.random)} in {p.layer.neuron.equations.strip()!r}, threshold or reset",
+                expected="a neuron without noise and random functions",
                 remedy="draw noise into the input (Bernoulli encoder, events), or use device='cpp_standalone'",
             )
     if rule is None:

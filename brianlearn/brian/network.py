@@ -28,10 +28,12 @@ from brian2 import (
 from brianlearn.brian.conv_loops import ConvGeometry, conv_loops
 from brianlearn.brian.dense_loops import dense_loops
 from brianlearn.brian.loops import Slots
+from brianlearn.brian.noise import Noise
 from brianlearn.brian.optimisers import update_statements
 from brianlearn.brian.plan import Plan, neuron_of
 from brianlearn.brian.recorder import SpikeRecorder
 from brianlearn.brian.schedule import Schedule
+from brianlearn.brian.seeded import FUNCTIONS
 from brianlearn.brian.shared_weights import connect_shared
 from brianlearn.brian.statements import (
     deliver_expression,
@@ -43,6 +45,7 @@ from brianlearn.brian.statements import (
     trace_equations,
     trace_name,
     trace_statements,
+    trace_variables,
 )
 from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
@@ -138,7 +141,8 @@ class Builder:
             batch_clock=Clock(dt=plan.batch_trials * trial * second, name="batch_clock"),
             writes_files=standalone,
         )
-        self.steps = plan.steps
+        self.noise = {p.name: Noise(p, self.n_steps) for p in self.spec.projections}
+        self.steps = {name: self.noise[name].step(step) for name, step in plan.steps.items()}
         self.readouts = plan.readouts
         for name, (shape, dt) in self._timed_rows().items():
             # one row more than there are trials: the step after the last trial records it and updates the weights
@@ -176,6 +180,9 @@ class Builder:
                 if p.name in self.plan.dropped:
                     each = self.plan.drawn_in_steps(p.name)
                     rows[f"keep_{p.name}"] = ((n * each + 1, p.n_post), self.dt if each > 1 else trial)
+        for noise in self.noise.values():
+            if noise:
+                rows[noise.name] = ((n + 1, 2), trial)
         return rows
 
     def build(self) -> BrianNetwork:
@@ -200,8 +207,12 @@ class Builder:
         return self.rule is not None and p.name not in self.plan.frozen
 
     def _group(self, name: str, n: int, model: Any, **options: Any) -> NeuronGroup:
-        options.setdefault("namespace", dict(self.net.timed))
+        options.setdefault("namespace", self.net.timed | FUNCTIONS)
         return NeuronGroup(n, model, name=name, clock=self.net.clock, **options)
+
+    def _double(self, *names: str) -> dict[str, Any] | None:
+        """Types of variables that are summed over the steps of trials: in single precision such sums lose digits."""
+        return dict.fromkeys(names, np.float64)
 
     def _regularly(
         self, group: NeuronGroup, code: str, when: str, name: str, order: int = 0, clock: Any = None
@@ -250,6 +261,7 @@ class Builder:
         if response is not None:
             model = Equations(model) if isinstance(model, str) else model
             model = model + Equations(trace_equations(response))
+            options["dtype"] = self._double(*trace_variables(response))
             delivery = trace_delivery(response, self._amplitude(name, side=""))
             reset = "\n".join([*(line.strip() for line in reset.splitlines()), delivery])
             options["events"] = {"eligible": f"{trace_name(response.membrane)} != 0"}
@@ -273,16 +285,18 @@ class Builder:
 
     def _neurons(self, p: Projection) -> None:
         neuron, step = neuron_of(p), self.steps[p.name]
-        model = group_equations(p, step, learning=self.rule is not None)
+        noise = self.noise[p.name]
+        model = group_equations(p, step, noise, learning=self.rule is not None)
         dropped = p.name in self.plan.dropped
         if dropped:
             model = model + Equations("keep : 1")
-        options: dict[str, Any] = dict(threshold=neuron.threshold, reset=neuron.reset)
+        options: dict[str, Any] = dict(threshold=noise.threshold, reset=noise.reset)
         if neuron.refractory is not None:
             options["refractory"] = neuron.refractory
         if step.update is None:
-            options["method"] = neuron.method_used
+            options["method"] = noise.method
         group = self._source(p.name, p.n_post, model, **options)
+        self._start_of_trial(p, group)
         if step.refractory is not None:
             self._regularly(group, step.refractory, f"{p.name}_deliver", "refractory", order=-1)
             ready = "not_refractory = True\nlastspike = -10000*second"
@@ -298,6 +312,13 @@ class Builder:
             self._regularly(group, code, f"{p.name}_integrate", "integrate")
         self._placed(p.name, group)
 
+    def _start_of_trial(self, p: Projection, group: NeuronGroup) -> None:
+        """The key of the trial's random numbers; after it and the trial's reset, what is held for a step."""
+        if self.noise[p.name]:
+            self._regularly(group, self.noise[p.name].start, "start", "noise", order=1, clock=self.net.trial_clock)
+        if group.subexpression_updater is not None:
+            place(group.subexpression_updater, "start", 2)
+
     # weights --------------------------------------------------------------------------------------------------------
 
     def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup:
@@ -308,8 +329,8 @@ class Builder:
         if accumulate:
             slots = plan.optimiser.slots
             lines += ["gradient : 1", *(f"{slot} : 1" for slot in slots), "lr : 1 (shared)", "k : 1 (shared)"]
-        # the update counter in double precision: 1 - beta2**k cancels in single
-        dtype = {"k": np.float64} if accumulate else None
+        # the update counter in double precision too: 1 - beta2**k cancels in single
+        dtype = self._double("gradient", "k") if accumulate else None
         group = self._group(f"w_{prefix}{p.name}", p.n_weights, "\n".join(lines), dtype=dtype)
         if accumulate:
             scale = plan.gradient_scale(p.name)
@@ -494,7 +515,8 @@ class Builder:
         lines += ["err : 1"] if learning else []
         lines += ["decay : 1 (shared, constant)"] if leaky else []
         lines += ["y_sum : 1", "loss_sum : 1"] if own else []
-        group = self._group(p.name, p.n_post, "\n".join(lines))
+        dtype = self._double("y", "decay", "y_sum", "loss_sum")
+        group = self._group(p.name, p.n_post, "\n".join(lines), dtype=dtype)
         start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", *(["y_sum = 0", "loss_sum = 0"] if own else [])]
         self._regularly(group, "\n".join(start), "start", "trial", clock=self.net.trial_clock)
         self._regularly(group, "y = decay*y" if leaky else "y = 0", "readout_decay", "decay")

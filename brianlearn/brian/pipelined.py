@@ -99,14 +99,16 @@ class PipelinedBuilder(Builder):
             lines.append("delta = psi*L")
             lines += ["delta_gated = gate*delta"] if step.floor is not None else []
         lines += [self._delivery(p), "received = 0"]
-        lines.append(step.update if step.update is not None else update_code(neuron))
+        noise = self.noise[p.name]
+        lines.append(step.update if step.update is not None else noise.seeded(update_code(neuron), "update"))
         lines += [step.floor] if step.floor is not None else []
         lines += [step.psi] if learning else []
-        options: dict[str, Any] = dict(threshold=neuron.threshold, reset=neuron.reset)
+        options: dict[str, Any] = dict(threshold=noise.threshold, reset=noise.reset)
         if neuron.refractory is not None:
             options["refractory"] = neuron.refractory
-        model = group_equations(p, step, learning=learning) + Equations("received : 1")
+        model = group_equations(p, step, noise, learning=learning) + Equations("received : 1")
         group = self._updated(p.name, p.n_post, model, "\n".join(lines), **options)
+        self._start_of_trial(p, group)
         if step.refractory is not None:
             ready = "not_refractory = True\nlastspike = -10000*second"
             # before the rest of the reset: Brian2 writes variables (unless refractory) only where not_refractory
@@ -218,7 +220,8 @@ class PipelinedBuilder(Builder):
         if own:
             measured = _from_step(self.spec.burn_in_steps)
             code += [f"y_sum = y_sum + {measured}y", f"loss_sum = loss_sum + {measured}(y - target)**2"]
-        group = self._updated(p.name, p.n_post, "\n".join(lines), "\n".join(code))
+        dtype = self._double("y", "decay", "y_sum", "loss_sum")
+        group = self._updated(p.name, p.n_post, "\n".join(lines), "\n".join(code), dtype=dtype)
         start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", "received = 0", "age = 0"]
         start += ["learns = learning(t)", "err = 0"] if learning else []
         start += ["y_sum = 0", "loss_sum = 0"] if own else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import second
+from brian2 import Clock, second
 from brian2.devices.device import RuntimeDevice as BrianRuntimeDevice
 from brian2.devices.device import get_device, reset_device, set_device
 
@@ -65,11 +65,19 @@ class RuntimeDevice:
                     target = self._groups[group].variables[variable]
                     target.set_value(np.asarray(value, target.dtype))
             net.network.t_ = 0.0
-            duration = (n_trials * spec.n_steps + 1) * float(spec.dt) * second
+            duration = (n_trials * spec.n_steps + self._steps_after()) * float(spec.dt) * second
             net.network.run(duration, namespace={}, profile=self.plan.profile)
             if self.plan.profile:
                 self.times = {name: float(seconds) for name, seconds in net.network.profiling_info}
             return self._read()
+
+    def _steps_after(self) -> int:
+        """Steps after the last trial: the first of them records it and updates the weights.
+
+        Brian2 takes an end that is within a small part of a clock's step for the end of the step before. The clocks of
+        trials and batches have long steps: more of the short ones then must follow.
+        """
+        return 1 + int(2 * Clock.epsilon_dt * self.plan.batch_trials * self.plan.spec.n_steps)
 
     def _read(self) -> dict[str, np.ndarray]:
         result = {}

@@ -93,7 +93,7 @@ class StandaloneDevice:
             environments = [lifeline_environment() for _ in values]
             if exchange:
                 n_weights = sum(p.n_weights for p in self.plan.spec.projections)
-                shares = shared_memory(folder, n_weights, self.plan.dtype, len(values))
+                shares = shared_memory(folder, n_weights, len(values))
                 environments = [lifeline_environment() | {VARIABLE: share} for share in shares]
             runs = [folder / str(k) for k in range(len(values))]
             processes: list[subprocess.Popen[bytes]] = []

@@ -6,6 +6,7 @@ import numpy as np
 from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION, SingleEquation
 
+from brianlearn.brian.noise import Noise
 from brianlearn.brian.plan import neuron_of
 from brianlearn.rules.eligibility import LinearResponse
 from brianlearn.spec.equations import unit_text
@@ -23,6 +24,7 @@ __all__ = [
     "trace_equations",
     "trace_name",
     "trace_statements",
+    "trace_variables",
 ]
 
 
@@ -59,6 +61,11 @@ def trace_equations(response: LinearResponse) -> str:
     return "\n".join(lines)
 
 
+def trace_variables(response: LinearResponse) -> list[str]:
+    """Names of the variables of `trace_equations`."""
+    return [*map(trace_name, response.states), *(coefficient_name(*pair) for pair in response.coefficients)]
+
+
 def trace_delivery(response: LinearResponse, amplitude: str) -> str:
     """What a presynaptic neuron's own spike adds to its trace; ``amplitude`` is a factor, or empty."""
     return f"{trace_name(response.input)} += {response.gain!r}{amplitude}"
@@ -88,24 +95,21 @@ def integrate_statements(step: NeuronStep, *, learning: bool) -> str:
     return "\n".join(s for s in (step.update, step.floor, step.psi if learning else None) if s)
 
 
-def group_equations(p: Projection, step: NeuronStep, *, learning: bool) -> Equations:
+def group_equations(p: Projection, step: NeuronStep, noise: Noise, *, learning: bool) -> Equations:
     """The equations of a layer's neuron group.
 
     With the exact propagator the state variables are parameters that its statements update; otherwise the user's
-    differential equations stand as they are.
+    differential equations stand as they are: noise in them has its seed from the state updater.
     """
     parsed = neuron_of(p).parsed
-    lines = []
+    subexpressions = [_equation_text(parsed.equations[name]) for name in parsed.equations.subexpr_names]
+    lines = [noise.seeded("\n".join(subexpressions), "equations"), *([noise.declarations] if noise else [])]
     if step.update is not None:
         lines += [f"{name} : {unit_text(parsed.dimensions[name])}" for name in parsed.state_names]
-        lines += [
-            f"{name} = {parsed.equations[name].expr.code} : {unit_text(parsed.dimensions[name])}"
-            for name in parsed.equations.subexpr_names
-        ]
         lines += [parameter.declaration for parameter in step.parameters]
     else:
         declared = set(parsed.equations.names)
-        lines += [_equation_text(eq) for eq in parsed.equations.values()]
+        lines += [_equation_text(eq) for eq in parsed.equations.values() if eq.type != SUBEXPRESSION]
         lines += [parameter.declaration for parameter in step.parameters if parameter.name not in declared]
     if step.floor is not None:
         lines.append("gate : 1")

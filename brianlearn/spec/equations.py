@@ -48,6 +48,11 @@ RESERVED_NAMES = {
     "eta": "the learning rate of a synapse",
     "received": "what arrived in this step, under pipelined timing",
     "age": "the steps since the trial began, under pipelined timing",
+    "noise_key_0": "the first half of the key of a trial's random numbers",
+    "noise_key_1": "the second half of the key of a trial's random numbers",
+    "seeded_uniform": "the function that stands for rand()",
+    "seeded_normal": "the function that stands for randn()",
+    "seeded_poisson": "the function that stands for poisson()",
 }
 
 _AUTOMATIC = {"t": second.dim, "dt": second.dim, "lastspike": second.dim}

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 from brian2 import second
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.equations.equations import DIFFERENTIAL_EQUATION
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.stateupdaters.exponential_euler import get_conditionally_linear_system
 from brian2.units.fundamentalunits import get_dimensions
+from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
 from brianlearn.spec.equations import Parsed, parse
@@ -156,6 +158,14 @@ class Neuron:
             except ValueError:  # not linear in one of the variables, the others held
                 return "euler"
         return "euler"
+
+    @property
+    def random(self) -> tuple[str, ...]:
+        """What of the texts is random: ``xi`` and Brian2's random functions, by name."""
+        codes = [eq.expr.code for eq in self.parsed.equations.values() if eq.expr is not None]
+        used = set().union(*(get_identifiers(text) for text in (*codes, self.threshold, self.reset)))
+        functions = {name for name, function in DEFAULT_FUNCTIONS.items() if not function.stateless}
+        return tuple(sorted(used & (functions | self.parsed.equations.stochastic_variables)))
 
     def with_constants(self, **constants: Any) -> Neuron:
         """A copy with other values of some constants.
