@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import json
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,17 +172,21 @@ def _derived(plan: Plan) -> list[Any]:
 _PREFERENCES = ("codegen.cpp.", "codegen.generators.", "codegen.loop", "devices.cpp_standalone.openmp", "legacy.")
 
 
-def _environment() -> list[str]:
-    import brianlearn.brian
-    import brianlearn.rules
-    import brianlearn.spec
+def _source_text() -> str:
+    digest, package = hashlib.sha256(), Path(__file__).parent.parent
+    for part in ("brian", "rules", "spec"):
+        for path in sorted((package / part).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
-    sources = hashlib.sha256()
-    for package in (brianlearn.brian, brianlearn.rules, brianlearn.spec):
-        for path in sorted(Path(inspect.getfile(package)).parent.rglob("*.py")):
-            sources.update(path.read_bytes())
+
+#: Of this package as it was loaded: a program is not to bear the name of sources that have been changed since then.
+_SOURCES = _source_text()
+
+
+def _environment() -> list[str]:
     settings = [f"{name}={prefs[name]}" for name in sorted(prefs) if name.startswith(_PREFERENCES)]
-    return [brian2.__version__, np.__version__, compiler_version(), *settings, _processor(), sources.hexdigest()]
+    return [brian2.__version__, np.__version__, compiler_version(), *settings, _processor(), _SOURCES]
 
 
 def _processor() -> str:
