@@ -9,6 +9,7 @@ import pytest
 from brian2 import get_device, ms, prefs
 from cases import CASES, dense
 
+import brianlearn as bl
 from brianlearn.errors import DataError, DeviceError, NonFiniteError, RuleError, ShapeError, WeightsError
 from brianlearn.rules import DALTON, SGD, TFR, Adam
 from brianlearn.spec import LIF, Bernoulli, Dense, Events, Input, Latency, NetworkSpec, Readout, Samples, Spikes
@@ -187,3 +188,19 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
             Learner(dense(), device=device)
     assert Learner(dense(), device="auto").device == "numpy"
     assert Learner(dense(), device="runtime").device == "numpy"
+
+
+@pytest.mark.parametrize("rate", [1e30, 1e39, 1.7e308])
+@pytest.mark.parametrize("optimiser", [bl.SGD, bl.Momentum, bl.Adam], ids=lambda o: o.__name__)
+@pytest.mark.parametrize("engine", ["brian", "discrete"])
+def test_absurd_learning_rates_are_named(engine: str, optimiser: type, rate: float, tmp_path) -> None:
+    """The mean of finite float32 losses may be infinite, and a rate more than float32 holds."""
+    if engine == "discrete":
+        pytest.importorskip("torch")
+    spec = bl.NetworkSpec(bl.Input((1, 8, 8)), [bl.Dense(6, bl.DaltonIF())], bl.Readout(10), duration=8 * ms)
+    experiment = bl.Experiment(
+        spec, optimiser=optimiser(rate), data="digits", limit=30, test_limit=4, batch_size=10, runs=tmp_path,
+        engine=engine, device="cpu" if engine == "discrete" else "numpy", dtype="float32",
+    )  # fmt: skip
+    with pytest.raises(NonFiniteError, match=r"not finite(.|\n)*got"):
+        experiment.run(progress=False)

@@ -82,7 +82,7 @@ class RandomAffine(Augmentation):
     def __post_init__(self) -> None:
         for name in ("rotation", "scale", "shear", "shift"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < np.inf:
+            if not (is_number(value) and value >= 0):
                 raise DataError("RandomAffine", f"{name} is wrong", got=repr(value), expected="a finite number >= 0")
 
     def __call__(self, samples: Samples, keys: np.ndarray) -> Samples:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
+from brianlearn.data.pickles import parse_pickle
 from brianlearn.data.places import DATA_VARIABLE, find_folder, read_bytes
+from brianlearn.data.unpacking import DamagedContentError
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Samples
 
@@ -31,23 +30,6 @@ MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 
 #: data_batch_1.bin, or a part of one under a longer name (test_batch_first1000.bin).
 _FILE = re.compile(r"(data|test)_batch(_\w+)?(\.bin)?")
-#: What a pickled numpy array names. Nothing else is built: a pickle could run any program.
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it wants {module}.{name}, which is no part of a numpy array")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
 def read_batch(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,28 +83,25 @@ def _records(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pickled(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    stream = io.BytesIO(content)
     try:
-        batch = _ArraysOnly(stream, encoding="bytes").load()
-    except Exception as error:  # whatever damaged bytes make of themselves
+        names = parse_pickle(content)
+    except DamagedContentError as error:
         raise DataError(
             str(path),
             "this is not a whole file of CIFAR10's python format",
-            got=f"{type(error).__name__} at byte {stream.tell()}: {error}",
+            got=error,
             expected="a pickled dictionary with 'data' and 'labels', of arrays and numbers only",
             remedy="fetch it again",
         ) from error
-    found = batch if isinstance(batch, dict) else {}
-    names = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in found.items()}
     images, labels = names.get("data"), names.get("labels")
     if not (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 2 and labels is not None):
         raise DataError(
             str(path),
             "the file holds something else than CIFAR10",
-            got=f"{type(batch).__name__} with {', '.join(map(str, names)) or 'no names'}, at byte 0",
+            got=f"{', '.join(name[:40] for name in names) or 'no names'}, at byte 0",
             expected=f"'data' (n, {RECORD - 1}) of bytes and 'labels'",
         )
-    classes = np.asarray(labels)
+    classes = labels if isinstance(labels, np.ndarray) else _listed(labels)
     if images.shape[1] != RECORD - 1 or classes.shape != (len(images),) or classes.dtype.kind not in "iu":
         raise DataError(
             str(path),
@@ -130,9 +109,17 @@ def _pickled(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
             got=f"data {images.shape}, labels {classes.dtype} {classes.shape}",
             expected=f"(n, {RECORD - 1}) and n whole numbers",
         )
-    if classes.min(initial=0) < 0:
+    if not len(classes):
+        raise DataError(str(path), "the file holds no images", got="data (0, 3072)", expected="at least one")
+    if classes.min() < 0:
         raise DataError(str(path), "a label has no class", got=f"label {classes.min()}", expected="0 to 9")
     return images.reshape(-1, *SHAPE), classes
+
+
+def _listed(labels: object) -> np.ndarray:
+    """Labels as a list: of whole numbers only, since lists in lists can be larger than any file."""
+    small = isinstance(labels, list | tuple) and all(type(n) is int and abs(n) < 2**31 for n in labels)
+    return np.array(labels, np.int64) if small else np.zeros(())
 
 
 def load_cifar10(path: str | os.PathLike[str] | None = None) -> DataSet:

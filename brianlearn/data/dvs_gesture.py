@@ -6,7 +6,7 @@ that of tonic, one array for each gesture.
 
 from __future__ import annotations
 
-import csv
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -47,6 +47,9 @@ CONTENT = (
 )
 LAST_TRAINING_USER, LAST_USER = 23, 29
 _USER = re.compile(r"user(\d+)_\w+")
+#: What int64 holds.
+_WHOLE = re.compile(rb"[0-9]{1,18}")
+_QUOTED = re.compile(rb'^"([^"]*)"$')
 _COLUMNS = ["class", "startTime_usec", "endTime_usec"]
 _TONIC = {"train": "ibmGestureTrain", "test": "ibmGestureTest"}
 #: The recordings as tonic packs them: folder, address and checksum of its archive. figshare.com itself answers
@@ -81,7 +84,7 @@ def find_dvs_gesture(path: str | os.PathLike[str] | None = None) -> Path | None:
 
 
 def read_labels(path: Path) -> list[tuple[int, int, int]]:
-    """Read a table of labels.
+    """Read a table of labels, in ASCII; blank lines and a byte-order mark are passed over.
 
     Returns
     -------
@@ -93,29 +96,35 @@ def read_labels(path: Path) -> list[tuple[int, int, int]]:
     DataError
         Another table, an unknown class, or an end before its start, naming file and line.
     """
-    text = read_bytes(path, f"a table {','.join(_COLUMNS)}").decode("latin1")
-    rows = list(csv.reader(text.splitlines()))
-    if [cell.strip() for cell in rows[0]] != _COLUMNS:
-        raise DataError(
-            str(path), "this is not a table of labels", got=f"{rows[0]} at byte 0", expected=",".join(_COLUMNS)
-        )
-    found, place = [], len(text.splitlines(keepends=True)[0])
-    for number, (row, line) in enumerate(zip(rows[1:], text.splitlines(keepends=True)[1:], strict=True), start=2):
-        cells = [cell.strip() for cell in row]
-        if len(cells) != 3 or not all(cell.isdigit() for cell in cells):
+    content = read_bytes(path, f"a table {','.join(_COLUMNS)}")
+    found: list[tuple[int, int, int]] = []
+    place = len(content) - len(content.removeprefix(codecs.BOM_UTF8))
+    for number, line in enumerate(content[place:].splitlines(keepends=True), start=1):
+        where, place = place, place + len(line)
+        cells = [_QUOTED.sub(rb"\1", cell.strip()) for cell in line.split(b",")]
+        if number == 1:
+            if cells != [column.encode() for column in _COLUMNS]:
+                got = f"{line[:80]!r} at byte {where}"
+                raise DataError(str(path), "this is not a table of labels", got=got, expected=",".join(_COLUMNS))
+            continue
+        if not line.strip():
+            continue
+        if len(cells) != 3 or not all(_WHOLE.fullmatch(cell) for cell in cells):
             raise DataError(
-                str(path), "a row holds no label", got=f"{row} in line {number}, byte {place}", expected="three numbers"
+                str(path),
+                "a row holds no label",
+                got=f"{line[:80]!r} in line {number}, byte {where}",
+                expected="three whole numbers",
             )
         label, start, end = map(int, cells)
         if not 1 <= label <= len(CLASSES) or end <= start:
             raise DataError(
                 str(path),
                 "a label makes no sense",
-                got=f"class {label} from {start} to {end} in line {number}, byte {place}",
+                got=f"class {label} from {start} to {end} in line {number}, byte {where}",
                 expected=f"class 1 to {len(CLASSES)}, and an end after the start",
             )
         found.append((label - 1, start, end))
-        place += len(line)
     return found
 
 

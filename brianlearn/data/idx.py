@@ -5,14 +5,13 @@ Every length is checked against the file, so that a truncated or foreign file is
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from brianlearn.data.unpacking import DamagedContentError, gunzip
 from brianlearn.errors import DataError
 
 __all__ = ["read_idx", "read_labelled_images"]
@@ -31,8 +30,8 @@ def _content(path: Path) -> bytes:
     if not raw.startswith(_GZIP_MAGIC):
         return raw
     try:
-        return gzip.decompress(raw)
-    except (EOFError, OSError, zlib.error) as error:
+        return gunzip(raw)
+    except DamagedContentError as error:
         raise DataError(
             str(path),
             "the gzip file is truncated or damaged",

@@ -135,4 +135,4 @@ def missing(name: str, folder: str, content: str) -> NoReturn:
 
 def natural(path: Path) -> tuple[str | int, ...]:
     """A key that sorts numbers in file names by their value."""
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name))
+    return tuple(int(part) if k % 2 else part for k, part in enumerate(re.split(r"([0-9]{1,18})", path.name)))

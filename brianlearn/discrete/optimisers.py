@@ -5,6 +5,7 @@ Not torch's own: a learner's state must go on in either engine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -60,10 +61,18 @@ class TensorOptimiser:
         if isinstance(optimiser, Momentum):
             g = slots["m"].mul_(optimiser.momentum).add_(g)
         if not isinstance(optimiser, Adam):
-            w.sub_(g, alpha=rate)
+            w.sub_(g, alpha=_held(rate, w))
             return
         beta1, beta2, k = optimiser.beta1, optimiser.beta2, self.steps
         m = slots["m"].mul_(beta1).add_(g, alpha=1 - beta1)
         v = slots["v"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
-        root = (v / (1 - beta2**k)).sqrt_().add_(optimiser.eps)
-        w.addcdiv_(m, root, value=-rate / (1 - beta1**k))
+        root = (v / (1 - beta2**k)).sqrt_().add_(_held(optimiser.eps, w))
+        w.addcdiv_(m, root, value=_held(-rate / (1 - beta1**k), w))
+
+
+def _held(value: float, like: torch.Tensor) -> float:
+    """The number, or infinity where the tensor's type does not reach it, of which torch would make an error.
+
+    The weights are then not finite any more, which the learner names.
+    """
+    return value if abs(value) <= torch.finfo(like.dtype).max else math.copysign(math.inf, value)

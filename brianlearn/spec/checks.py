@@ -14,7 +14,10 @@ def is_number(value: object) -> TypeGuard[float]:
     """Whether ``value`` is one finite real number without a unit: no bool, text, array or quantity."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return math.isfinite(value)
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def is_whole(value: object) -> TypeGuard[int]:

@@ -14,6 +14,8 @@ __all__ = ["parse_quantity", "parse_unit"]
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*?\s*(.*)", re.DOTALL)
 _FACTOR = re.compile(r"\s*([A-Za-z_]\w*|1)\s*(?:(?:\*\*|\^)\s*([-+]?\d+(?:\.\d*)?))?\s*")
+#: No quantity of physics has a larger one; beyond, Brian2's units are no finite numbers.
+LARGEST_POWER = 30
 _EXAMPLES = "a product of powers of Brian2's units, e.g. ms, volt, nS/cm**2"
 
 
@@ -46,6 +48,13 @@ def parse_unit(text: str) -> Quantity:
         name, power = match.groups()
         if name != "1" and name not in DEFAULT_UNITS:
             raise UnitError(f"unit {text!r}", "Brian2 has no unit of this name", got=repr(name), expected=_EXAMPLES)
+        if abs(float(power or 1)) > LARGEST_POWER:
+            raise UnitError(
+                f"unit {text[:80]!r}",
+                "the power of a unit is out of range",
+                got=power[:80],
+                expected=f"-{LARGEST_POWER} to {LARGEST_POWER}",
+            )
         factor = Quantity(1.0, dim=DIMENSIONLESS) if name == "1" else DEFAULT_UNITS[name] ** (float(power or 1))
         unit = unit / factor if divide else unit * factor
         position = match.end()

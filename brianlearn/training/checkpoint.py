@@ -6,12 +6,14 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brianlearn.errors import RunFolderError
 from brianlearn.rules.state import LearnerState
-from brianlearn.training.files import read_arrays, write_arrays
+from brianlearn.spec.checks import is_number
+from brianlearn.training.files import parse_json, read_arrays, write_arrays
 from brianlearn.training.learner import Metrics
 
 __all__ = ["Checkpoint"]
@@ -74,7 +76,7 @@ class Checkpoint:
         """
         arrays = read_arrays(path)
         try:
-            header = json.loads(str(arrays.pop("header")))
+            header = parse_json(str(arrays.pop("header")).encode())
             if header["format"] != FORMAT:
                 raise ValueError(f"format {header['format']} instead of {FORMAT}")
             weights: dict[str, np.ndarray] = {}
@@ -87,10 +89,11 @@ class Checkpoint:
                         optimiser.setdefault(name, {})[slot] = array
                     case _:
                         raise ValueError(f"unknown array {key!r}")
-            counters = {name: int(header[name]) for name in ("steps", "samples_seen", "epoch", "seed")}
-            parts = tuple(Metrics(**part) for part in header["parts"])
-            return Checkpoint(LearnerState(weights, optimiser, **counters), int(header["chunk"]), parts)
-        except (KeyError, TypeError, ValueError) as error:
+            counters = {name: _count(header[name], name) for name in ("steps", "samples_seen", "epoch", "seed")}
+            parts = tuple(_metrics(part) for part in header["parts"])
+            _check_slots(optimiser)
+            return Checkpoint(LearnerState(weights, optimiser, **counters), _count(header["chunk"], "chunk"), parts)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunFolderError(
                 str(path),
                 "the checkpoint is damaged",
@@ -98,3 +101,25 @@ class Checkpoint:
                 expected="a checkpoint as `brianlearn train` writes it",
                 remedy="start the run again, or restore the file from a copy",
             ) from error
+
+
+def _count(value: Any, name: str) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{name} = {str(value)[:80]}")
+    return value
+
+
+def _metrics(part: Any) -> Metrics:
+    """What a chunk measured, with numbers where they should be."""
+    metrics = Metrics(**part)
+    numbers = [metrics.accuracy, metrics.loss, metrics.seconds, *metrics.firing_rates.values()]
+    if _count(metrics.samples, "samples") < 1 or not all(is_number(n) for n in numbers):
+        raise ValueError(f"parts: {str(part)[:80]}")
+    return metrics
+
+
+def _check_slots(optimiser: dict[str, dict[str, np.ndarray]]) -> None:
+    for name, slots in optimiser.items():
+        for slot, array in slots.items():
+            if array.dtype.kind != "f" or not np.isfinite(array).all():
+                raise ValueError(f"{slot} of {name}: {array.dtype} {array.shape}")

@@ -164,7 +164,7 @@ class Experiment:
             data_name = config["data"]["name"]
             if "source" in config["data"]:
                 data_name = from_dict(config["data"]["source"], f"{folder.path}/config.json")
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise RunFolderError(
                 f"{folder.path}/config.json", "the file is damaged", got=f"{type(error).__name__}: {error}"
             ) from error

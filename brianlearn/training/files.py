@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from brianlearn.data.arrays import parse_npz
 from brianlearn.errors import RunFolderError
 from brianlearn.leftovers import owned_path
 
-__all__ = ["read_arrays", "read_json", "write_arrays", "write_file", "write_json", "write_text"]
+__all__ = ["parse_json", "read_arrays", "read_json", "write_arrays", "write_file", "write_json", "write_text"]
 
 
 def write_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
@@ -74,9 +74,25 @@ def read_json(path: Path) -> Any:
         If it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
+
+
+def parse_json(content: bytes) -> Any:
+    """What a JSON text in UTF-8 says.
+
+    Raises
+    ------
+    ValueError
+        Of whatever is wrong with it, too deep nesting and characters that no text has included.
+    """
+    try:
+        data = json.loads(content.decode("utf-8"))
+        json.dumps(data, ensure_ascii=False).encode("utf-8")  # half a surrogate pair could never be printed
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    return data
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -106,18 +122,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         If it is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+        return parse_npz(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 

@@ -336,7 +336,7 @@ class Learner:
                 bad, culprit = middle, result
         if bad == n_batches:
             culprit = self.engine.learn(state, samples, rate)
-        layer = next((name for name, w in culprit[0].weights.items() if not np.isfinite(w).all()), "readout")
+        layer = next((name for name, w in culprit[0].weights.items() if not np.isfinite(_norm(w))), "readout")
         first, last = good * self.batch_size, min(bad * self.batch_size, len(samples)) - 1
         return NonFiniteError(
             layer,
@@ -349,6 +349,14 @@ class Learner:
         )
 
 
+def _norm(weights: np.ndarray) -> np.ndarray:
+    """Of one layer, in the type of its weights: weights of which it is too large are as good as infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.linalg.norm(weights))
+
+
 def _finite(state: LearnerState, record: TrialRecord) -> bool:
-    arrays = [*state.weights.values(), *(a for slots in state.optimiser.values() for a in slots.values())]
-    return all(np.isfinite(a).all() for a in [*arrays, record.logits, record.loss])
+    arrays = [*map(_norm, state.weights.values()), *(a for slots in state.optimiser.values() for a in slots.values())]
+    with np.errstate(over="ignore"):
+        loss = np.mean(record.loss) if len(record.loss) else np.zeros(())  # finite ones may have a mean that is not
+    return all(np.isfinite(a).all() for a in [*arrays, record.logits, record.loss, loss])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import RunFolderError
+from brianlearn.spec.checks import is_number
 from brianlearn.training.run_folder import RunFolder
 
 __all__ = ["Result"]
@@ -86,10 +87,25 @@ class Result:
         if stored is None:
             return None
         try:
-            return Result(**{**stored, "run": folder.path})
+            result = Result(**{**stored, "run": folder.path})
+            for field in dataclasses.fields(Result):
+                if not _fits(str(field.type), getattr(result, field.name)):
+                    raise TypeError(f"{field.name} = {str(getattr(result, field.name))[:80]}")
+            return result
         except TypeError as error:
             raise RunFolderError(str(folder.path / "result.json"), "the file is damaged", got=str(error)) from error
 
     def write(self, folder: RunFolder) -> None:
         """Store it in the run folder."""
         folder.write_result({k: v for k, v in dataclasses.asdict(self).items() if k != "run"})
+
+
+def _fits(kind: str, value: object) -> bool:
+    """Whether a value that was stored may be in a field of this type."""
+    if kind == "Path":
+        return isinstance(value, Path)
+    if kind == "str":
+        return isinstance(value, str)
+    if kind.startswith("tuple"):
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    return is_number(value) or (value is None and "None" in kind)

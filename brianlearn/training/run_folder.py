@@ -25,7 +25,7 @@ import numpy as np
 
 from brianlearn.errors import RunFolderError
 from brianlearn.training.checkpoint import Checkpoint
-from brianlearn.training.files import read_arrays, read_json, write_arrays, write_json, write_text
+from brianlearn.training.files import parse_json, read_arrays, read_json, write_arrays, write_json, write_text
 from brianlearn.training.lock import last_holder
 
 __all__ = ["RunFolder"]
@@ -234,8 +234,8 @@ class RunFolder:
 def _metrics_line(file: Path, number: int, text: bytes) -> dict[str, Any]:
     """One line of metrics.jsonl."""
     try:
-        line = json.loads(text.decode())
-    except (ValueError, RecursionError) as error:
+        line = parse_json(text)
+    except ValueError as error:
         raise _damaged_metrics(file, number, f"{type(error).__name__}: {error}") from error
     epoch = line.get("epoch") if isinstance(line, dict) else None
     if isinstance(epoch, bool) or not isinstance(epoch, int):

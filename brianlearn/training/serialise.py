@@ -189,10 +189,12 @@ def from_dict(data: Any, where: str = "from_dict") -> Any:
     values = {key: from_dict(value, where) for key, value in fields.items()}
     try:
         return cls(**values)
-    except (TypeError, AttributeError) as error:  # a field is missing, or of a type that no constructor expects
+    except Exception as error:  # a field is missing, or of a type or size that no constructor expects
+        if isinstance(error, BrianLearnError) and not isinstance(error, TypeError):  # which one of a wrong call is
+            raise
         learning = base.Rule | losses.Loss | targets.Targets | targets.Train | optimisers.Optimiser
         kind = RuleError if issubclass(cls, learning) else SpecError
-        raise kind(where, f"{name} cannot be built", got=f"{', '.join(fields)}", remedy=str(error)) from None
+        raise kind(where, f"{name} cannot be built", got=f"{', '.join(fields)}", remedy=str(error)) from error
 
 
 def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -253,10 +255,10 @@ def _take(fields: dict[str, Any], kind: str, names: tuple[str, ...], where: str)
 def _to_array(value: Any, kind: str, dtype: str, where: str) -> np.ndarray:
     try:
         return np.asarray(from_dict(value, where), dtype=dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, BrianLearnError):
             raise
-        raise SpecError(where, f"damaged {kind}", got=repr(value), expected=f"numbers ({dtype})") from None
+        raise SpecError(where, f"damaged {kind}", got=repr(value)[:200], expected=f"numbers ({dtype})") from None
 
 
 def _quantity(fields: dict[str, Any], where: str) -> Quantity:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from brianlearn.environment import versions
 from brianlearn.errors import NonFiniteError, RunFolderError, WeightsError
 from brianlearn.interrupt import Terminated, interruptible
@@ -288,6 +290,11 @@ def _checkpoint(experiment: Experiment, folder: RunFolder) -> Checkpoint:
         check_weights(experiment.spec, experiment.rule, checkpoint.state.weights, where)
     except WeightsError as error:
         raise RunFolderError(where, "the checkpoint is damaged", got=error.got, expected=error.expected) from error
+    for name, slots in checkpoint.state.optimiser.items():
+        shapes = {np.shape(array) for array in (*slots.values(), checkpoint.state.weights.get(name, 0.0))}
+        if len(shapes) != 1:
+            got = f"arrays of the optimiser for {name}: {', '.join(map(str, sorted(shapes)))}"
+            raise RunFolderError(where, "the checkpoint is damaged", got=got, expected="the shape of its weights")
     done = checkpoint.state.epoch
     if done > experiment.epochs or (done == experiment.epochs and checkpoint.chunk):
         raise RunFolderError(

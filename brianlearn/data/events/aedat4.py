@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.data.places import read_bytes
+from brianlearn.data.unpacking import Allowance, DamagedContentError, unlz4, unzstd
 from brianlearn.errors import DataError
 
 __all__ = ["read_aedat4"]
@@ -64,7 +66,7 @@ def read_aedat4(path: str | os.PathLike[str], width: int = 128, height: int = 12
             str(path), "this is not a file of AEDAT 4.0", got=f"{content[:14]!r} at byte 0", expected=repr(VERSION)
         )
     header = _Buffer(path, content, len(VERSION))
-    unpack = _decompressor(path, header.scalar(0, "<i4", NONE))
+    unpack = _decompressor(path, header.scalar(0, "<i4", NONE), Allowance(len(content)))
     table = header.scalar(1, "<i8", -1)
     place, end = header.end, table if table > 0 else len(content)
     if end > len(content):
@@ -78,9 +80,12 @@ def read_aedat4(path: str | os.PathLike[str], width: int = 128, height: int = 12
             raise _truncated(path, end, f"a packet of {size} bytes from byte {place + 8} on")
         try:
             packet = unpack(content[place + 8 : place + 8 + size])
-        except (RuntimeError, ValueError, EOFError) as error:
+        except DamagedContentError as error:
             raise DataError(
-                str(path), "a packet cannot be decompressed", got=f"{error}, in the packet at byte {place}"
+                str(path),
+                "a packet cannot be decompressed",
+                got=f"{error}, in the packet at byte {place}",
+                remedy="copy or unpack the file again",
             ) from error
         if packet[8:12] == b"EVTS":
             events = _Buffer(path, packet, 0, f"the packet at byte {place}").vector(0, EVENT)
@@ -142,7 +147,7 @@ class _Buffer:
         )
 
 
-def _decompressor(path: Path, compression: int) -> Callable[[bytes], bytes]:
+def _decompressor(path: Path, compression: int, allowance: Allowance) -> Callable[[bytes], bytes]:
     if compression == NONE:
         return lambda content: content
     if compression not in (LZ4, LZ4_HIGH, ZSTD, ZSTD_HIGH):
@@ -154,13 +159,7 @@ def _decompressor(path: Path, compression: int) -> Callable[[bytes], bytes]:
         )
     package = "lz4" if compression in (LZ4, LZ4_HIGH) else "zstandard"
     try:
-        if package == "lz4":
-            import lz4.frame
-
-            return lz4.frame.decompress
-        import zstandard
-
-        return lambda content: zstandard.ZstdDecompressor().decompressobj().decompress(content)
+        import_module(package)
     except ImportError:
         raise DataError(
             str(path),
@@ -168,6 +167,8 @@ def _decompressor(path: Path, compression: int) -> Callable[[bytes], bytes]:
             got=f"compression {compression} in the header at byte {len(VERSION)}",
             remedy=f"pip install {package}",
         ) from None
+    unpack = unlz4 if package == "lz4" else unzstd
+    return lambda content: unpack(content, allowance)
 
 
 def _truncated(path: Path, end: int, expected: str) -> DataError:

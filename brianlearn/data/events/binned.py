@@ -84,7 +84,7 @@ def whole_number(text: str, low: int, high: int, path: Path, what: str) -> int:
     DataError
         If it is none from ``low`` to ``high``.
     """
-    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+    if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
         return int(text)
     raise DataError(
         str(path),

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brianlearn.data.events.raw import RawEvents
+from brianlearn.data.arrays import parse_npy
+from brianlearn.data.events.raw import LONGEST, RawEvents
 from brianlearn.data.places import read_bytes
+from brianlearn.data.unpacking import DamagedContentError
 from brianlearn.errors import DataError
 
 __all__ = ["read_aedat2", "read_aedat31", "read_five_bytes", "read_npy", "read_text_header"]
@@ -241,13 +243,12 @@ def read_npy(path: str | os.PathLike[str], unit: int, width: int, height: int) -
     path = Path(path)
     content = read_bytes(path, "an array of n x 4 numbers")
     try:
-        with open(path, "rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        array = parse_npy(content)
+    except DamagedContentError as error:
         raise DataError(
             str(path),
             "this is not a whole .npy file of numbers",
-            got=f"{content[:6]!r} at byte 0, the end of the file at byte {len(content)}; {error}",
+            got=error,
             expected="an array of n x 4 numbers",
             remedy=AGAIN,
         ) from error
@@ -258,10 +259,27 @@ def read_npy(path: str | os.PathLike[str], unit: int, width: int, height: int) -
             got=f"{array.dtype} {array.shape}, after the header at byte 0",
             expected="numbers, (n, 4): x, y, polarity, time",
         )
-    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
-        raise DataError(str(path), "the array holds no whole numbers", got=array.dtype, expected="whole numbers")
-    x, y, polarity, time = array.astype(np.int64).T
     row = array.dtype.itemsize * 4
+    # negated, for NaN; what is whole and in this range fits into int64 in every unit
+    wide = array.astype(np.longdouble)
+    wrong = ~((np.abs(wide) <= LONGEST) & (wide == np.floor(wide))).all(axis=1)
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise DataError(
+            str(path),
+            "the array holds no whole numbers, or too large ones",
+            got=f"{array[k].tolist()} in event {k} ({array.dtype})",
+            expected=f"whole numbers up to {LONGEST}",
+        )
+    x, y, polarity, time = array.astype(np.int64).T
+    if np.abs(time).max() > LONGEST // unit:
+        raise DataError(
+            str(path),
+            "the time of an event makes no sense",
+            got=f"{time[np.argmax(np.abs(time))]} in event {np.argmax(np.abs(time))}",
+            expected=f"at most {LONGEST // unit} from 0",
+            remedy=AGAIN,
+        )
     return RawEvents(time * unit, x, y, polarity).check(str(path), width, height, row, len(content) - row * len(array))
 
 

@@ -7,6 +7,7 @@ The file holds, little-endian: a magic number (16 bytes); the events of each rec
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zlib
 from collections.abc import Iterable
@@ -115,7 +116,7 @@ class StoredEvents(Recordings):
         """Steps and neurons of one recording, checked."""
         entry = self._index[k]
         file.seek(int(entry["offset"]))
-        content = file.read(int(entry["events"]) * int(entry["width"]))
+        content = _whole(file, int(entry["events"]) * int(entry["width"]))
         if zlib.crc32(content) != entry["crc"]:
             raise DataError(
                 str(self.path),
@@ -125,7 +126,15 @@ class StoredEvents(Recordings):
                 remedy=REMEDY,
             )
         codes = np.frombuffer(content, f"<u{entry['width']}").astype(np.int64)
-        step, neuron = np.divmod(codes, int(np.prod(self.shape)))
+        step, neuron = np.divmod(codes, math.prod(self.shape))
+        if len(step) and step.max() + 1 != entry["duration"]:
+            raise DataError(
+                str(self.path),
+                "binned events are damaged",
+                got=f"events up to time step {step.max()}, from byte {entry['offset']} on, with the shape {self.shape}",
+                expected=f"up to {entry['duration'] - 1}, as the index at the end of the file says",
+                remedy=REMEDY,
+            )
         return step - self._start[k], neuron
 
 
@@ -147,11 +156,12 @@ def _read_index(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
                     remedy=REMEDY,
                 )
             place = size - TAIL.itemsize - int(tail["recordings"]) * INDEX.itemsize
-            file.seek(max(place, 0))
-            content = file.read(int(tail["recordings"]) * INDEX.itemsize)
+            inside = len(MAGIC) <= place <= size - TAIL.itemsize
+            file.seek(place if inside else size)
+            content = file.read(size - TAIL.itemsize - place if inside else 0)
     except OSError as error:
         raise DataError(str(path), "binned events cannot be read", got=error.strerror) from error
-    if place < len(MAGIC) or zlib.crc32(content) != tail["crc"]:
+    if not inside or zlib.crc32(content) != tail["crc"]:
         raise DataError(
             str(path),
             "the index of the binned events is damaged",
@@ -159,7 +169,27 @@ def _read_index(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
             expected=f"{tail['crc']:08x}",
             remedy=REMEDY,
         )
-    return tuple(int(n) for n in tail["shape"]), np.frombuffer(content, INDEX)
+    shape, index = tuple(int(n) for n in tail["shape"]), np.frombuffer(content, INDEX)
+    right = (index["events"] >= 0) & (index["events"] <= size) & ((index["width"] == 4) | (index["width"] == 8))
+    right &= (index["offset"] >= len(MAGIC)) & (index["offset"] + index["events"] * index["width"] <= place)
+    if min(shape) < 1 or math.prod(shape) >= 2**62 or not right.all():
+        raise DataError(
+            str(path),
+            "the index of the binned events makes no sense",
+            got=f"shape {shape}" if right.all() else f"{index[np.argmin(right)]} for recording {np.argmin(right)}",
+            expected="a shape of three numbers > 0, and events inside of the file",
+            remedy=REMEDY,
+        )
+    return shape, index
+
+
+def _whole(file: Any, size: int) -> bytes:
+    """So many bytes, less at the end of the file only: a raw file may give less at once."""
+    pieces = []
+    while size and (piece := file.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 @working()
