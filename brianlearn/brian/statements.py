@@ -56,14 +56,18 @@ def plasticity_signal(step: NeuronStep) -> str:
 
 def trace_equations(response: LinearResponse) -> str:
     """Variables of presynaptic neurons that follow the response of the layer above to their spikes; plain numbers."""
-    lines = [f"{trace_name(state)} : 1" for state in response.states]
+    names = [trace_name(state) for state in response.states]
+    # the next values are variables as well: Brian2 has temporary ones in the network's precision
+    lines = [f"{name} : 1" for name in (*names, *(f"{name}_next" for name in names))]
     lines += [f"{coefficient_name(*pair)} : 1 (shared, constant)" for pair in response.coefficients]
     return "\n".join(lines)
 
 
 def trace_variables(response: LinearResponse) -> list[str]:
     """Names of the variables of `trace_equations`."""
-    return [*map(trace_name, response.states), *(coefficient_name(*pair) for pair in response.coefficients)]
+    names = [trace_name(state) for state in response.states]
+    coefficients = [coefficient_name(*pair) for pair in response.coefficients]
+    return [*names, *(f"{name}_next" for name in names), *coefficients]
 
 
 def trace_delivery(response: LinearResponse, amplitude: str) -> str:
