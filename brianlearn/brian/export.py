@@ -301,7 +301,8 @@ _WRITE_LOGITS = Template("""
         if (file == nullptr) { std::fprintf(stderr, "Error: cannot write %s\\n", output.c_str()); std::exit(1); }
         for (long trial = 0; trial < trials; trial++) {
             std::fprintf(file, "%ld", trial);
-            for (int c = 0; c < $classes; c++) std::fprintf(file, " %.17g", $sums(trial + 1, c)/$measured);
+            for (size_t c = 0; c < $classes; c++)  // Brian2 2.11 has an operator for each kind of index
+                std::fprintf(file, " %.17g", $sums((size_t) trial + 1, c)/$measured);
             std::fprintf(file, "\\n");
         }
         std::fclose(file);
