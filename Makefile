@@ -20,7 +20,7 @@ BRIAN_TESTS := $(filter-out tests/test_genn%,$(GENN_TESTS)) tests/test_rules.py 
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint bench clean
+.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint mutants bench clean
 # an environment stays, and is made by the name of its Python
 .PRECIOUS: .venv-%/.installed
 
@@ -63,6 +63,9 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+mutants: $(STAMP) ## faults that tests must find, put in one after another
+	$(BIN)/python tests/mutants.py
 
 bench: $(STAMP) ## the measurements in benchmarks/
 	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done

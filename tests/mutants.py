@@ -1,0 +1,188 @@
+"""Named faults that were once let through, or nearly, and the tests that must find each: ``make mutants``.
+
+``python tests/mutants.py`` puts each fault into a copy of the package and runs the tests that are named beside it,
+which must fail; first they must pass without any fault. Arguments are parts of names: only these faults are tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: What tests need beside the package.
+COPIED = ("brianlearn", "tests", "network_specs", "docs", "pyproject.toml", "README.md")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault.
+
+    Attributes
+    ----------
+    name : str
+        What is wrong.
+    file : str
+        Of the package.
+    old, new : str
+        What is there once, and what stands in its place.
+    tests : tuple of str
+        Each of them must find it.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = [
+    Mutant(
+        "validation is scored on the training samples",
+        "training/loop.py",
+        "score(learner, state, splits.validation, display",
+        "score(learner, state, splits.train, display",
+        ("tests/test_scores.py",),
+    ),
+    Mutant(
+        "the loss of a score is a sum over samples",
+        "training/loop.py",
+        "None if activity.loss is None else loss / n",
+        "None if activity.loss is None else loss",
+        ("tests/test_scores.py",),
+    ),
+    Mutant(
+        "recordings of CIFAR10-DVS are not sorted",
+        "data/cifar10_dvs.py",
+        "events = READERS[file.suffix](file).sorted()",
+        "events = READERS[file.suffix](file)",
+        ("tests/test_event_formats.py::test_cifar10_dvs_out_of_order",),
+    ),
+    Mutant(
+        "all layers share one dropout mask",
+        "rules/dropout.py",
+        "np.uint64(zlib.crc32(name.encode()))",
+        'np.uint64(zlib.crc32(b"layer"))',
+        ("tests/test_dropout.py::test_every_layer_has_masks_of_its_own",),
+    ),
+    Mutant(
+        "update='step' in discrete time forgets the leak of the readout",
+        "discrete/online.py",
+        "torch.addmm(layer.leak, heard, layer.readout.T, beta=self.decay)",
+        "torch.addmm(layer.leak, heard, layer.readout.T, beta=0.0)",
+        ("tests/test_learning_equality.py::test_learning_equals_reference[step-leaky-readout]",),
+    ),
+    Mutant(
+        "update='step' in discrete time learns from the network's burn-in on, not the rule's",
+        "discrete/online.py",
+        ("            if t >= self.burn_in:\n                apply(self._gradients(errors))"),
+        ("            if t >= measured:\n                apply(self._gradients(errors))"),
+        ("tests/test_learning_equality.py::test_learning_equals_reference[step-burn-in-of-the-rule]",),
+    ),
+    Mutant(
+        "update='step' in discrete time measures from the rule's burn-in on, not the network's",
+        "discrete/online.py",
+        ("            errors, y = self._errors()\n            if t >= measured:"),
+        ("            errors, y = self._errors()\n            if t >= self.burn_in:"),
+        ("tests/test_learning_equality.py::test_learning_equals_reference[step-burn-in-of-the-rule]",),
+    ),
+    Mutant(
+        "the same, pipelined: no leak",
+        "discrete/online.py",
+        'torch.addmm(layer.leak, layer.values["spike"], layer.readout.T, beta=self.decay)',
+        'torch.addmm(layer.leak, layer.values["spike"], layer.readout.T, beta=0.0)',
+        ("tests/test_pipelined.py::test_mechanisms_in_discrete_time_equal_reference[step-leaky-readout]",),
+    ),
+    Mutant(
+        "the same, pipelined: errors from the network's burn-in on",
+        "discrete/online.py",
+        "y = self._read(learning=t >= self.burn_in)",
+        "y = self._read(learning=t >= measured)",
+        ("tests/test_pipelined.py::test_mechanisms_in_discrete_time_equal_reference[step-burn-in-of-the-rule]",),
+    ),
+    Mutant(
+        "traces of coupled neurons updated one after the other, Brian2",
+        "brian/statements.py",
+        "lines.append(f\"{trace_name(state)}_next = {' + '.join(terms)}\")",
+        "lines.append(f\"{trace_name(state)} = {' + '.join(terms)}\\n{trace_name(state)}_next = {trace_name(state)}\")",
+        ("tests/test_equality.py::test_learning_equals_reference[trace-coupled]",),
+    ),
+    Mutant(
+        "traces of coupled neurons updated one after the other, discrete time",
+        "discrete/program.py",
+        'terms.append(f"P_{state}_{source}*" + ("after_delivery" if source == response.input else f"trace_{source}"))',
+        'terms.append(f"P_{state}_{source}*" + ("after_delivery" if source == response.input else '
+        '("next_" if response.states.index(source) < response.states.index(state) else "trace_") + source))',
+        ("tests/test_learning_equality.py::test_learning_equals_reference[trace-coupled]",),
+    ),
+]
+
+
+def copied(folder: Path) -> Path:
+    """The project in ``folder``, as far as tests need it."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def passes(folder: Path, tests: Iterable[str]) -> bool:
+    """Whether tests pass on the package in ``folder``; tests that do not run count for nothing."""
+    # a cache of its own: a fault must not be taken for what is compiled already
+    environment = os.environ | {"PYTHONPATH": str(folder), "BRIANLEARN_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"pytest {' '.join(tests)} did not run:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
+    return done.returncode == 0
+
+
+def main() -> int:
+    """Try the faults; how many were not found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="parts of the names of faults")
+    parser.add_argument("--list", action="store_true", help="print the faults only")
+    options = parser.parse_args()
+    wanted = [m for m in MUTANTS if not options.names or any(part in m.name for part in options.names)]
+    if options.list:
+        for mutant in wanted:
+            print(f"{mutant.name}: {mutant.file}; {', '.join(mutant.tests)}")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="brianlearn-mutants-") as name:
+        folder = copied(Path(name))
+        tests = list(dict.fromkeys(test for mutant in wanted for test in mutant.tests))
+        if not passes(folder, tests):
+            print(f"without a fault these must pass: {' '.join(tests)}")
+            return 1
+        survivors = 0
+        for mutant in wanted:
+            path = folder / "brianlearn" / mutant.file
+            text = path.read_text(encoding="utf-8")
+            if text.count(mutant.old) != 1:
+                print(f"NOT TRIED  {mutant.name}: {mutant.file} has its text {text.count(mutant.old)} times")
+                survivors += 1
+                continue
+            path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+            missed = [test for test in mutant.tests if passes(folder, [test])]
+            path.write_text(text, encoding="utf-8")
+            survivors += bool(missed)
+            print(
+                f"NOT FOUND  {mutant.name}: {', '.join(missed)}" if missed else f"found      {mutant.name}", flush=True
+            )
+    print(f"{len(wanted) - survivors} of {len(wanted)} found")
+    return survivors
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
