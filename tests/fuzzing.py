@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import pickle
+import random
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -155,20 +156,26 @@ def _at(fraction: float, size: int) -> int:
     return min(int(fraction * size), size - 1) if size else 0
 
 
-@st.composite
-def mutations(draw: st.DrawFn) -> Mutation:
-    """One way to damage a file; places are fractions of its size, often in its first bytes."""
-    kind = draw(st.sampled_from(("flip", "byte", "cut", "insert", "splice", "drop", "number", "word", "digits")))
-    where = draw(st.floats(0, 1, exclude_max=True)) * draw(st.sampled_from((1.0, 1.0, 0.1)))
-    other = draw(st.floats(0, 1, exclude_max=True))
-    edge, small = draw(st.sampled_from(EDGES)), draw(st.integers(0, 255))
-    code = draw(st.sampled_from(("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")))
-    word = draw(st.sampled_from(WORDS))
+KINDS = ("flip", "byte", "cut", "insert", "splice", "drop", "number", "word", "digits")
+CODES = ("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")
 
-    def mutate(content: bytes) -> bytes:
-        k, j = _at(where, len(content)), _at(other, len(content))
-        number = struct.pack(code, edge % 2 ** (8 * struct.calcsize(code)))
-        match kind:
+
+@dataclass(frozen=True)
+class Damage:
+    """One way to damage a file; places are fractions of its size."""
+
+    kind: str
+    where: float
+    other: float
+    edge: int
+    small: int
+    code: str
+    word: bytes
+
+    def __call__(self, content: bytes) -> bytes:
+        k, j, small = _at(self.where, len(content)), _at(self.other, len(content)), self.small
+        number = struct.pack(self.code, self.edge % 2 ** (8 * struct.calcsize(self.code)))
+        match self.kind:
             case "flip":
                 return content[:k] + bytes([(content[k] if content else 0) ^ (1 << small % 8)]) + content[k + 1 :]
             case "byte":
@@ -184,11 +191,31 @@ def mutations(draw: st.DrawFn) -> Mutation:
             case "number":
                 return content[:k] + number + content[k + len(number) :]
             case "word":
-                return content[:k] + word + content[k + small % 8 :]
+                return content[:k] + self.word + content[k + small % 8 :]
             case _:
-                return _other_number(content, k, str(edge).encode() if small % 2 else word)
+                return _other_number(content, k, str(self.edge).encode() if small % 2 else self.word)
 
-    return mutate
+    @staticmethod
+    def several(rng: random.Random) -> list[Mutation]:
+        """One to three, without hypothesis, which takes longer to draw than most files to read."""
+        return [Damage.drawn(rng) for _ in range(rng.randint(1, 3))]
+
+    @staticmethod
+    def drawn(rng: random.Random) -> Damage:
+        """One, often in the file's first bytes."""
+        where = rng.random() * rng.choice((1.0, 1.0, 0.1))
+        other, small = rng.random(), rng.randrange(256)
+        return Damage(rng.choice(KINDS), where, other, rng.choice(EDGES), small, rng.choice(CODES), rng.choice(WORDS))
+
+
+FRACTIONS = st.floats(0, 1, exclude_max=True)
+
+
+def damages() -> st.SearchStrategy[list[Damage]]:
+    """As `Damage.several`, of which hypothesis finds the simplest that fails."""
+    drawn = (FRACTIONS, st.sampled_from(EDGES), st.integers(0, 255), st.sampled_from(CODES), st.sampled_from(WORDS))
+    where = st.one_of(FRACTIONS, st.floats(0, 0.1))
+    return st.lists(st.builds(Damage, st.sampled_from(KINDS), where, *drawn), min_size=1, max_size=3)
 
 
 def _other_number(content: bytes, start: int, new: bytes) -> bytes:
@@ -230,34 +257,48 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value, (*path, key))
 
 
-@st.composite
-def changed_values(draw: st.DrawFn) -> Mutation:
-    """Another value, or none, somewhere in a JSON text."""
-    where, value = draw(st.floats(0, 1, exclude_max=True)), draw(st.sampled_from(VALUES))
-    kind = draw(st.sampled_from(("set", "set", "set", "drop", "scale", "twice", "swap")))
-    other = draw(st.floats(0, 1, exclude_max=True))
+CHANGES = ("set", "set", "set", "drop", "scale", "twice", "swap")
 
-    def mutate(content: bytes) -> bytes:
+
+@dataclass(frozen=True)
+class OtherValue:
+    """Another value, or none, somewhere in a JSON text."""
+
+    kind: str
+    where: float
+    other: float
+    value: Any
+
+    def __call__(self, content: bytes) -> bytes:
         data = json.loads(content)
         found = list(places(data))
-        path = found[_at(where, len(found))]
+        path = found[_at(self.where, len(found))]
         parent = data
         for key in path[:-1]:
             parent = parent[key]
         now = parent[path[-1]]
-        if kind == "drop":
+        if self.kind == "drop":
             del parent[path[-1]]
-        elif kind == "scale" and isinstance(now, int | float):
+        elif self.kind == "scale" and isinstance(now, int | float):
             parent[path[-1]] = now * 10**300
-        elif kind == "twice" and isinstance(now, list | str):
+        elif self.kind == "twice" and isinstance(now, list | str):
             parent[path[-1]] = now + now
-        elif kind == "swap":
+        elif self.kind == "swap":
             source = data
-            for key in found[_at(other, len(found))]:
+            for key in found[_at(self.other, len(found))]:
                 source = source[key]
             parent[path[-1]] = json.loads(json.dumps(source))
         else:
-            parent[path[-1]] = value
+            parent[path[-1]] = self.value
         return json.dumps(data).encode()
 
-    return mutate
+    @staticmethod
+    def several(rng: random.Random) -> list[Mutation]:
+        """One of them."""
+        return [OtherValue(rng.choice(CHANGES), rng.random(), rng.random(), rng.choice(VALUES))]
+
+
+def other_values() -> st.SearchStrategy[list[OtherValue]]:
+    """As `OtherValue.several`."""
+    one = st.builds(OtherValue, st.sampled_from(CHANGES), FRACTIONS, FRACTIONS, st.sampled_from(VALUES))
+    return st.lists(one, min_size=1, max_size=1)

@@ -145,8 +145,8 @@ def test_archives_of_arrays(name: str, tmp_path: Path) -> None:
 
 
 PICKLES = {
-    "a place in the memo": b"\x80\x02}r\xff\xff\xff\x7f.",
-    "a place in the memo, as text": b"\x80\x02}p2000000000\n.",
+    "a place in the memo": b"\x80\x02}r" + struct.pack("<I", 2**26) + b".",
+    "a place in the memo, as text": b"\x80\x02}p67108864\n.",
     "a byte array of TiB": b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".",
     "a text of TiB": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b".",
     "a frame of TiB": b"\x80\x04\x95" + struct.pack("<Q", 2**40) + b"}.",

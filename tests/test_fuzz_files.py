@@ -1,28 +1,30 @@
 """Damaged files of every format are read as data or refused by name; never anything else, and never with much memory.
 
-BRIANLEARN_FUZZ is how many mutants of each format are tried, e.g. BRIANLEARN_FUZZ=10000 pytest -s on this file.
+BRIANLEARN_FUZZ is how many more mutants of each format are tried, e.g. BRIANLEARN_FUZZ=4000 pytest -s on this file.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fuzzing
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from brianlearn.errors import BrianLearnError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if "BRIANLEARN_FUZZ" in os.environ else 900)]
 
-EXAMPLES = int(os.environ.get("BRIANLEARN_FUZZ", "150"))
+#: Of each format; hypothesis searches 150 of them.
+MANY = int(os.environ.get("BRIANLEARN_FUZZ", "0"))
+EXAMPLES = 150
 #: Bytes more than before that reading a file of some kB may take.
 MEMORY = 2**28
 NAMES = [
@@ -34,7 +36,7 @@ SETTINGS = settings(
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
-    derandomize="BRIANLEARN_FUZZ" not in os.environ,
+    derandomize=not MANY,
     suppress_health_check=list(HealthCheck),
 )
 
@@ -100,30 +102,40 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_mutants(name, formats, folder, counts) -> None:
+#: What is changed, and how: bytes of every format, and values of what is JSON.
+WAYS = [(name, "bytes") for name in NAMES] + [(f"{name}.json", "values") for name in ("config", "result", "versions")]
+DRAWN = {"bytes": fuzzing.Damage.several, "values": fuzzing.OtherValue.several}
+SEARCHED = {"bytes": fuzzing.damages(), "values": fuzzing.other_values()}
+
+
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_mutants(name, way, formats, folder, counts) -> None:
+    """Searched by hypothesis, which shows the simplest one that fails."""
     form, path = prepared(name, formats, folder)
-    counter = counts.setdefault(name, Counter())
+    counter = counts.setdefault(f"{name}, {way}", Counter())
 
     @SETTINGS
-    @given(st.lists(fuzzing.mutations(), min_size=1, max_size=3))
+    @given(SEARCHED[way])
     def run(mutations: list[fuzzing.Mutation]) -> None:
-        content = form.content
-        for mutate in mutations:
-            content = mutate(content)
-        attempt(form, path, content, counter)
+        attempt(form, path, mutant(form.content, mutations), counter)
 
     run()
 
 
-@pytest.mark.parametrize("name", ["config.json", "result.json", "versions.json"])
-def test_changed_values(name, formats, folder, counts) -> None:
+@pytest.mark.skipif(not MANY, reason="BRIANLEARN_FUZZ is not set")
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_many_mutants(name, way, formats, folder, counts) -> None:
     form, path = prepared(name, formats, folder)
-    counter = counts.setdefault(f"{name}, values", Counter())
+    counter = counts.setdefault(f"{name}, {way}", Counter())
+    for seed in range(MANY):
+        mutations = DRAWN[way](random.Random(f"{name} {seed}"))
+        try:
+            attempt(form, path, mutant(form.content, mutations), counter)
+        except Exception as error:
+            raise AssertionError(f"mutant {seed} of {name}: {mutations}") from error
 
-    @SETTINGS
-    @given(fuzzing.changed_values())
-    def run(mutate: fuzzing.Mutation) -> None:
-        attempt(form, path, mutate(form.content), counter)
 
-    run()
+def mutant(content: bytes, mutations: Sequence[fuzzing.Mutation]) -> bytes:
+    for mutate in mutations:
+        content = mutate(content)
+    return content
