@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from brian2 import NeuronGroup
+
 from brianlearn.brian.loops import Loop, LoopGroup, Slots
 
 __all__ = ["dense_loops"]
@@ -25,30 +27,63 @@ _DELIVER = """
     }
 """
 
-_LEARN = """
-    if (learning == 0) return learning;
+_SPIKES = """
     const int32_t* __restrict spikes = brian::_array_${source}__spikespace;
-    auto* rows = brian::_array_w_${name}_${changed};
-    const auto* __restrict error = brian::_array_${target}_${error};
     for (int k = 0; k < spikes[$n_pre]; k++) {
-        auto* __restrict row = rows + (size_t) spikes[k]*$n_post;
-        const $real amount = ($real) $rate$amplitude;
-        for (int j = 0; j < $n_post; j++) row[j] += amount*error[j];
-    }
-"""
+        const int i = spikes[k];"""
 
-_LEARN_BY_TRACE = """
-    if (learning == 0) return learning;
-    auto* rows = brian::_array_w_${name}_${changed};
-    const auto* __restrict error = brian::_array_${target}_${error};
+_TRACES = """
     const auto* __restrict trace = brian::_array_${source}_${trace};
     for (int i = 0; i < $n_pre; i++) {
-        if (trace[i] == 0) continue;
-        auto* __restrict row = rows + (size_t) i*$n_post;
-        const $real amount = ($real) $rate*trace[i];
-        for (int j = 0; j < $n_post; j++) row[j] += amount*error[j];
+        if (trace[i] == 0) continue;"""
+
+
+def _learn(sources: str, amount: str, begin: str, row: str, end: str = "") -> str:
+    """A loop over sources that adds the error, times ``amount``, to ``row``."""
+    return f"""
+    if (learning == 0) return learning;
+    const auto* __restrict error = brian::_array_${{target}}_${{error}};{begin}{sources}
+        auto* __restrict row = {row} + (size_t) i*$n_post;
+        const $real amount = ($real) {amount};
+        for (int j = 0; j < $n_post; j++) row[j] += amount*error[j];{end}
+    }}
+"""
+
+
+_ROWS = """
+    auto* rows = brian::_array_w_${name}_${changed};"""
+
+#: With float32 a row adds up some events, before they go to the sum in double precision: an event touches half as much
+#: memory.
+_BEGIN_PARTS = (
+    _ROWS
+    + """
+    auto* parts = brian::_array_parts_${name}_part;
+    static int added[$n_pre];"""
+)
+_END_PART = """
+        if (++added[i] < $most) continue;
+        added[i] = 0;
+        auto* __restrict whole = rows + (size_t) i*$n_post;
+        for (int j = 0; j < $n_post; j++) {
+            whole[j] += row[j];
+            row[j] = 0;
+        }"""
+
+#: What is left of the parts, before the optimiser's step.
+_GATHER = (
+    _ROWS
+    + """
+    auto* __restrict parts = brian::_array_parts_${name}_part;
+    for (size_t j = 0; j < (size_t) $n_pre*$n_post; j++) {
+        rows[j] += parts[j];
+        parts[j] = 0;
     }
 """
+)
+#: Events in a part, whose sum has a relative error of a few 1e-7, however many parts there are. (784-512-256-10
+#: with DALTON takes 8 % more time than with sums in single precision alone; with parts of 16 events, or none, 20 %.)
+_MOST = 32
 
 _FEEDBACK = """
     const auto* weights = brian::_array_w_${name}_weight;
@@ -85,8 +120,8 @@ _FEEDBACK = """
 """
 
 
-def dense_loops(names: Mapping[str, Any], slots: Slots) -> LoopGroup:
-    """The group that runs the loops of a dense layer.
+def dense_loops(names: Mapping[str, Any], slots: Slots) -> tuple[LoopGroup, NeuronGroup | None]:
+    """The group that runs the loops of a dense layer, and the group that holds parts of its gradient, if it has them.
 
     Parameters
     ----------
@@ -98,12 +133,22 @@ def dense_loops(names: Mapping[str, Any], slots: Slots) -> LoopGroup:
 
     Returns
     -------
-    LoopGroup
+    loops : LoopGroup
+    parts : brian2.NeuronGroup or None
     """
+    name, clock, (update_clock, when, order) = names["name"], slots.clock, slots.update
+    parts: NeuronGroup | None = None
     loops = [] if slots.deliver is None else [Loop("deliver", _DELIVER, slots.deliver)]
     if slots.learn is not None:
-        learn = _LEARN if slots.trace is None else _LEARN_BY_TRACE
+        source = (_SPIKES, "$rate$amplitude") if slots.trace is None else (_TRACES, "$rate*trace[i]")
+        # a sum over a batch of trials; what changes in every step is no long sum
+        if names["real"] == "float" and when == "start" and not slots.direct:
+            learn = _learn(*source, _BEGIN_PARTS, "parts", _END_PART)
+            loops.append(Loop("gather", _GATHER, when, order - 2, update_clock))
+            parts = NeuronGroup(names["n_pre"] * names["n_post"], "part : 1", name=f"parts_{name}", clock=clock)
+        else:
+            learn = _learn(*source, _ROWS, "rows")
         loops.append(Loop("learn", learn, slots.learn, needs_learning=True))
     if slots.feedback is not None:
         loops.append(Loop("feedback", _FEEDBACK, slots.feedback[0], needs_learning=True))
-    return LoopGroup(names["name"], slots, loops, names)
+    return LoopGroup(name, slots, loops, {**names, "most": _MOST}), parts

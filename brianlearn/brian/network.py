@@ -66,7 +66,7 @@ class BrianNetwork:
         ``"input"``, spiking layers and readouts -> NeuronGroup.
     weights : dict
         Layer name -> NeuronGroup that holds its weights; mirror weights as ``mirror_<layer>``, effective kernels (of a
-        convolution with its pool) as ``effective_<layer>``.
+        convolution with its pool) as ``effective_<layer>``; parts of a dense layer's gradient as ``parts_<layer>``.
     synapses : dict
         Layer name -> Synapses, or the group of loops that stands for them; mirror synapses as ``mirror_<layer>``.
     timed : dict
@@ -369,7 +369,9 @@ class Builder:
             group, effective = conv_loops(names, slots, geometry, self.net.trial_clock)
             self.net.weights[f"effective_{p.name}"] = effective
         else:
-            group = dense_loops(names, slots)
+            group, parts = dense_loops(names, slots)
+            if parts is not None:
+                self.net.weights[f"parts_{p.name}"] = parts
         if slots.deliver is None:
             self.net.groups[group.name] = group
         else:
