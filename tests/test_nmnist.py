@@ -64,6 +64,7 @@ def test_recordings_become_events(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_experiment_bins_at_its_time_step(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     monkeypatch.setenv("BRIANLEARN_DATA", str(folder.parent))
     spec = bl.NetworkSpec(
         bl.Input((2, 34, 34), bl.Spikes()), [bl.Dense(10, bl.SequenceLIF(20 * ms, 20 * ms))], None,

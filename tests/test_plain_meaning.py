@@ -153,6 +153,7 @@ def test_arguments_are_type_errors_too() -> None:
 
 
 def test_every_public_description_names_its_arguments() -> None:
+    pytest.importorskip("torch")  # some of them are of the exported module
     for name in bl.__all__:
         public = getattr(bl, name)
         if isinstance(public, type) and issubclass(public, Exception):
