@@ -186,7 +186,7 @@ def _genn() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
-    yield _optional("torch", "torch")
+    yield _optional("torch", "torch numba")
     program = shutil.which("nvidia-smi")
     remedy = "an NVIDIA GPU with its driver; no part of this version needs one"
     if program is None:
@@ -201,13 +201,13 @@ def _torch() -> Iterator[Finding]:
         yield Finding("GPU", False, str(error), remedy)
 
 
-def _optional(package: str, extra: str) -> Finding:
+def _optional(package: str, together: str) -> Finding:
     found = importlib.util.find_spec(package) is not None
     return Finding(
         package,
         found,
         package_version(package) or "installed" if found else "not installed",
-        f"pip install 'brianlearn[{extra}]'",
+        f"pip install {together}",
     )
 
 

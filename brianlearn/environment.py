@@ -27,7 +27,8 @@ def versions() -> dict[str, str | None]:
     import brianlearn
     from brianlearn.brian.compiler import compiler_version
 
-    packages = {name: package_version(name) for name in ("brian2", "brian2genn", "numpy", "scipy", "cython")}
+    names = ("brian2", "brian2genn", "numpy", "scipy", "cython", "torch", "numba")
+    packages = {name: package_version(name) for name in names}
     return {
         "brianlearn": brianlearn.__version__,
         "python": platform.python_version(),

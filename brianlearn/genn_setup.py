@@ -19,8 +19,8 @@ __all__ = ["GENN_DEVICES", "Requirement", "check_genn", "genn_folder", "genn_req
 GENN_DEVICES = ("genn", "genn-cpu")
 
 _PACKAGES = (
-    "make venv-genn in a clone; or pip install 'brianlearn[genn]' in an environment of its own, "
-    "whose brian2 and numpy may be old"
+    "make venv-genn in a clone; or pip install 'brian2<2.6' 'brian2genn<1.8' 'cython<3.1' 'numpy<2' "
+    "'setuptools<81' beside this package, in an environment of its own"
 )
 _GENN = "get GeNN 4.9.0 (https://genn-team.github.io) and set GENN_PATH to its folder"
 

@@ -34,3 +34,17 @@ def test_examples_of_docstrings(module):
     if module.startswith(("brianlearn.discrete", "brianlearn.training.verify")):
         pytest.importorskip("torch")
     assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def test_nobody_is_told_to_install_this_package_from_an_index() -> None:
+    """It is on none: remedies and pages name the packages that are missing."""
+    root = Path(__file__).parents[1]
+    files = [
+        root / "README.md",
+        *root.glob("docs/*.md"),
+        *root.glob("brianlearn/**/*.py"),
+        *root.glob("brianlearn/**/*.md"),
+    ]
+    told = re.compile(r"pip install[^\n`]*brianlearn\b(?!\.)")
+    assert len(files) > 100
+    assert [str(file.relative_to(root)) for file in files if told.search(file.read_text(encoding="utf-8"))] == []

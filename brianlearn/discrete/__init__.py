@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
         "the discrete engine needs torch",
         got=str(error),
         expected="an installation with torch",
-        remedy='pip install "brianlearn[torch]"',
+        remedy="pip install torch numba",
     ) from None
 
 from brianlearn.discrete.activity import DiscreteActivity

@@ -196,7 +196,7 @@ def _locked(experiment: Experiment, splits: Splits, folder: RunFolder, lock: Fol
     checkpoint = _checkpoint(experiment, folder)
     learner = _learner(experiment, resolved["engine"], resolved["device"], resolved["chunk_size"])
     then, now = folder.versions(), versions()
-    changed = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+    changed = [f"{name} was {then[name]}, is {now[name]}" for name in now if name in then and then[name] != now[name]]
     if changed:
         display.note(f"not the same environment, so the run may not go on bit for bit: {', '.join(changed)}")
     done = checkpoint.state.epoch

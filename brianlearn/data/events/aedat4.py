@@ -53,7 +53,7 @@ def read_aedat4(path: str | os.PathLike[str], width: int = 128, height: int = 12
     ------
     DataError
         A file that is missing, empty, truncated, without events, of another format, or compressed with something that
-        is not installed (``pip install "brianlearn[events]"``).
+        is not installed (``pip install lz4 zstandard``).
 
     References
     ----------
