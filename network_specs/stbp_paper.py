@@ -1,8 +1,9 @@
 """The networks of sequence-label STBP: a spike sequence as the label, learned by back-propagation through time.
 
-``python network_specs/stbp_paper.py --dataset nmnist`` (or cifar10: 12C5-P2-64C5-P2-10; mnist: 15C5-P2-40C5-P2-300-10),
-25 steps, 100 epochs. The label's output neuron should fire in every step, the others never. ``--loss hamming`` in the
-place of van Rossum's distance; ``--loss rate-mse`` is the loss of the first STBP paper. Images are random spikes.
+``python network_specs/stbp_paper.py --dataset nmnist`` (or mnist_events, cifar10: 12C5-P2-64C5-P2-10; mnist:
+15C5-P2-40C5-P2-300-10), 25 steps (``--steps``), 100 epochs. The label's output neuron should fire in every step, the
+others never. ``--loss hamming`` in the place of van Rossum's distance; ``--loss rate-mse`` is the loss of the first
+STBP paper. Images are random spikes.
 """
 
 from typing import Any, Literal
@@ -14,12 +15,17 @@ import brianlearn as bl
 STEPS = 25
 
 
-def experiment(dataset: Literal["nmnist", "cifar10", "mnist"] = "nmnist", path: str | None = None) -> bl.Experiment:
+def experiment(
+    dataset: Literal["nmnist", "mnist_events", "cifar10", "mnist"] = "nmnist",
+    steps: int = STEPS,
+    path: str | None = None,
+) -> bl.Experiment:
     """Postsynaptic potentials of 3 steps, membranes of 5 steps."""
-    # N-MNIST's recordings of 300 ms in 25 steps; images have no time of their own
-    dt: Any = 12 * ms if dataset == "nmnist" else 1 * ms
+    events = dataset in ("nmnist", "mnist_events")
+    # recordings of 300 ms in so many steps; images have no time of their own
+    dt: Any = 300 / steps * ms if events else 1 * ms
     neuron = bl.SequenceLIF(tau_m=5 * dt, tau_s=3 * dt)
-    shape = {"nmnist": (2, 34, 34), "cifar10": (3, 32, 32), "mnist": (1, 28, 28)}[dataset]
+    shape = {"nmnist": (2, 34, 34), "mnist_events": (2, 34, 34), "cifar10": (3, 32, 32), "mnist": (1, 28, 28)}[dataset]
     channels = (15, 40) if dataset == "mnist" else (12, 64)
     # wide enough that spikes reach the output: what is silent in all trials learns slowly
     layers: list[bl.Conv | bl.Dense] = [
@@ -29,11 +35,11 @@ def experiment(dataset: Literal["nmnist", "cifar10", "mnist"] = "nmnist", path: 
     if dataset == "mnist":
         layers.append(bl.Dense(300, neuron, weights=bl.Normal(3.0)))
     spec = bl.NetworkSpec(
-        input=bl.Input(shape, encoder=bl.Spikes() if dataset == "nmnist" else bl.Bernoulli(gain=1)),
+        input=bl.Input(shape, encoder=bl.Spikes() if events else bl.Bernoulli(gain=1)),
         layers=[*layers, bl.Dense(10, neuron, weights=bl.Normal(1.0))],
         readout=None,
         dt=dt,
-        duration=STEPS * dt,
+        duration=steps * dt,
     )
     return bl.Experiment(
         spec,

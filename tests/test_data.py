@@ -175,9 +175,17 @@ def test_unknown_data_set():
         load("mnsit")
     assert info.value.got == "'mnsit'"
     assert info.value.expected == ", ".join(known_data())
-    assert {"digits", "digits_events", "mnist", "fashion_mnist", "cifar10", "nmnist", "dvs_gesture", "cifar10_dvs"} == {
-        *known_data()
-    }
+    assert {
+        "digits",
+        "digits_events",
+        "mnist",
+        "mnist_events",
+        "fashion_mnist",
+        "cifar10",
+        "nmnist",
+        "dvs_gesture",
+        "cifar10_dvs",
+    } == {*known_data()}
     with pytest.raises(DataError, match="takes no path"):
         load("digits", path="somewhere")
 

@@ -12,6 +12,7 @@ import pytest
 from brian2 import ms
 
 import brianlearn as bl
+from brianlearn.data import mnist_events
 from brianlearn.data.events.binned import binned
 from brianlearn.data.events.pipeline import Pipeline, denoised
 from brianlearn.data.events.stored import StoredEvents, store
@@ -263,6 +264,26 @@ def test_digits_events() -> None:
     counts = np.diff(data.train.inputs.offsets)
     assert counts.min() > 500 and counts.max() < 5000 and data.train.inputs.step.max() == 59
     assert bl.load("digits_events", dt=2 * ms, size=(8, 8), denoise=3 * ms).train.inputs.step.max() == 29
+
+
+@pytest.mark.data
+def test_mnist_events(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIANLEARN_CACHE", str(tmp_path))
+    monkeypatch.setattr(mnist_events, "TRAIN_SAMPLES", 120)
+    monkeypatch.setattr(mnist_events, "TEST_SAMPLES", 30)
+    data, images = bl.load("mnist_events"), bl.load("mnist")
+    assert data.shape == (2, 34, 34) and (len(data.train), len(data.test)) == (120, 30)
+    for mine, theirs in ((data.train, images.train[:120]), (data.test, images.test[:30])):
+        assert np.array_equal(mine.labels, theirs.labels) and np.array_equal(mine.ids, theirs.ids)
+    events = data.train.inputs.load()
+    counts = np.diff(events.offsets)
+    assert 3500 < counts.mean() < 4700 and counts.min() > 500 and events.step.max() == 299  # N-MNIST: 4172 on average
+    # where the camera looks: events are at the digit's edges, more of them the more ink there is
+    ink = images.train.inputs[:120].reshape(120, -1).sum(axis=1)
+    assert np.corrcoef(ink, counts)[0, 1] > 0.6
+    files = sorted((tmp_path / "events").iterdir())
+    assert bl.load("mnist_events").train.inputs.digest() == data.train.inputs.digest()
+    assert sorted((tmp_path / "events").iterdir()) == files
 
 
 def test_options_of_data_sets() -> None:

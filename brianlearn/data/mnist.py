@@ -16,7 +16,15 @@ from brianlearn.data.places import DATA_VARIABLE, data_folder
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Samples
 
-__all__ = ["FASHION_MNIST", "MNIST", "ImageSource", "fetch_idx_images", "find_idx_images", "load_idx_images"]
+__all__ = [
+    "FASHION_MNIST",
+    "MNIST",
+    "ImageSource",
+    "fetch_idx_images",
+    "find_idx_images",
+    "idx_files",
+    "load_idx_images",
+]
 
 #: The four files of both sets, as they are called without ".gz".
 FILES = (
@@ -181,6 +189,11 @@ def find_idx_images(source: ImageSource, path: str | os.PathLike[str] | None = N
         return files[0].parent
     folder = cache_folder() / source.name
     return folder if all(_file(folder, name) for name in FILES) else None
+
+
+def idx_files(folder: Path) -> list[Path]:
+    """The four files in a folder that has them."""
+    return [file for name in FILES if (file := _file(folder, name)) is not None]
 
 
 def fetch_idx_images(source: ImageSource) -> Path:

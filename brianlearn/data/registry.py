@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from brianlearn.data import cifar10, cifar10_dvs, digits, digits_events, dvs_gesture, mnist, nmnist
+from brianlearn.data import cifar10, cifar10_dvs, digits, digits_events, dvs_gesture, mnist, mnist_events, nmnist
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.errors import DataError, did_you_mean
@@ -100,6 +100,15 @@ _ENTRIES = {
             camera=Camera(digits_events.CAMERA.width, digits_events.CAMERA.height),
         ),
         _idx(mnist.MNIST, "handwritten digits, 28 x 28"),
+        Entry(
+            "mnist_events",
+            "images of MNIST before a simulated event camera, 34 x 34, 300 ms",
+            (mnist_events.TRAIN_SAMPLES, mnist_events.TEST_SAMPLES),
+            find=mnist_events.find_mnist_events,
+            fetch=lambda: mnist.fetch_idx_images(mnist.MNIST),
+            recordings=lambda pipeline, path, split_seed: mnist_events.load_mnist_events(pipeline, path),
+            camera=Camera(mnist_events.CAMERA.width, mnist_events.CAMERA.height),
+        ),
         _idx(mnist.FASHION_MNIST, "pieces of clothing, 28 x 28"),
         Entry(
             "cifar10",

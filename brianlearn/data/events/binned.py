@@ -18,7 +18,12 @@ __all__ = ["binned", "whole_number"]
 
 
 def binned(
-    name: str, files: Sequence[Path], pipeline: Pipeline, recordings: Callable[[], Iterable[tuple[int, RawEvents]]]
+    name: str,
+    files: Sequence[Path],
+    pipeline: Pipeline,
+    recordings: Callable[[], Iterable[tuple[int, RawEvents]]],
+    *,
+    made_by: object = None,
 ) -> StoredEvents:
     """The recordings in files, from the cache, or binned into it.
 
@@ -34,6 +39,8 @@ def binned(
     pipeline : Pipeline
     recordings : callable
         Gives label and events of each recording, in order.
+    made_by : dataclass, optional
+        What else the recordings depend on.
 
     Returns
     -------
@@ -44,7 +51,12 @@ def binned(
     DataError
         What the recordings raise, and a cache that cannot be written. Nothing is cached then.
     """
-    described = [MAGIC.decode(), dataclasses.asdict(pipeline), [(str(f.resolve()), *_state(f)) for f in files]]
+    described: list[object] = [
+        MAGIC.decode(),
+        dataclasses.asdict(pipeline),
+        [(str(f.resolve()), *_state(f)) for f in files],
+    ]
+    described += [] if made_by is None else [repr(made_by)]
     key = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:20]
     path = cache_folder("events") / f"{name}-{key}.events"
     if path.is_file():
