@@ -1,5 +1,24 @@
-"""Pictures of what a network did and how it learned."""
+"""Pictures of what a network did and how it learned, and of parameter studies."""
 
 from brianlearn.report.plots import plot_learning_curve, plot_raster
+from brianlearn.report.study import write_report
+from brianlearn.report.study_plots import (
+    plot_heat_map,
+    plot_learning,
+    plot_lines,
+    plot_parallel,
+    plot_pareto,
+    plot_search,
+)
 
-__all__ = ["plot_learning_curve", "plot_raster"]
+__all__ = [
+    "plot_heat_map",
+    "plot_learning",
+    "plot_learning_curve",
+    "plot_lines",
+    "plot_parallel",
+    "plot_pareto",
+    "plot_raster",
+    "plot_search",
+    "write_report",
+]
