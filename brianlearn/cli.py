@@ -25,7 +25,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from brianlearn import __version__, data_commands, example_commands
+from brianlearn import __version__, data_commands, example_commands, study_commands
 from brianlearn.console import user_errors
 from brianlearn.errors import did_you_mean
 from brianlearn.script_command import ScriptCommand
@@ -33,6 +33,7 @@ from brianlearn.scripts import call_experiment, load_experiment
 
 if TYPE_CHECKING:
     from brianlearn.rules import Rule
+    from brianlearn.study import Study
     from brianlearn.training import Experiment, Result
 
 __all__ = ["app", "main"]
@@ -47,6 +48,7 @@ app = typer.Typer(
 
 
 app.add_typer(data_commands.app, name="data")
+app.add_typer(study_commands.app, name="study")
 
 
 def _version(wanted: bool) -> None:
@@ -422,13 +424,14 @@ def doctor(
         raise typer.Exit(1)
 
 
-def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
-    """Command line of a network script: the options of ``brianlearn train``.
+def main(experiment: Callable[..., Experiment | Study] | Experiment | Study) -> NoReturn:
+    """Command line of a script: the options of ``brianlearn train``, or of ``brianlearn study``.
 
     Parameters
     ----------
-    experiment : callable or Experiment
-        Returns the experiment that the options start from.
+    experiment : callable, Experiment or Study
+        The experiment that the options start from, or a function that returns it; or a study, or a function named
+        ``study`` that returns it.
 
     Raises
     ------
@@ -436,6 +439,8 @@ def main(experiment: Callable[[], Experiment] | Experiment) -> NoReturn:
         Always: 0; 1 for an error that the user can act on; 2 for wrong usage; 128 + number after a signal (130 after
         Ctrl-C).
     """
+    if getattr(experiment, "__name__", type(experiment).__name__.lower()) == "study":
+        study_commands.run_study()
     command: Any = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
     command.params = [parameter for parameter in command.params if parameter.name != "script"]
     command(args=sys.argv[1:], prog_name=Path(sys.argv[0]).name, obj=experiment)

@@ -1,17 +1,15 @@
 """Accuracy against depth: TFR, DALTON and surrogate BPTT on the same networks, the same data and the same seeds.
 
 ``python network_specs/depth_study.py`` trains dense networks of one to five hidden layers on the digits, three seeds
-each, prints the test accuracies and draws them into ``runs/depth_study.png``. ``--dataset mnist --limit 6000`` takes
-another data set; ``--width``, ``--depths``, ``--epochs`` and ``--seeds`` change the rest. DALTON and TFR learn through
-time, with one update per batch, as surrogate BPTT does, all with the same optimiser.
+each, prints the test accuracies and draws them into ``runs/depth_study.png``, with a table beside it. ``--dataset mnist
+--limit 6000`` takes another data set; ``--width``, ``--depths``, ``--epochs`` and ``--seeds`` change the rest. DALTON
+and TFR learn through time, with one update per batch, as surrogate BPTT does, all with the same optimiser. A study that
+was cut off goes on with ``brianlearn study resume FOLDER``, and is drawn with ``--draw FOLDER``.
 
 ``brianlearn train network_specs/depth_study.py --depth 4 --rule tfr`` trains one of the networks.
 """
 
 import argparse
-import dataclasses
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +19,8 @@ from matplotlib.ticker import PercentFormatter
 
 import brianlearn as bl
 from brianlearn.report.plots import COLOURS, save_figure
-from brianlearn.training.splits import epoch_order
 
-RULES: dict[str, bl.Rule] = {
-    "surrogate BPTT": bl.SurrogateBPTT(),
-    "DALTON": bl.DALTON(credit="through_time"),
-    "TFR": bl.TFR(credit="through_time"),
-}
+RULES = {"bptt": "surrogate BPTT", "dalton": "DALTON", "tfr": "TFR"}
 
 
 def experiment(dataset: str = "digits", depth: int = 3, width: int = 64, steps: int = 20) -> bl.Experiment:
@@ -42,7 +35,7 @@ def experiment(dataset: str = "digits", depth: int = 3, width: int = 64, steps: 
     )
     return bl.Experiment(
         spec,
-        rule=RULES["DALTON"],
+        rule=bl.DALTON(credit="through_time"),
         optimiser=bl.Adam(2e-3, reset_each_epoch=True),
         data=data,
         epochs=20,
@@ -52,31 +45,15 @@ def experiment(dataset: str = "digits", depth: int = 3, width: int = 64, steps: 
     )
 
 
-def accuracy(setup: bl.Experiment, limit: int | None) -> float:
-    """Test accuracy after the last epoch."""
-    learner = bl.Learner(
-        setup.spec,
-        setup.rule,
-        setup.optimiser,
-        engine=setup.engine,
-        batch_size=setup.batch_size,
-        seed=setup.seed,
-    )
-    train, state = setup.data.train[:limit], learner.init()
-    for epoch in range(setup.epochs):
-        state, _ = learner.learn(state, train[epoch_order(len(train), setup.seed, epoch)])
-        state = state.next_epoch(setup.optimiser)
-    return learner.infer(state, setup.data.test).accuracy
-
-
-def draw(found: dict[str, dict[int, list[float]]], title: str, path: Path) -> None:
+def draw(results, title: str, path: Path) -> None:
     """Mean and each seed, against depth."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     ax = figure.subplots()
-    for k, (colour, (name, by_depth)) in enumerate(zip(COLOURS, found.items(), strict=False)):
-        depths = np.array(list(by_depth))
-        ax.plot(depths, [np.mean(by_depth[d]) for d in depths], "o-", color=colour, label=name)
-        for depth, values in by_depth.items():
+    depths = results["depth"].values
+    for k, (colour, rule) in enumerate(zip(COLOURS, results["rule"].values, strict=False)):
+        accuracy = results["test_accuracy"].sel(rule=rule).transpose("depth", "seed").values
+        ax.plot(depths, accuracy.mean(axis=1), "o-", color=colour, label=RULES[str(rule)])
+        for depth, values in zip(depths, accuracy, strict=True):
             ax.plot(np.full(len(values), depth + 0.06 * (k - 1)), values, ".", ms=4, color=colour, alpha=0.6)
     ax.set_xticks(depths)
     ax.set_xlabel("hidden layers")
@@ -99,37 +76,37 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--limit", type=int, help="use only the first so many training samples")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--out", type=Path, default=Path("runs/depth_study.png"), help="the figure; a .json beside it")
+    parser.add_argument("--workers", type=int, help="processes; one per core where it is not given")
+    parser.add_argument("--out", type=Path, default=Path("runs/depth_study.png"), help="the figure; a .csv beside it")
+    parser.add_argument("--draw", type=Path, metavar="FOLDER", help="draw a study that has run already")
     options = parser.parse_args()
-    found: dict[str, dict[int, list[float]]] = {name: {} for name in RULES}
-    for depth in options.depths:
-        setup = experiment(options.dataset, depth, options.width, options.steps)
-        for name, rule in RULES.items():
-            started = time.perf_counter()
-            found[name][depth] = [
-                accuracy(
-                    dataclasses.replace(
-                        setup,
-                        rule=rule,
-                        seed=seed,
-                        epochs=options.epochs,
-                        optimiser=dataclasses.replace(setup.optimiser, learning_rate=options.learning_rate),
-                    ),
-                    options.limit,
-                )
-                for seed in options.seeds
-            ]
-            values = found[name][depth]
-            seconds = (time.perf_counter() - started) / len(values)
-            print(
-                f"{depth} hidden, {name:15} {np.mean(values):.1%}  ({', '.join(f'{v:.1%}' for v in values)}), "
-                f"{seconds:.0f} s each",
-                flush=True,
-            )
+    if options.draw is None:
+        study = bl.depth(
+            experiment,
+            options.depths,
+            options.seeds,
+            tuple(RULES),
+            options.epochs,
+            options.limit,
+            options={"dataset": options.dataset, "width": options.width, "steps": options.steps},
+            parameters={"learning_rate": options.learning_rate},
+        )
+        study.run(options.workers)
+    else:
+        study = bl.Study.open(options.draw)
+    results = study.results()
+    for depth in results["depth"].values:
+        for rule in results["rule"].values:
+            cell = results.sel(depth=depth, rule=rule)
+            values, seconds = cell["test_accuracy"].values, float(cell["trial_seconds"].mean())
+            each = ", ".join(f"{v:.1%}" for v in values)
+            print(f"{depth} hidden, {RULES[str(rule)]:15} {np.mean(values):.1%}  ({each}), {seconds:.0f} s each")
+    fixed = study.fixed
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{options.dataset}, hidden layers of {options.width}, {options.epochs} epochs, {len(options.seeds)} seeds"
-    draw(found, title, options.out)
-    options.out.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    given, seeds = fixed["source"]["options"], len(results["seed"])
+    title = f"{given['dataset']}, hidden layers of {given['width']}, {fixed['epochs']} epochs, {seeds} seeds"
+    draw(results, title, options.out)
+    study.to(options.out.with_suffix(".csv"))
     print(f"figure: {options.out}")
 
 

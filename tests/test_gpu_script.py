@@ -47,8 +47,9 @@ def test_a_part_that_fails_is_said(gpu: Any, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_a_part_ends_at_its_limit_with_all_that_it_has_started(gpu: Any, tmp_path: Path) -> None:
-    command = ["sh", "-c", "sleep 600 & echo $!; wait"]
-    found = gpu.run(gpu.Part("slow", 10, command, "", lambda text: (int(text), "begun")), tmp_path, 100)
+    child = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    found = gpu.run(gpu.Part("slow", 5, python(code), "", lambda text: (int(text), "begun")), tmp_path, 100)
     assert found["state"] == "too long" and "begun" in found["says"]
     stat = Path(f"/proc/{found['numbers']}/stat")  # a child that nobody has waited for yet is a zombie
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
@@ -81,11 +82,11 @@ def test_rehearsal(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())["parts"]
     tests, genn, steps, dalton = found.values()
-    assert tests["state"] == "ok" and tests["numbers"]["passed"] >= 3 and not tests["numbers"]["failed"]
+    assert tests["state"] == "ok" and tests["numbers"]["passed"] >= 4 and not tests["numbers"]["failed"]
     assert steps["state"] == "ok" and steps["numbers"]["tiny"]["seconds"]["brianlearn"] > 0
     for part in (genn, dalton):
         assert part["state"] == "ok" or (part["state"] == "missing" and "GeNN" in part["says"])
     if dalton["state"] == "ok":
-        assert all(runs[0]["moved"] > 0 and runs[0]["built"] > 0 for runs in dalton["numbers"].values())
+        assert all(run[0]["seconds"] > 0 for run in dalton["numbers"].values())
     table = (tmp_path / "gpu.md").read_text()
     assert all(f"| {name} |" in table for name in found)

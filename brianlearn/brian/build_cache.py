@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from brianlearn.brian.building import building, built
 from brianlearn.brian.fingerprint import fingerprint
 from brianlearn.brian.program import Program, build_elsewhere
 from brianlearn.cache import cache_folder
@@ -66,6 +67,12 @@ class BuildCache:
         program = Program.use(folder)
         if program is not None:
             return program
+        with building(name):
+            return Program.use(folder) or self._make(name, make)
+
+    def _make(self, name: str, make: Callable[[Path], None]) -> Program:
+        """Build a program that is missing."""
+        folder = self.root / name
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             partial = owned_folder(folder)
@@ -75,6 +82,7 @@ class BuildCache:
             raise _cannot_write(self.root, error) from None
         try:
             make(partial)
+            built(name)
             try:
                 partial.rename(folder)
             except OSError:

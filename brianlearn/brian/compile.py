@@ -10,7 +10,6 @@ times as long.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -18,8 +17,10 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
+from brianlearn.brian.building import MOST_JOBS, compile_jobs
 from brianlearn.brian.compiler import find_compiler
 from brianlearn.child import call, end, start
+from brianlearn.cores import core_count
 from brianlearn.errors import BrianLearnWarning, DeviceError
 from brianlearn.telling import tell
 
@@ -116,8 +117,7 @@ def _compile_merged(folder: Path, log: Path) -> bool:
     common = [flag for flag in _variable(folder, "CXXFLAGS") if flag != "-c"]
     optimised = _variable(folder, "OPTIMISATIONS")
     once = [flag for flag in optimised if not flag.startswith("-O")] + ["-O0"]
-    jobs = max(1, min(os.cpu_count() or 1, 8))
-    merged = _merge(folder, [name for name in sources if name.startswith(_PARTS)], jobs)
+    merged = _merge(folder, [name for name in sources if name.startswith(_PARTS)], min(core_count(), MOST_JOBS))
     others = sorted((name for name in sources if not name.startswith(_PARTS)), key=_ONCE.__contains__)
     work = [(name, once if name in _ONCE else optimised) for name in [*merged, *others]]
     objects = [str(Path(name).with_suffix(".o")) for name, _ in work]
@@ -126,7 +126,7 @@ def _compile_merged(folder: Path, log: Path) -> bool:
         for (name, flags), output in zip(work, objects, strict=True)
     ]
     link = [compiler, *objects, "-o", "main", *_variable(folder, "LFLAGS")]
-    with open(log, "w") as output:
+    with open(log, "w") as output, compile_jobs() as jobs:
         return run_parallel(commands, jobs, folder, output) and run_parallel([link], 1, folder, output)
 
 
@@ -151,6 +151,6 @@ def run_parallel(commands: list[list[str]], jobs: int, folder: Path, output: IO[
 def _make(folder: Path, log: Path) -> bool:
     if shutil.which("make") is None:
         return False
-    with open(log, "a") as output:
-        status = call(["make", f"-j{os.cpu_count() or 1}"], folder, output)
+    with open(log, "a") as output, compile_jobs() as jobs:
+        status = call(["make", f"-j{jobs}"], folder, output)
     return status == 0 and (folder / "main").exists()

@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path
 from typing import IO
 
+from brianlearn.brian.building import compile_jobs
 from brianlearn.brian.compile import complaint, run_parallel, warn_of_fallback
 from brianlearn.brian.compiler import find_compiler
 from brianlearn.child import call
@@ -90,10 +91,10 @@ def _merged(folder: Path, output: IO[str]) -> bool:
         [compiler, "-c", *(once if name in _ONCE else optimised), name, "-o", made]
         for name, made in zip(names, objects, strict=True)
     ]
-    jobs = max(1, min(os.cpu_count() or 1, 8))
     link = [compiler, *objects, "-o", "main", f"-L{_KERNELS}", "-lrunner", f"-Wl,-rpath,{_KERNELS}"]
-    return (
-        _call(["make", f"-j{jobs}", "-C", _KERNELS], folder, output)
-        and run_parallel(commands, jobs, folder, output)
-        and run_parallel([link], 1, folder, output)
-    )
+    with compile_jobs() as jobs:
+        return (
+            _call(["make", f"-j{jobs}", "-C", _KERNELS], folder, output)
+            and run_parallel(commands, jobs, folder, output)
+            and run_parallel([link], 1, folder, output)
+        )

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from brianlearn.scratch import SCRATCH_VARIABLE
 __all__ = ["StandaloneDevice", "add_stop"]
 
 MANIFEST = "manifest.json"
+#: Brian2 has one active device; threads may run programs at the same time, but not make them.
+_BUILDING = threading.Lock()
 
 
 class StandaloneDevice:
@@ -217,6 +220,11 @@ def add_stop(net: BrianNetwork) -> None:
 
 def _compile(plan: Plan, folder: Path) -> None:
     """Generate and compile the program of a plan into an empty folder."""
+    with _BUILDING:
+        _generate(plan, folder)
+
+
+def _generate(plan: Plan, folder: Path) -> None:
     device = CPPStandaloneDevice()
     set_device(device, build_on_run=False)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +38,19 @@ class TrialRecord:
     spike_counts: Mapping[str, np.ndarray]
     spikes: Mapping[str, Raster] = field(default_factory=dict)
     readout: np.ndarray | None = None
+
+    @staticmethod
+    def concatenate(records: Sequence[TrialRecord]) -> TrialRecord:
+        """One record of several, in their order, of the same network and what is recorded of it."""
+        first = records[0]
+        readouts = [r.readout for r in records if r.readout is not None]
+        return TrialRecord(
+            np.concatenate([r.logits for r in records]),
+            np.concatenate([r.loss for r in records]),
+            {name: np.concatenate([r.spike_counts[name] for r in records]) for name in first.spike_counts},
+            {name: Raster.concatenate([r.spikes[name] for r in records]) for name in first.spikes},
+            np.concatenate(readouts) if readouts else None,
+        )
 
 
 class Engine(Protocol):

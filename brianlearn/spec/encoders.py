@@ -8,6 +8,7 @@ and device).
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,31 @@ class Encoder:
         """
         raise TypeError(f"{type(self).__name__} is computed by the engine")
 
+    def with_step(self, ratio: float) -> Encoder:
+        """The encoder that does the same per time with another time step.
+
+        Parameters
+        ----------
+        ratio : float
+            The new time step over the old one.
+
+        Returns
+        -------
+        Encoder
+            What it adds or draws per step is scaled; what depends on times or single events stays.
+
+        Raises
+        ------
+        SpecError
+            If the encoder does not say.
+        """
+        raise SpecError(
+            type(self).__name__,
+            "it does not say what it does with another time step",
+            expected=", ".join(kind.__name__ for kind in Encoder.__subclasses__()),
+            remedy="give it a method with_step",
+        )
+
 
 @dataclass(frozen=True)
 class IntegrateAndFire(Encoder):
@@ -75,6 +101,9 @@ class IntegrateAndFire(Encoder):
         _check(self, "gain", self.gain, 0.0)
         _check(self, "bias", self.bias)
 
+    def with_step(self, ratio: float) -> Encoder:
+        return dataclasses.replace(self, gain=self.gain * ratio, bias=self.bias * ratio)
+
 
 @dataclass(frozen=True)
 class DirectCurrent(Encoder):
@@ -90,6 +119,9 @@ class DirectCurrent(Encoder):
 
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)
+
+    def with_step(self, ratio: float) -> Encoder:
+        return dataclasses.replace(self, gain=self.gain * ratio)
 
 
 @dataclass(frozen=True)
@@ -107,6 +139,9 @@ class Bernoulli(Encoder):
 
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)
+
+    def with_step(self, ratio: float) -> Encoder:
+        return dataclasses.replace(self, gain=self.gain * ratio)
 
     def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         spikes = np.empty((len(values), n_steps, values.shape[1]), bool)
@@ -132,6 +167,9 @@ class Latency(Encoder):
     def __post_init__(self) -> None:
         _check(self, "threshold", self.threshold)
 
+    def with_step(self, ratio: float) -> Encoder:
+        return self
+
     def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         step = np.rint((1.0 - np.clip(values, 0.0, 1.0)) * (n_steps - 1)).astype(int)
         spikes = step[:, None, :] == np.arange(n_steps)[None, :, None]
@@ -143,6 +181,9 @@ class Spikes(Encoder):
     """Inputs that are spikes already: `Events`. Several events of one input in one step are one spike."""
 
     precomputed = True
+
+    def with_step(self, ratio: float) -> Encoder:
+        return self
 
     def raster(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         return values.dense(n_steps)
@@ -167,6 +208,9 @@ class IntegrateEvents(Spikes):
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)
         _check(self, "bias", self.bias)
+
+    def with_step(self, ratio: float) -> Encoder:
+        return dataclasses.replace(self, bias=self.bias * ratio)
 
     def raster(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         events, n_inputs = values.load(), int(np.prod(values.shape))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from brian2.core.namespace import DEFAULT_UNITS
@@ -17,6 +18,12 @@ _FACTOR = re.compile(r"\s*([A-Za-z_]\w*|1)\s*(?:(?:\*\*|\^)\s*([-+]?\d+(?:\.\d*)
 #: No quantity of physics has a larger one; beyond, Brian2's units are no finite numbers.
 LARGEST_POWER = 30
 _EXAMPLES = "a product of powers of Brian2's units, e.g. ms, volt, nS/cm**2"
+
+
+@cache
+def _units() -> dict[str, Any]:
+    """Brian2's units by their names (``second``, ``ms``), and by the symbols that it prints (``s``)."""
+    return {str(unit): unit for unit in DEFAULT_UNITS.values()} | dict(DEFAULT_UNITS)
 
 
 def parse_unit(text: str) -> Quantity:
@@ -46,7 +53,7 @@ def parse_unit(text: str) -> Quantity:
         if match is None:
             raise UnitError(f"unit {text!r}", "the unit cannot be read", got=repr(text[position:]), expected=_EXAMPLES)
         name, power = match.groups()
-        if name != "1" and name not in DEFAULT_UNITS:
+        if name != "1" and name not in _units():
             raise UnitError(f"unit {text!r}", "Brian2 has no unit of this name", got=repr(name), expected=_EXAMPLES)
         if abs(float(power or 1)) > LARGEST_POWER:
             raise UnitError(
@@ -55,7 +62,7 @@ def parse_unit(text: str) -> Quantity:
                 got=power[:80],
                 expected=f"-{LARGEST_POWER} to {LARGEST_POWER}",
             )
-        factor = Quantity(1.0, dim=DIMENSIONLESS) if name == "1" else DEFAULT_UNITS[name] ** (float(power or 1))
+        factor = Quantity(1.0, dim=DIMENSIONLESS) if name == "1" else _units()[name] ** (float(power or 1))
         unit = unit / factor if divide else unit * factor
         position = match.end()
         if position == len(text):

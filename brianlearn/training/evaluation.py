@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brianlearn.errors import RuleError
-from brianlearn.rules.base import Rule
-from brianlearn.rules.losses import ReadoutMSE
-from brianlearn.rules.stbp import BackPropagation
-from brianlearn.training.engines import check_engine, choose_engine
-from brianlearn.training.experiment import Experiment
-from brianlearn.training.learner import Learner
 from brianlearn.training.loop import score
 from brianlearn.training.progress import Progress, choose_progress
-from brianlearn.training.run_folder import RunFolder
-from brianlearn.training.splits import split
+from brianlearn.training.trained import Trained
 from brianlearn.training.watch import Watch
 from brianlearn.work import working
 
@@ -99,53 +91,22 @@ def evaluate(
     DeviceError
         A device that this machine cannot run.
     """
-    folder = RunFolder.open(run)
-    experiment = Experiment.from_run(run, data)
-    if limit is not None:
-        experiment = dataclasses.replace(experiment, test_limit=limit)
-    spec = experiment.spec if timing is None else dataclasses.replace(experiment.spec, timing=timing)
-    weights, resolved = folder.weights(), folder.config()["resolved"]
-    rule: Rule | None = experiment.rule
-    name, place = _where(experiment, resolved["engine"], engine, device)
-    same = name == resolved["engine"]
-    try:
-        check_engine(name, spec, experiment.rule, place, experiment.batch_size, 1, experiment.optimiser)
-    except RuleError:  # the weights run without it
-        rule = None
+    trained = Trained.open(run, engine=engine, device=device, limit=limit, data=data)
+    spec = trained.spec if timing is None else dataclasses.replace(trained.spec, timing=timing)
     display = choose_progress(progress)
     with working(), display:
-        splits = split(experiment.data, spec, validation=0, limit=1, test_limit=experiment.test_limit, seed=0)
-        # with the rule, although nothing is learned: the build is then the one of the training
-        learner = Learner(
-            spec,
-            rule,
-            experiment.optimiser,
-            engine=name,
-            device=place,
-            dtype=experiment.dtype,
-            batch_size=experiment.batch_size,
-            seed=experiment.seed,
-            chunk_size=resolved["chunk_size"] if same else None,
-            workers=experiment.workers if same and place == resolved["device"] else 1,
-            engine_options=experiment.engine_options if same else {},
-        )
+        samples, learner = trained.samples(spec), trained.learner(spec)
         learner.watch = Watch(each_call=False, show=lambda warning: display.warning(str(warning)))
-        state = learner.init(weights)
+        state = learner.init(trained.weights)
         display.building(learner.device)
-        learner.infer(state, splits.test[:1])
+        learner.infer(state, samples[:1])
         started = time.perf_counter()
-        tested = score(learner, state, splits.test, display, "test")
+        tested = score(learner, state, samples, display, "test")
         seconds = time.perf_counter() - started
-    loss = tested.loss
-    if (
-        rule is None
-        and isinstance(experiment.rule, BackPropagation)
-        and not isinstance(experiment.rule.loss, ReadoutMSE)
-    ):
-        loss = None  # of another kind than in training
+    loss = tested.loss if trained.measures_loss(learner) else None
     return Evaluation(
-        folder.path,
-        name,
+        trained.folder.path,
+        trained.engine,
         learner.device,
         tested.accuracy,
         loss,
@@ -153,13 +114,3 @@ def evaluate(
         tested.samples / seconds,
         tuple(dict.fromkeys([*map(str, spec.warnings), *tested.warnings])),
     )
-
-
-def _where(experiment: Experiment, trained: str, engine: str | None, device: str | None) -> tuple[str, str]:
-    """Engine and device, from what was asked for and what trained."""
-    if engine is None:
-        engine = trained if device in (None, "auto") else "auto"  # a device says which engine is meant
-    engine = choose_engine(engine, None, device or "auto")
-    if device is None:
-        device = experiment.device if engine == trained else "auto"
-    return engine, device

@@ -18,7 +18,7 @@ from brianlearn.rules.stbp import BackPropagation
 from brianlearn.rules.weights import check_weights, initial_weights
 from brianlearn.spec.checks import is_whole
 from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Activity, Raster, Samples
+from brianlearn.spec.samples import Activity, Samples
 from brianlearn.training.engines import choose_engine, make_engine
 from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
 
@@ -297,21 +297,15 @@ class Learner:
         return Metrics(len(samples), accuracy, float(np.mean(record.loss)), self._rates(record), seconds)
 
     def _activity(self, parts: list[TrialRecord], samples: Samples) -> Activity:
-        logits = np.concatenate([p.logits for p in parts])
-        merged = TrialRecord(
-            logits,
-            np.concatenate([p.loss for p in parts]),
-            {k: np.concatenate([p.spike_counts[k] for p in parts]) for k in parts[0].spike_counts},
-        )
-        readouts = [p.readout for p in parts if p.readout is not None]
-        predictions = logits.argmax(axis=1)
+        merged = TrialRecord.concatenate(parts)
+        predictions = merged.logits.argmax(axis=1)
         labelled = samples.labels is not None
         return Activity(
             predictions=predictions,
-            logits=logits,
+            logits=merged.logits,
             firing_rates=self._rates(merged),
-            spikes={k: Raster.concatenate([p.spikes[k] for p in parts]) for k in parts[0].spikes},
-            readout=np.concatenate(readouts) if readouts else None,
+            spikes=merged.spikes,
+            readout=merged.readout,
             accuracy=float(np.mean(predictions == samples.labels)) if labelled else None,
             loss=float(np.mean(merged.loss)) if labelled and self._has_loss else None,
         )
