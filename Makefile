@@ -13,8 +13,12 @@ GENN_TESTS := tests/test_genn.py tests/test_genn_setup.py tests/test_pipelined.p
 	tests/test_describe.py tests/test_equality.py tests/test_learner.py tests/test_shared_weights.py
 
 # what other versions of Python, numpy and Brian2 can change, without data sets and the command line
-BRIAN_TESTS := $(filter-out tests/test_genn%,$(GENN_TESTS)) tests/test_rules.py tests/test_compile.py \
-	tests/test_standalone.py
+BRIAN_TESTS := tests/test_neuron.py tests/test_import.py tests/test_equality.py tests/test_learner.py tests/test_shared_weights.py \
+	tests/test_rules.py tests/test_compile.py tests/test_standalone.py
+
+# and what users run with the newest of them
+NEWEST_TESTS := $(BRIAN_TESTS) tests/test_pipelined.py tests/test_describe.py tests/test_noise.py tests/test_export.py \
+	tests/test_workers.py tests/test_plain_meaning.py tests/test_study.py
 
 # a file's tests share what they have compiled, and stay in one process
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
@@ -36,8 +40,8 @@ test: $(STAMP) ## the tests that take seconds
 test-slow: $(STAMP) ## the tests that compile C++ or train
 	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
-test-newest: .venv-newest/.installed ## the fast tests on the newest Python that is found, with the newest Brian2
-	.venv-newest/bin/python -m pytest $(PARALLEL) -m "not slow"
+test-newest: .venv-newest/.installed ## the fast tests of Brian2 on the newest Python that is found, with the newest Brian2
+	.venv-newest/bin/python -m pytest $(PARALLEL) -m "not slow" $(NEWEST_TESTS)
 
 test-3.%: .venv-3.%/.installed ## the fast tests of Brian2 on another Python: make test-3.12
 	.venv-3.$*/bin/python -m pytest $(PARALLEL) -m "not slow" $(BRIAN_TESTS)

@@ -516,22 +516,12 @@ def _override(
 def _rule(rule: Rule, name: RuleName | None, loss: LossName | None) -> Rule:
     """The script's rule, with the options of the command line."""
     from brianlearn.errors import RuleError
-    from brianlearn.rules import DALTON, STBP, TFR, ThreeFactorRule, losses
-    from brianlearn.rules.stbp import BackPropagation, SurrogateBPTT
+    from brianlearn.rules import losses
+    from brianlearn.rules.named import rule_named
+    from brianlearn.rules.stbp import BackPropagation
 
-    if name is not None and name != rule.name:
-        kinds: dict[RuleName, Any] = {
-            RuleName.dalton: DALTON,
-            RuleName.tfr: TFR,
-            RuleName.stbp: STBP,
-            RuleName.bptt: SurrogateBPTT,
-        }
-        kind = kinds[name]
-        if issubclass(kind, ThreeFactorRule) and isinstance(rule, ThreeFactorRule):
-            kept = [field.name for field in dataclasses.fields(kind)]
-        else:  # of another family: its own defaults
-            kept = ["learning_rate_scale"]
-        rule = kind(**{field: getattr(rule, field) for field in kept})
+    if name is not None:
+        rule = rule_named(name.value, rule)
     if loss is None:
         return rule
     if not isinstance(rule, BackPropagation):

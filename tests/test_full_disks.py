@@ -26,6 +26,7 @@ from brianlearn.training import Progress, RunFolder
 # run folder ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_fills_up_keeps_its_last_good_checkpoint(tmp_path):
     class Fill(Progress):
         def learned(self, done, running):

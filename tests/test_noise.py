@@ -143,7 +143,7 @@ def test_what_the_numbers_depend_on() -> None:
 # networks -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("timing", ["same_step", "pipelined"])
+@pytest.mark.parametrize("timing", ["same_step", pytest.param("pipelined", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NEURONS)
 def test_the_same_seed_fires_the_same_spikes(name: str, timing: str) -> None:
     spec = spec_of(NEURONS[name], timing=timing)

@@ -111,7 +111,7 @@ def test_twenty_trials_equal_reference(name: str, device: str) -> None:
 
 
 @pytest.mark.cpp_standalone
-@pytest.mark.parametrize("name", ["dalton-3-step", "tfr-2-batch"])
+@pytest.mark.parametrize("name", ["tfr-2-batch", pytest.param("dalton-3-step", marks=pytest.mark.slow)])
 def test_twenty_trials_compiled(name: str) -> None:
     check_twenty_trials(LEARNING[name], "cpp_standalone")
 

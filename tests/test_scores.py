@@ -1,4 +1,4 @@
-"""What a run says of its accuracy and loss, against samples that are run one by one with its weights."""
+"""What a run says of its accuracy and loss, against readouts of the samples with its weights."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ def test_scores_are_those_of_the_samples_that_were_held_out(engine: str, tmp_pat
     weights = learner.init({name: result.weights[name] for name in ("dense1", "readout")})
     scores = {}
     for name, samples in (("validation", splits.validation), ("test", splits.test), ("train", splits.train)):
-        alone = [learner.infer(weights, samples[k : k + 1], record=("readout",)) for k in range(len(samples))]
-        readouts = np.stack([a.readout[0, 2:] for a in alone if a.readout is not None])
+        activity = learner.infer(weights, samples, record=("readout",))
+        assert activity.readout is not None
+        readouts = activity.readout[:, 2:]
         targets = np.eye(3)[samples.labels][:, None, :]
         losses = ((readouts - targets) ** 2).mean(axis=(1, 2))
         right = readouts.mean(axis=1).argmax(axis=1) == samples.labels

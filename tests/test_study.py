@@ -223,7 +223,9 @@ def test_a_search_finds_the_lowest_point_and_goes_on(tmp_path: Path) -> None:
     assert len(StudyFolder.open(study.folder).plan()) == 80
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_study_that_was_stopped_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(FUNCTIONS.read_text())

@@ -387,6 +387,7 @@ def test_time_steps_of_a_run(run: Path, tmp_path: Path) -> None:
 # whole studies -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_of_robustness(run: Path, tmp_path: Path) -> None:
     own = bl.evaluate(run, progress=False)
     study = bl.KINDS["robustness"].study(
@@ -417,7 +418,10 @@ def test_a_study_of_robustness(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("engine", "device"),
-    [("discrete", "cpu"), pytest.param("brian", "cpp_standalone", marks=pytest.mark.cpp_standalone)],
+    [
+        ("discrete", "cpu"),
+        pytest.param("brian", "cpp_standalone", marks=[pytest.mark.cpp_standalone, pytest.mark.slow]),
+    ],
 )
 def test_trials_on_other_devices_share_one_program(run: Path, engine: str, device: str) -> None:
     """They fire the same spikes as numpy, and only the first one builds."""
@@ -572,6 +576,7 @@ def test_a_study_of_depth_is_a_loop_over_learners(tmp_path: Path) -> None:
         assert float(at) == learner.infer(state, data.test).accuracy
 
 
+@pytest.mark.slow
 def test_rate_against_accuracy(script: Path, tmp_path: Path) -> None:
     study = bl.rate_accuracy(script, gains=[0.5, 2], thresholds=[1, 1.5], seeds=[0], limit=20)
     source = study.fixed["source"]

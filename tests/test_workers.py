@@ -115,16 +115,19 @@ def test_a_process_whose_parent_is_gone_before_it_starts_ends_at_once(tmp_path: 
 def test_workers_end_with_the_process_that_started_them(number: int, tmp_path: Path) -> None:
     """One share is missing: the others wait for it, as long as somebody waits for them."""
     code = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import os, subprocess, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_workers import _engine, _samples, _state, one_convolution
 from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.interrupt import stoppable
 start = StandaloneDevice._start
 def stopped(self, run, values, n, environment):
-    process = start(self, run, values, n, environment)
-    if environment["BRIANLEARN_EXCHANGE"].startswith("1/"):
-        process.send_signal(19)
-        print("started", flush=True)
+    if environment["BRIANLEARN_EXCHANGE"].startswith("0/"):
+        return start(self, run, values, n, environment)
+    run.mkdir()
+    (run / "log").touch()
+    del os.environ["BRIANLEARN_TEST"]  # it stands for one that never answers, and is the test's to end
+    process = subprocess.Popen(["sleep", "600"])
+    print(process.pid, flush=True)
     return process
 StandaloneDevice._start = stopped
 with stoppable():
@@ -134,12 +137,16 @@ with stoppable():
     environment = os.environ | {"BRIANLEARN_TEST": str(tmp_path), "BRIANLEARN_SCRATCH": str(tmp_path)}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    _wait_until(lambda: len(_marked(mark)) == 3)
-    process.send_signal(number)
-    process.wait()
-    process.stdout.close()
-    _wait_until(lambda: not _marked(mark))
+    silent = int(process.stdout.readline())
+    try:
+        _wait_until(lambda: len(_marked(mark)) == 2)
+        process.send_signal(number)
+        process.wait()
+        process.stdout.close()
+        _wait_until(lambda: not _marked(mark))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(silent, signal.SIGKILL)
     remove_leftovers([tmp_path])
     assert list(tmp_path.iterdir()) == []
 
