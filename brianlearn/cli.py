@@ -515,27 +515,11 @@ def _override(
 
 def _rule(rule: Rule, name: RuleName | None, loss: LossName | None) -> Rule:
     """The script's rule, with the options of the command line."""
-    from brianlearn.errors import RuleError
-    from brianlearn.rules import losses
-    from brianlearn.rules.named import rule_named
-    from brianlearn.rules.stbp import BackPropagation
+    from brianlearn.rules.named import rule_named, with_loss_named
 
     if name is not None:
         rule = rule_named(name.value, rule)
-    if loss is None:
-        return rule
-    if not isinstance(rule, BackPropagation):
-        raise RuleError(
-            f"rule {rule.name!r}",
-            "the rule has errors of its own and takes no loss",
-            got=f"--loss {loss.value}",
-            expected="--rule stbp or --rule bptt",
-        )
-    found: Any = next(cls for cls in vars(losses).values() if getattr(cls, "name", None) == loss.value)
-    if isinstance(rule.loss, found):
-        return rule
-    both = {field.name for field in dataclasses.fields(found)} & {f.name for f in dataclasses.fields(rule.loss)}  # type: ignore[arg-type]
-    return dataclasses.replace(rule, loss=found(**{field: getattr(rule.loss, field) for field in both}))  # type: ignore[type-var]
+    return rule if loss is None else with_loss_named(rule, loss.value)
 
 
 def _local(rule: Rule, credit: CreditName | None, eligibility: EligibilityName | None) -> Rule:

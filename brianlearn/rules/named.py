@@ -1,4 +1,4 @@
-"""Rules by name, for command lines and studies."""
+"""Rules and their losses by name, for command lines and studies."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import Any
 
 from brianlearn.errors import RuleError
 from brianlearn.rules.base import Rule
-from brianlearn.rules.stbp import STBP, SurrogateBPTT
+from brianlearn.rules.losses import CrossEntropy, Hamming, RateMSE, ReadoutMSE, SpikeCount, VanRossum
+from brianlearn.rules.stbp import STBP, BackPropagation, SurrogateBPTT
 from brianlearn.rules.three_factor import DALTON, TFR, ThreeFactorRule
 
-__all__ = ["RULES", "rule_named"]
+__all__ = ["LOSSES", "RULES", "rule_named", "with_loss_named"]
 
 #: The rules of the package, by name.
 RULES: dict[str, Any] = {kind.name: kind for kind in (DALTON, TFR, STBP, SurrogateBPTT)}
+#: The losses of the package, by name.
+LOSSES: dict[str, Any] = {
+    kind.name: kind for kind in (VanRossum, Hamming, SpikeCount, RateMSE, ReadoutMSE, CrossEntropy)
+}
 
 
 def rule_named(name: str, like: Rule) -> Rule:
@@ -47,3 +52,43 @@ def rule_named(name: str, like: Rule) -> Rule:
     made = kind(**{field: getattr(like, field) for field in kept})
     assert isinstance(made, Rule)
     return made
+
+
+def with_loss_named(rule: Rule, name: str) -> Rule:
+    """A rule that minimises the loss of a name, with the options of its own loss where both have them.
+
+    Parameters
+    ----------
+    rule : Rule
+        A rule that back-propagates; returned as it is where its loss has the name.
+    name : str
+        One of `LOSSES`.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    RuleError
+        An unknown name, or a rule without a loss.
+    """
+    kind = LOSSES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise RuleError("loss", "there is no loss of this name", got=repr(name), expected=", ".join(LOSSES))
+    if not isinstance(rule, BackPropagation):
+        raise RuleError(
+            f"rule {rule.name!r}",
+            "the rule has errors of its own and takes no loss",
+            got=f"loss {name!r}",
+            expected="the rule stbp or bptt",
+        )
+    if rule.loss.name == name:
+        return rule
+    mine: Any = rule.loss
+    both = {field.name for field in dataclasses.fields(kind)} & {field.name for field in dataclasses.fields(mine)}
+    loss = kind(**{field: getattr(mine, field) for field in both})
+    made: Any = rule
+    found = dataclasses.replace(made, loss=loss)
+    assert isinstance(found, Rule)
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from brianlearn.errors import SpecError
-from brianlearn.rules.named import rule_named
+from brianlearn.rules.named import rule_named, with_loss_named
 from brianlearn.spec.layers import Layer
 from brianlearn.spec.network import NetworkSpec
 
@@ -42,10 +42,10 @@ def with_parameters(experiment: Experiment, parameters: Mapping[str, Any]) -> Ex
     ----------
     experiment : Experiment
     parameters : mapping
-        Name -> value. A name is a setting (``seed``, ``epochs``, ``batch_size``, ...), ``rule`` (its name),
-        ``learning_rate``, a setting of the network (``dt``, ``duration``, ``burn_in``, ``timing``), a constant of its
-        neurons (``tau_m``), or a path: ``rule.eligibility``, ``optimiser.beta1``, ``input.encoder.gain``,
-        ``readout.tau``, ``dense1.size`` (one layer), ``layer.size`` (all layers that have it),
+        Name -> value. A name is a setting (``seed``, ``epochs``, ``batch_size``, ...), ``rule`` or ``loss``
+        (their names), ``learning_rate``, a setting of the network (``dt``, ``duration``, ``burn_in``, ``timing``), a
+        constant of its neurons (``tau_m``), or a path: ``rule.eligibility``, ``optimiser.beta1``,
+        ``input.encoder.gain``, ``readout.tau``, ``dense1.size`` (one layer), ``layer.size`` (all layers that have it),
         ``dense1.neuron.tau_m``, ``layer.neuron.surrogate.slope``.
 
     Returns
@@ -67,6 +67,8 @@ def with_parameters(experiment: Experiment, parameters: Mapping[str, Any]) -> Ex
 def _with_one(experiment: Experiment, name: str, value: Any) -> Experiment:
     if name == "rule":
         return dataclasses.replace(experiment, rule=rule_named(value, experiment.rule))
+    if name == "loss":
+        return dataclasses.replace(experiment, rule=with_loss_named(experiment.rule, value))
     if name == "learning_rate":
         optimiser = dataclasses.replace(experiment.optimiser, learning_rate=value)
         return dataclasses.replace(experiment, optimiser=optimiser)
@@ -164,7 +166,7 @@ def _constants(spec: NetworkSpec) -> dict[str, None]:
 
 
 def _names(experiment: Experiment) -> Iterator[str]:
-    yield from ("rule", "learning_rate", *SETTINGS)
+    yield from ("rule", "loss", "learning_rate", *SETTINGS)
     for part in ("rule", "optimiser"):
         yield from (f"{part}.{field}" for field in _fields(getattr(experiment, part)))
 
