@@ -160,7 +160,7 @@ MUTANTS = [
     ),
     Mutant(
         "falling offsets of unsigned type pass",
-        "spec/samples.py",
+        "spec/events.py",
         "np.any(offsets[1:] < offsets[:-1])",
         "np.any(np.diff(self.offsets.view(np.uint64)) < 0)",
         ("tests/test_arrays.py::test_events_of_every_integer_type",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -112,9 +113,7 @@ def _shape(samples: Samples) -> tuple[int, ...]:
 def _concatenate(first: Samples, second: Samples) -> Samples:
     a, b = first.inputs, second.inputs
     if isinstance(a, Recordings) and isinstance(b, Recordings):
-        a, b = a.load(), b.load()
-        step, neuron = np.concatenate([a.step, b.step]), np.concatenate([a.neuron, b.neuron])
-        inputs = Events(step, neuron, np.concatenate([a.offsets, a.offsets[-1] + b.offsets[1:]]), a.shape)
+        inputs: Any = Events.concatenate([a.load(), b.load()])
     else:
         inputs = np.concatenate([a, b])
     return Samples(inputs, np.concatenate([first.labels, second.labels]), np.concatenate([first.ids, second.ids]))

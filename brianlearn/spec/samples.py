@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-import operator
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,156 +10,12 @@ import numpy as np
 
 from brianlearn.errors import DataError, ShapeError
 from brianlearn.spec.arrays import integers, numbers
+from brianlearn.spec.dense_spikes import batches
 from brianlearn.spec.encoders import Spikes
+from brianlearn.spec.events import Events, Recordings
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
-
-#: Of an event: durations, and differences of steps, stay inside of int64.
-LAST_STEP = 2**62
-
-
-class Recordings(ABC):
-    """Base class of input spikes that are given: `Events` in memory, or recordings that stay on disk until they run.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of the input, (channels, height, width).
-    """
-
-    shape: tuple[int, ...]
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def __getitem__(self, index: Any) -> Recordings: ...
-
-    @property
-    @abstractmethod
-    def durations(self) -> np.ndarray:
-        """Time steps up to the last event of each recording, int64 (n,); 0 where there is none."""
-
-    @abstractmethod
-    def window(self, start: np.ndarray) -> Recordings:
-        """The recordings from time step ``start``, shape (n,), on; earlier events are left out."""
-
-    @abstractmethod
-    def dense(self, n_steps: int) -> np.ndarray:
-        """Spikes as bool, shape (n, n_steps, n_inputs); later events are left out."""
-
-    @abstractmethod
-    def load(self) -> Events:
-        """All events, in memory."""
-
-    @abstractmethod
-    def digest(self) -> bytes:
-        """A checksum of all events."""
-
-
-@dataclass(frozen=True, eq=False)
-class Events(Recordings):
-    """Input spikes of n samples in memory, binned at the network's time step.
-
-    An input may have several events in one step: one spike for the encoder `Spikes`, and as many for `IntegrateEvents`.
-
-    Attributes
-    ----------
-    step : numpy.ndarray of int64, shape (n_events,)
-        Time step inside the trial. May be given in any type of integers, as may the next two.
-    neuron : numpy.ndarray of int64, shape (n_events,)
-        Flat index into ``shape``.
-    offsets : numpy.ndarray of int64, shape (n + 1,)
-        Events of sample k are ``offsets[k]:offsets[k + 1]``.
-    shape : tuple of int
-        Shape of the input, (channels, height, width).
-
-    Raises
-    ------
-    DataError, ShapeError
-        What are no integers, or out of range; offsets that fall.
-    """
-
-    step: np.ndarray
-    neuron: np.ndarray
-    offsets: np.ndarray
-    shape: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        try:
-            shape = tuple(operator.index(n) for n in self.shape)
-        except TypeError:
-            shape = ()
-        if not shape or min(shape) < 1:
-            raise ShapeError("Events", "shape is wrong", got=repr(self.shape), expected="(channels, height, width)")
-        object.__setattr__(self, "shape", shape)
-        for name in ("step", "neuron", "offsets"):
-            object.__setattr__(self, name, integers("Events", name, getattr(self, name), "an array of int"))
-        step, neuron, offsets = self.step, self.neuron, self.offsets
-        if step.shape != neuron.shape or step.ndim != 1:
-            raise DataError("Events", "step and neuron differ in shape", got=f"{step.shape} and {neuron.shape}")
-        if (
-            offsets.ndim != 1
-            or len(offsets) < 1
-            or offsets[0] != 0
-            or offsets[-1] != len(step)
-            or np.any(offsets[1:] < offsets[:-1])
-        ):
-            raise DataError(
-                "Events", "offsets do not divide the events", expected="0 <= ... <= number of events, rising"
-            )
-        size = math.prod(shape)
-        if len(step) and (step.min() < 0 or step.max() > LAST_STEP or neuron.min() < 0 or neuron.max() >= size):
-            raise DataError(
-                "Events",
-                "an event is out of range",
-                got=f"steps {step.min()} to {step.max()}, neurons {neuron.min()} to {neuron.max()}",
-                expected=f"steps 0 to {LAST_STEP}, neurons 0 to {size - 1} (shape {self.shape})",
-            )
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: Any) -> Events:
-        chosen = np.arange(len(self))[index]
-        parts = [np.arange(self.offsets[k], self.offsets[k + 1]) for k in chosen]
-        rows = np.concatenate(parts) if parts else np.zeros(0, int)
-        offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
-        return Events(self.step[rows], self.neuron[rows], offsets, self.shape)
-
-    @property
-    def durations(self) -> np.ndarray:
-        result = np.zeros(len(self), np.int64)
-        np.maximum.at(result, self._sample(), self.step + 1)
-        return result
-
-    def window(self, start: np.ndarray) -> Events:
-        sample = self._sample()
-        step = self.step - np.asarray(start, np.int64)[sample]
-        kept = step >= 0
-        offsets = np.searchsorted(sample[kept], np.arange(len(self) + 1))
-        return Events(step[kept], self.neuron[kept], offsets, self.shape)
-
-    def load(self) -> Events:
-        return self
-
-    def digest(self) -> bytes:
-        found = hashlib.sha256(repr(tuple(self.shape)).encode())
-        for array in (self.step, self.neuron, self.offsets):
-            found.update(f"{array.dtype} {array.shape} ".encode())
-            found.update(np.ascontiguousarray(array).data)
-        return found.digest()
-
-    def _sample(self) -> np.ndarray:
-        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
-
-    def dense(self, n_steps: int) -> np.ndarray:
-        result = np.zeros((len(self), n_steps, int(np.prod(self.shape))), bool)
-        sample = self._sample()
-        inside = self.step < n_steps
-        result[sample[inside], self.step[inside], self.neuron[inside]] = True
-        return result
 
 
 def _whole_labels(labels: np.ndarray) -> np.ndarray:
@@ -223,6 +75,50 @@ class Samples:
                 expected=f"integers, shape ({n},)",
             )
         object.__setattr__(self, "ids", ids.astype(np.int64))
+
+    @classmethod
+    def from_loader(cls, loader: Any, axes: str, labels: bool = True) -> Samples:
+        """Spikes, or numbers of events, with labels, from a torch DataLoader.
+
+        Parameters
+        ----------
+        loader : iterable of (inputs, labels)
+            E.g. a ``torch.utils.data.DataLoader`` without shuffling; it is read to its end.
+        axes : str
+            What the axes of its inputs are, as in `Events.from_dense`, e.g. ``"BTCHW"`` or ``"TBCHW"``. Batches may
+            differ in their number of time steps.
+        labels : bool, optional
+            Whether batches are (inputs, labels), or inputs alone.
+
+        Returns
+        -------
+        Samples
+            With `Events`.
+
+        Raises
+        ------
+        DataError
+            What is no loader, holds nothing, or batches that are something else or of two shapes, each named.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brianlearn as bl
+        >>> batches = [(np.ones((2, 4, 3)), [0, 1]), (np.zeros((1, 6, 3)), [1])]
+        >>> samples = bl.Samples.from_loader(batches, axes="BTN")
+        >>> len(samples), samples.labels.tolist(), samples.inputs.durations.tolist()
+        (3, [0, 1, 1], [4, 4, 0])
+        """
+        owner = "Samples.from_loader"
+        parts: list[Events] = []
+        found: list[np.ndarray] = []
+        for k, (inputs, given) in enumerate(batches(owner, loader, labels)):
+            parts.append(Events.from_dense(inputs, axes, f"{owner}, batch {k}"))
+            if labels:
+                found.append(Samples(parts[-1], given).labels)
+        if not parts:
+            raise DataError(owner, "the loader holds no batch", expected="batches of (inputs, labels)")
+        return cls(Events.concatenate(parts), np.concatenate(found) if labels else None)
 
     def __len__(self) -> int:
         return len(self.inputs)
