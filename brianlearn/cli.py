@@ -29,7 +29,7 @@ from brianlearn import __version__, data_commands, example_commands, study_comma
 from brianlearn.console import user_errors
 from brianlearn.errors import did_you_mean
 from brianlearn.script_command import ScriptCommand
-from brianlearn.scripts import call_experiment, load_experiment
+from brianlearn.scripts import call_experiment, find_script, load_experiment, run_script
 
 if TYPE_CHECKING:
     from brianlearn.rules import Rule
@@ -120,6 +120,10 @@ JsonList = Annotated[bool, typer.Option("--json", help="The last line of the out
 Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
 Timing = Annotated[TimingName | None, typer.Option(help="When a spike reaches the next layer: same-step or pipelined.")]
+Defining = Annotated[
+    Path | None,
+    typer.Option("--script", help="Script that defines classes of your own of which the run holds objects."),
+]
 Runs = Annotated[Path | None, typer.Option(help="Folder that the run folder goes into.")]
 
 
@@ -205,10 +209,12 @@ def evaluate(
     engine: Engine = None,
     device: Device = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
+    script: Defining = None,
     as_json: Json = False,
 ) -> None:
     """Test the weights of a run folder."""
     with user_errors():
+        _define(script)
         from brianlearn.training import evaluate as evaluate_run
 
         found = evaluate_run(
@@ -239,6 +245,7 @@ def verify(
     samples: Annotated[int, typer.Option(min=1, help="Test samples that both engines run.")] = 20,
     rule: Annotated[RuleName | None, typer.Option(help="Compare weights too, after one batch of this rule.")] = None,
     timing: Timing = None,
+    script: Defining = None,
     as_json: Json = False,
 ) -> None:
     """Run both engines on the same weights and inputs and compare every spike; exit status 1 where they differ."""
@@ -246,6 +253,7 @@ def verify(
         from brianlearn.training import Experiment
         from brianlearn.training.verify import verify_experiment
 
+        _define(script)
         experiment: Any = target if target.is_dir() else _load(target, context)
         weights = None
         if target.is_dir() and (rule is not None or timing is not None):
@@ -280,11 +288,13 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that is made.")],
     to: Annotated[ExportName, typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN.")],
     timing: Timing = None,
+    script: Defining = None,
 ) -> None:
     """Write a run's network and weights as a C++ project that builds and runs without Python."""
     with user_errors():
         from brianlearn.training.export import export_run
 
+        _define(script)
         changed = timing and timing.value.replace("-", "_")
         made = export_run(run, folder, to=to.value, timing=changed)
         table = _table()
@@ -459,6 +469,12 @@ def _load(script: Path, context: typer.Context) -> Experiment:
         remedy = near or "options of a script's own follow its name"
         raise typer.BadParameter(f"no such option: {script} ({remedy})")
     return load_experiment(script, context.args, _options(context))
+
+
+def _define(script: Path | None) -> None:
+    """Let a run folder hold objects of the classes that a script defines."""
+    if script is not None:
+        run_script(find_script(script))
 
 
 def _resumed(resume: Path, scripted: Experiment | None) -> Experiment:

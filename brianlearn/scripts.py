@@ -25,6 +25,7 @@ __all__ = [
     "find_script",
     "load_experiment",
     "load_script",
+    "run_script",
     "summary",
 ]
 
@@ -119,25 +120,37 @@ def load_script(script: Path) -> Any:
     SpecError
         A script that fails, that trains while it is loaded, or that does not define it.
     """
-    from brianlearn.training.loading import loading
-
     try:
         tree = ast.parse(script.read_bytes(), filename=str(script))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _failed(script, error) from error
     if not _may_bind(tree, "experiment"):
         raise _no_experiment(script, tree)
+    names = run_script(script)
+    if "experiment" not in names:
+        raise _no_experiment(script, tree)
+    return names["experiment"]
+
+
+def run_script(script: Path) -> dict[str, Any]:
+    """The names that a script defines; its classes are then known to run folders.
+
+    Raises
+    ------
+    SpecError
+        A script that fails, or that trains while it is loaded.
+    """
+    from brianlearn.spec.storable import SCRIPT
+    from brianlearn.training.loading import loading
+
     sys.path.insert(0, str(script.resolve().parent))  # as Python does for a script: it may import its neighbours
     try:
         with loading(str(script)):
-            names = runpy.run_path(str(script), run_name="brianlearn_script")
+            return runpy.run_path(str(script), run_name=SCRIPT)
     except (BrianLearnError, Terminated):
         raise
     except (Exception, SystemExit) as error:
         raise _failed(script, error) from error
-    if "experiment" not in names:
-        raise _no_experiment(script, tree)
-    return names["experiment"]
 
 
 def call_experiment(experiment: Any, script: str, arguments: Sequence[str], known: Sequence[str] = ()) -> Experiment:

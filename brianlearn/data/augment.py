@@ -10,6 +10,7 @@ import numpy as np
 from brianlearn.errors import DataError, ShapeError
 from brianlearn.spec.checks import is_number
 from brianlearn.spec.samples import Recordings, Samples
+from brianlearn.spec.storable import Storable
 
 __all__ = ["Augmentation", "RandomAffine", "RandomCrop"]
 
@@ -17,7 +18,7 @@ __all__ = ["Augmentation", "RandomAffine", "RandomCrop"]
 _COUNTER = 2**192
 
 
-class Augmentation(ABC):
+class Augmentation(Storable, ABC, abstract=True):
     """Base class of random changes: given samples and one random key for each, it returns changed samples."""
 
     @abstractmethod

@@ -14,6 +14,7 @@ from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.registry import entry
 from brianlearn.errors import DataError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.storable import Storable
 from brianlearn.spec.taking import take_quantity
 
 __all__ = ["DataSource", "load"]
@@ -24,7 +25,7 @@ def _is_time(value: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class DataSource:
+class DataSource(Storable):
     """A data set by name, for `Experiment`; it is stored in the run folder, so that the run can go on.
 
     Parameters

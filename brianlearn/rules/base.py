@@ -8,11 +8,12 @@ from typing import ClassVar
 from brianlearn.errors import RuleError
 from brianlearn.spec.checks import is_number
 from brianlearn.spec.network import NetworkSpec, Projection
+from brianlearn.spec.storable import Storable
 
 __all__ = ["Rule"]
 
 
-class Rule:
+class Rule(Storable, abstract=True):
     """Base class of learning rules: frozen descriptions, without any engine's code.
 
     A rule says how a batch of trials becomes one gradient per learned layer; an optimiser turns that into a weight
@@ -26,6 +27,7 @@ class Rule:
         Layer name -> factor on the learning rate.
     """
 
+    error_kind = RuleError
     name: ClassVar[str] = ""
     learning_rate_scale: Mapping[str, float]
 

@@ -17,11 +17,12 @@ from brianlearn.errors import RuleError
 from brianlearn.rules.targets import Targets
 from brianlearn.spec.checks import is_number
 from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.storable import Storable
 
 __all__ = ["CrossEntropy", "Hamming", "Loss", "RateMSE", "ReadoutMSE", "SpikeCount", "VanRossum"]
 
 
-class Loss:
+class Loss(Storable, abstract=True):
     """Base class of losses.
 
     Attributes
@@ -33,6 +34,7 @@ class Loss:
         through `Activity.logits`.
     """
 
+    error_kind = RuleError
     name: ClassVar[str] = ""
     output: ClassVar[str] = ""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from brianlearn.errors import RuleError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.storable import Storable
 
 __all__ = ["SGD", "Adam", "Momentum", "Optimiser"]
 
@@ -21,7 +22,7 @@ def _number(owner: object, name: str, value: Any, low: float, high: float, *, cl
 
 
 @dataclass(frozen=True)
-class Optimiser:
+class Optimiser(Storable, abstract=True):
     """Base class.
 
     Parameters
@@ -40,6 +41,7 @@ class Optimiser:
     reset_each_epoch: bool = False
     decay: float = 1.0
 
+    error_kind = RuleError
     #: Arrays of the shape of the weights that the optimiser keeps, by name.
     slots: ClassVar[tuple[str, ...]] = ()
 

@@ -14,7 +14,7 @@ from brianlearn.spec.network import NetworkSpec
 __all__ = ["STBP", "BackPropagation", "SurrogateBPTT"]
 
 
-class BackPropagation(Rule):
+class BackPropagation(Rule, abstract=True):
     """Base class of the rules that follow the gradient of one loss through all layers and time steps.
 
     Attributes

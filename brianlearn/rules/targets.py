@@ -13,12 +13,15 @@ from brian2.units.fundamentalunits import get_dimensions
 from brianlearn.errors import RuleError
 from brianlearn.spec.arrays import numbers
 from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.storable import Storable
 
 __all__ = ["FirstSpike", "Pattern", "Regular", "Silence", "Targets", "Train"]
 
 
-class Train:
+class Train(Storable, abstract=True):
     """Base class of target spike trains of a single neuron."""
+
+    error_kind = RuleError
 
     def steps(self, spec: NetworkSpec) -> np.ndarray:
         """The train at the network's time step.
@@ -138,7 +141,7 @@ class Pattern(Train):
 
 
 @dataclass(frozen=True)
-class Targets:
+class Targets(Storable):
     """What all output neurons should fire, for each label.
 
     Parameters
@@ -149,6 +152,7 @@ class Targets:
         Of the other neurons.
     """
 
+    error_kind = RuleError
     label: Train = Regular()
     others: Train = Silence()
 

@@ -25,7 +25,7 @@ def _choice(owner: object, name: str, value: object, allowed: tuple[str, ...]) -
 
 
 @dataclass(frozen=True, eq=False)
-class ThreeFactorRule(Rule):
+class ThreeFactorRule(Rule, abstract=True):
     r"""Base class of the three-factor rules.
 
     For layer l with presynaptic spikes s_{l-1}, surrogate derivative psi_l, gate_l and third factor L_l,

@@ -16,6 +16,7 @@ import numpy as np
 
 from brianlearn.errors import SpecError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.storable import Storable
 
 if TYPE_CHECKING:
     from brianlearn.spec.samples import Recordings
@@ -33,7 +34,7 @@ def _check(owner: object, name: str, value: object, low: float | None = None) ->
         )
 
 
-class Encoder:
+class Encoder(Storable, abstract=True):
     """Base class of encoders."""
 
     #: Whether spikes are drawn beforehand by `raster` (else the engine computes them from the values).

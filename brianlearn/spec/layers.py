@@ -14,6 +14,7 @@ from brianlearn.errors import SpecError, UnitError
 from brianlearn.spec.checks import is_number
 from brianlearn.spec.encoders import Encoder, IntegrateAndFire
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.storable import Storable
 from brianlearn.spec.taking import take_quantity
 from brianlearn.spec.unit_names import quantity_text
 
@@ -32,7 +33,7 @@ def _check_scale(owner: object, scale: object) -> None:
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(Storable):
     """Initial weights from N(0, std = scale/sqrt(fan_in))."""
 
     scale: float = 2.0
@@ -46,7 +47,7 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Storable):
     """Initial weights from U(-scale/sqrt(fan_in), scale/sqrt(fan_in))."""
 
     scale: float = 1.0
@@ -61,7 +62,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(Storable):
     """The input of a network.
 
     Parameters
@@ -91,7 +92,7 @@ def _check_draw(owner: str, weights: object) -> None:
         )
 
 
-class Layer:
+class Layer(Storable, abstract=True):
     """Base class of layers of spiking neurons."""
 
     neuron: Neuron
@@ -198,7 +199,7 @@ class Conv(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Readout:
+class Readout(Storable):
     """A linear readout without spikes: y[t] = R s[t], or leaky, y[t] = exp(-dt/tau) y[t-1] + R s[t].
 
     Parameters

@@ -16,6 +16,7 @@ from brianlearn.errors import BrianLearnWarning, ShapeError, SpecError, UnitErro
 from brianlearn.spec.connectivity import Connectivity, convolution, dense
 from brianlearn.spec.dynamics import dynamics_warnings
 from brianlearn.spec.layers import Conv, Dense, Input, Layer, Readout
+from brianlearn.spec.storable import Storable
 from brianlearn.spec.taking import take_quantity
 from brianlearn.spec.unit_names import quantity_text
 
@@ -74,7 +75,7 @@ class Projection:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSpec:
+class NetworkSpec(Storable):
     """A deep spiking network.
 
     Parameters

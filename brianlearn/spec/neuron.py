@@ -21,6 +21,7 @@ from brian2.utils.stringtools import get_identifiers
 from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
 from brianlearn.spec.equations import Parsed, parse
 from brianlearn.spec.propagator import LinearSystem, NonLinear, linear_system
+from brianlearn.spec.storable import Storable
 from brianlearn.spec.surrogates import FastSigmoid, Surrogate
 from brianlearn.spec.taking import take_quantities, take_quantity, take_text
 from brianlearn.spec.unit_names import kind_text, quantity_text
@@ -29,7 +30,7 @@ __all__ = ["Neuron"]
 
 
 @dataclass(frozen=True, eq=False)
-class Neuron:
+class Neuron(Storable):
     """A spiking neuron model, declared as Brian2 equations.
 
     Parameters

@@ -14,6 +14,7 @@ import numpy as np
 
 from brianlearn.errors import SpecError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.storable import Storable
 
 __all__ = [
     "ArcTan",
@@ -31,7 +32,7 @@ def _positive(owner: object, name: str, value: object) -> None:
         raise SpecError(type(owner).__name__, f"{name} is wrong", got=repr(value), expected="a finite number > 0")
 
 
-class Surrogate:
+class Surrogate(Storable, abstract=True):
     """Base class: a surrogate derivative sigma'(x) given as one expression in ``x``."""
 
     def expression(self, x: str) -> str:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from brianlearn.errors import BrianLearnError, SpecError
+from brianlearn.spec.storable import SCRIPT, STUDY_SCRIPT
 
 __all__ = ["Task", "load_script"]
 
 #: What a script's function is called, in the order in which they are looked for.
 FUNCTIONS = ("trial", "experiment")
-#: How the modules begin that `load_script` makes.
-_PREFIX = "brianlearn_study_"
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Task:
                 expected="a function at the top level of a script or module",
                 remedy="write it into a file of its own: bl.Study('file.py', axes=...)",
             )
-        if module in ("__main__", "brianlearn_script") or module.startswith(_PREFIX):
+        if module in ("__main__", SCRIPT) or module.startswith(STUDY_SCRIPT):
             file = inspect.getsourcefile(function)
             if file is None or not Path(file).is_file():
                 raise SpecError(
@@ -146,7 +145,7 @@ class Task:
 @cache
 def _loaded(path: Path, digest: str) -> dict[str, Any]:
     """The names that a script defines; each version of it runs once in a process."""
-    name = f"{_PREFIX}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = f"{STUDY_SCRIPT}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

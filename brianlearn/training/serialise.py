@@ -1,7 +1,8 @@
 """Networks, rules and optimisers as plain dictionaries (JSON), and back.
 
-Only the types listed here are built, by their own constructors, which check what they get: reading a file runs no code
-that it brings along. Numbers come back bit for bit, quantities as a value in base units with the name of the unit.
+Only types that are registered (`brianlearn.spec.storable`) are built, by their own constructors, which check what they
+get: reading a file runs no code that it brings along, and imports nothing. Numbers come back bit for bit, quantities as
+a value in base units with the name of the unit.
 """
 
 from __future__ import annotations
@@ -14,66 +15,18 @@ from typing import Any
 import numpy as np
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 
-from brianlearn.data import augment, source
-from brianlearn.data.events import window
-from brianlearn.errors import BrianLearnError, RuleError, SpecError
-from brianlearn.rules import base, losses, optimisers, stbp, targets, three_factor
-from brianlearn.spec import encoders, layers, network, neuron, surrogates
+from brianlearn import data, rules, spec
+from brianlearn.errors import BrianLearnError, SpecError
 from brianlearn.spec.equations import unit_text
 from brianlearn.spec.quantities import parse_unit
+from brianlearn.spec.storable import not_storable, stored_class, stored_name
 
-__all__ = ["differences", "from_dict", "to_dict"]
+__all__ = ["differences", "from_dict", "own_classes", "to_dict"]
 
 #: The key that names the type of an object. No identifier starts with "$", so it cannot be a constant or a layer.
 TYPE = "$type"
-
-_TYPES: dict[str, type] = {
-    cls.__name__: cls
-    for cls in (
-        network.NetworkSpec,
-        layers.Input,
-        layers.Dense,
-        layers.Conv,
-        layers.Readout,
-        layers.Normal,
-        layers.Uniform,
-        neuron.Neuron,
-        encoders.Bernoulli,
-        encoders.DirectCurrent,
-        encoders.IntegrateAndFire,
-        encoders.IntegrateEvents,
-        encoders.Latency,
-        encoders.Spikes,
-        surrogates.ArcTan,
-        surrogates.FastSigmoid,
-        surrogates.Gaussian,
-        surrogates.Rectangular,
-        surrogates.Sigmoid,
-        surrogates.Triangular,
-        three_factor.DALTON,
-        three_factor.TFR,
-        stbp.STBP,
-        stbp.SurrogateBPTT,
-        losses.CrossEntropy,
-        losses.Hamming,
-        losses.RateMSE,
-        losses.ReadoutMSE,
-        losses.SpikeCount,
-        losses.VanRossum,
-        targets.FirstSpike,
-        targets.Pattern,
-        targets.Regular,
-        targets.Silence,
-        targets.Targets,
-        optimisers.SGD,
-        optimisers.Momentum,
-        optimisers.Adam,
-        augment.RandomAffine,
-        augment.RandomCrop,
-        window.RandomWindow,
-        source.DataSource,
-    )
-}
+#: The packages that define what a file can name: loaded, they are registered.
+_DEFINED_IN = (spec, rules, data)
 
 
 def to_dict(obj: Any) -> Any:
@@ -82,19 +35,20 @@ def to_dict(obj: Any) -> Any:
     Parameters
     ----------
     obj : object
-        A network, layer, neuron, encoder, surrogate, initial-weight distribution, rule or optimiser of this package; or
-        numbers, text, quantities, arrays, mappings and sequences of these.
+        A network, layer, neuron, encoder, surrogate, initial-weight distribution, rule, optimiser, ... of this package,
+        or of a class of one's own at the top level of a module; or numbers, text, quantities, arrays, mappings and
+        sequences of these.
 
     Returns
     -------
     dict, list, str, float, int, bool or None
-        Objects are ``{"$type": name, field: value, ...}``; quantities
-        ``{"$type": "Quantity", "value": base units, "unit": "second"}``.
+        Objects are ``{"$type": name, field: value, ...}``, with the name ``module:class`` for classes of one's own;
+        quantities ``{"$type": "Quantity", "value": base units, "unit": "second"}``.
 
     Raises
     ------
     SpecError
-        If something cannot be stored: a class or function of one's own.
+        If something cannot be stored: functions, and classes inside of functions or that are no dataclasses.
 
     Examples
     --------
@@ -112,7 +66,7 @@ def to_dict(obj: Any) -> Any:
     if isinstance(obj, np.ndarray | np.generic) and not (np.ndim(obj) == 0 and np.isrealobj(obj)):
         array = np.asarray(obj)
         if array.dtype.kind not in "biuf":
-            raise _cannot_store(obj)
+            raise not_storable(obj)
         return {TYPE: "array", "dtype": array.dtype.name, "value": _numbers(array)}
     if isinstance(obj, np.generic | np.ndarray):
         return to_dict(obj.item())
@@ -129,10 +83,8 @@ def to_dict(obj: Any) -> Any:
         return {key: to_dict(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
         return [to_dict(value) for value in obj]
-    if dataclasses.is_dataclass(obj) and _TYPES.get(type(obj).__name__) is type(obj):
-        fields = {field.name: to_dict(getattr(obj, field.name)) for field in dataclasses.fields(obj)}
-        return {TYPE: type(obj).__name__, **fields}
-    raise _cannot_store(obj)
+    name, fields = stored_name(obj), [field.name for field in dataclasses.fields(obj) if field.init]
+    return {TYPE: name, **{field: to_dict(getattr(obj, field)) for field in fields}}
 
 
 def from_dict(data: Any, where: str = "from_dict") -> Any:
@@ -171,16 +123,8 @@ def from_dict(data: Any, where: str = "from_dict") -> Any:
         return _array(fields, where)
     if name == "float":
         return _special_float(fields, where)
-    cls = _TYPES.get(name) if isinstance(name, str) else None
-    if cls is None:
-        raise SpecError(
-            where,
-            "unknown type",
-            got=repr(name),
-            expected=", ".join(sorted(_TYPES)),
-            remedy="the file is damaged, or from another version of brianlearn",
-        )
-    known = {field.name: field for field in dataclasses.fields(cls)}
+    cls: Any = stored_class(name, where)
+    known = [field.name for field in dataclasses.fields(cls) if field.init]
     unknown = sorted(set(fields) - set(known))
     if unknown:
         raise SpecError(
@@ -192,9 +136,16 @@ def from_dict(data: Any, where: str = "from_dict") -> Any:
     except Exception as error:  # a field is missing, or of a type or size that no constructor expects
         if isinstance(error, BrianLearnError) and not isinstance(error, TypeError):  # which one of a wrong call is
             raise
-        learning = base.Rule | losses.Loss | targets.Targets | targets.Train | optimisers.Optimiser
-        kind = RuleError if issubclass(cls, learning) else SpecError
-        raise kind(where, f"{name} cannot be built", got=f"{', '.join(fields)}", remedy=str(error)) from error
+        raise cls.error_kind(where, f"{name} cannot be built", got=f"{', '.join(fields)}", remedy=str(error)) from error
+
+
+def own_classes(stored: Any) -> set[str]:
+    """The names of classes of the user's own in what `to_dict` returned, ``module:class``."""
+    if isinstance(stored, Mapping):
+        name = stored.get(TYPE)
+        own = {name} if isinstance(name, str) and ":" in name else set()
+        return own.union(*map(own_classes, stored.values()))
+    return set().union(*map(own_classes, stored)) if isinstance(stored, list) else set()
 
 
 def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -220,16 +171,6 @@ def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any
             yield from differences(a, b, f"{where}[{k}]")
     elif then != now:
         yield where, then, now
-
-
-def _cannot_store(obj: Any) -> SpecError:
-    return SpecError(
-        "to_dict",
-        "this cannot be stored in a file",
-        got=f"{type(obj).__module__}.{type(obj).__name__}: {obj!r}",
-        expected=f"numbers, quantities, arrays, or one of {', '.join(sorted(_TYPES))}",
-        remedy="a run folder must say all that is needed to run again: use what the package has, or Neuron for a model",
-    )
 
 
 def _number(value: float) -> Any:

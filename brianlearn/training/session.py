@@ -23,7 +23,7 @@ from brianlearn.training.loop import score, train
 from brianlearn.training.progress import Progress
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
-from brianlearn.training.serialise import differences
+from brianlearn.training.serialise import differences, own_classes
 from brianlearn.training.splits import Splits
 from brianlearn.training.watch import ENOUGH, Watch, input_warnings
 
@@ -125,8 +125,8 @@ class Session:
 
 
 def _command(splits: Splits, folder: RunFolder) -> str:
-    """What goes on with a run."""
-    script = "" if splits.name else "SCRIPT "
+    """What goes on with a run; the script is needed for samples and classes of its own."""
+    script = "" if splits.name and not own_classes(folder.config()) else "SCRIPT "
     return f"brianlearn train {script}--resume {shlex.quote(str(folder.path))}"
 
 
