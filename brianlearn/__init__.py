@@ -43,12 +43,16 @@ if TYPE_CHECKING:
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
     from brianlearn.rules import (
         DALTON,
+        DECOLLE,
+        DFA,
         SGD,
         STBP,
         TFR,
         Adam,
         CrossEntropy,
+        EProp,
         FirstSpike,
+        Fixed,
         Hamming,
         LearnerState,
         Loss,
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
         SurrogateBPTT,
         Targets,
         ThreeFactorRule,
+        Transpose,
         VanRossum,
     )
     from brianlearn.spec import (
@@ -148,6 +153,8 @@ _SUBPACKAGES = ("brian", "data", "discrete", "report", "rules", "spec", "study",
 
 __all__ = [
     "DALTON",
+    "DECOLLE",
+    "DFA",
     "KINDS",
     "LIF",
     "SGD",
@@ -175,6 +182,7 @@ __all__ = [
     "DirectCurrent",
     "DiscreteActivity",
     "DiscreteNetwork",
+    "EProp",
     "Encoder",
     "EquationError",
     "Evaluation",
@@ -183,6 +191,7 @@ __all__ = [
     "Experiment",
     "FastSigmoid",
     "FirstSpike",
+    "Fixed",
     "Gaussian",
     "Hamming",
     "Input",
@@ -239,6 +248,7 @@ __all__ = [
     "SurrogateBPTT",
     "Targets",
     "ThreeFactorRule",
+    "Transpose",
     "Triangular",
     "Uniform",
     "UnitError",

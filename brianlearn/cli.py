@@ -70,6 +70,9 @@ class RuleName(StrEnum):
 
     dalton = "dalton"
     tfr = "tfr"
+    dfa = "dfa"
+    eprop = "eprop"
+    decolle = "decolle"
     stbp = "stbp"
     bptt = "bptt"
 

@@ -13,14 +13,14 @@ import pytest
 import brianlearn
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("warnings.md", "neurons.md", "rules.md", "data.md", "stbp.md", "verify.md")
+PAGES = ("warnings.md", "neurons.md", "rules.md", "own_rule.md", "data.md", "stbp.md", "verify.md")
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_of_a_page(page):
-    if page in ("rules.md", "stbp.md", "verify.md"):
+    if page in ("rules.md", "own_rule.md", "stbp.md", "verify.md"):
         pytest.importorskip("torch")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks

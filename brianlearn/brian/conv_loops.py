@@ -118,7 +118,7 @@ _FOLD = """
 
 _FEEDBACK = (
     """
-    auto* __restrict third_factor = brian::_array_${source}_L;
+    auto* __restrict third_factor = brian::_array_${source}_${third_factor};
     if (learning == 0) {
         std::fill(third_factor, third_factor + $n_pre, ($real) 0);
         return learning;

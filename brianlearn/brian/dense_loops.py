@@ -88,7 +88,7 @@ _MOST = 32
 _FEEDBACK = """
     const auto* weights = brian::_array_w_${name}_weight;
     const auto* __restrict error = brian::_array_${target}_${error_down};
-    auto* __restrict third_factor = brian::_array_${source}_L;
+    auto* __restrict third_factor = brian::_array_${source}_${third_factor};
     if (learning == 0) {
         std::fill(third_factor, third_factor + $n_pre, ($real) 0);
         return learning;

@@ -35,6 +35,7 @@ from brianlearn.errors import BrianLearnError, RuleError
 from brianlearn.genn_setup import check_genn
 from brianlearn.leftovers import owned_folder, remove_leftovers
 from brianlearn.rules.optimisers import SGD
+from brianlearn.rules.paths import OF_RULES
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.weights import check_weights
 from brianlearn.spec.encoders import DirectCurrent, Spikes
@@ -102,7 +103,7 @@ def export_project(
         raise BrianLearnError(
             str(target), "this folder exists already", expected="a folder that does not", remedy="choose another name"
         )
-    own = {name: np.asarray(w) for name, w in weights_.items() if not name.startswith("readout_")}
+    own = {name: np.asarray(w) for name, w in weights_.items() if not name.startswith(OF_RULES)}
     state = LearnerState(check_weights(spec, None, own))
     plan = Plan(spec, None, SGD(1.0), 1, CAPACITY, dtype, record=("spikes",), expanded=to == "genn")
     values = constants(plan) | weights(plan, state)

@@ -17,8 +17,8 @@ from brianlearn.brian.statements import coefficient_name
 from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.rules.dropout import kept
 from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.paths import Fixed
 from brianlearn.rules.state import LearnerState
-from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.samples import Raster, Recordings, Samples
 
 __all__ = [
@@ -206,7 +206,7 @@ def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict
     """Weights, learning rates and the optimiser's state."""
     spec, rule = plan.spec, plan.rule
     result: dict[str, np.ndarray] = {}
-    for p in [*spec.projections, *plan.readouts.values()]:
+    for p in [*spec.projections, *plan.readouts.values(), *plan.feedback]:
         result[f"w_{p.name}.weight"] = p.connectivity.pack(state.weights[p.name])
     if rule is None:
         return result
@@ -230,12 +230,11 @@ def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict
 
 
 def mirrored(plan: Plan) -> list[str]:
-    """Layers that have mirror synapses."""
-    readouts = [p.name for source, p in plan.readouts.items() if source not in plan.frozen]
-    hidden = []
-    if isinstance(plan.rule, DALTON):  # below frozen layers nothing learns, and no error need go there
-        hidden = [p.name for p in plan.spec.projections[1:] if p.source not in plan.frozen]
-    return [*hidden, *readouts]
+    """Names of the weights that have mirror synapses."""
+    # below frozen layers nothing learns, and no error need go there
+    paths = [path for found in plan.paths.values() for path in found]
+    down = [path.name for path in paths if not isinstance(path, Fixed)]
+    return [*down, *(path.name for path in paths if isinstance(path, Fixed))]
 
 
 def _mirror_copy(values: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

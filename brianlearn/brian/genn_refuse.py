@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brianlearn.errors import RuleError, SpecError
 from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.paths import Fixed
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.layers import Conv, Layer
@@ -66,6 +67,15 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: ThreeFactorRule | None, op
             expected="SGD",
             remedy="use SGD, or device='cpp_standalone' with timing='pipelined', which has all optimisers",
         )
+    for layer, found in rule.paths(spec).items():
+        if len(found) > 1 or any(isinstance(path, Fixed) and not path.reads for path in found):
+            raise RuleError(
+                f"{owner}, rule {rule.name!r}",
+                "in GeNN a layer has one error path, from its own readout or from the layer above",
+                got=f"{layer}: {', '.join(path.name for path in found)}",
+                expected="one path",
+                remedy="use DALTON() or TFR(), or device='cpp_standalone' with timing='pipelined'",
+            )
     for p in spec.projections:
         if isinstance(p.layer, Conv) and rule.learning_rate_scale.get(p.name, 1.0) != 0:
             raise RuleError(

@@ -47,7 +47,7 @@ from brianlearn.brian.statements import (
     trace_statements,
     trace_variables,
 )
-from brianlearn.rules.three_factor import DALTON
+from brianlearn.rules.paths import Fixed
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
 from brianlearn.spec.layers import Conv, Readout
 from brianlearn.spec.network import Projection
@@ -195,6 +195,8 @@ class Builder:
         for source, p in self.readouts.items():
             self._readout(source, p)
         if self.rule is not None:
+            for p in self.plan.feedback:
+                self._error_weights(p)
             for p in reversed(self.spec.projections):
                 self._feedback(p)
         objects = [*net.groups.values(), *net.weights.values(), *net.synapses.values()]
@@ -286,7 +288,8 @@ class Builder:
     def _neurons(self, p: Projection) -> None:
         neuron, step = neuron_of(p), self.steps[p.name]
         noise = self.noise[p.name]
-        model = group_equations(p, step, noise, learning=self.rule is not None)
+        errors = self.plan.error_variables(p.name).values()
+        model = group_equations(p, step, noise, learning=self.rule is not None, errors=errors)
         dropped = p.name in self.plan.dropped
         if dropped:
             model = model + Equations("keep : 1")
@@ -355,12 +358,14 @@ class Builder:
             return False
         return not isinstance(p.layer, Conv) or ConvGeometry(p.layer, p.in_shape, p.out_shape).merges_well
 
-    def _add_loops(self, p: Projection, slots: Slots, variable: str = "", scale: float = 1.0) -> None:
+    def _add_loops(
+        self, p: Projection, slots: Slots, variable: str = "", scale: float = 1.0, target: str | None = None
+    ) -> None:
         """The loops of p: in the place of its synapses, or for the third factor alone."""
         carried = self._carries(p.source)
         names = {
-            **dict(name=p.name, source=p.source, target=p.name, n_pre=p.n_pre, n_post=p.n_post),
-            **dict(variable=variable, scale=repr(scale)),
+            **dict(name=p.name, source=p.source, target=target or p.name, n_pre=p.n_pre, n_post=p.n_post),
+            **dict(variable=variable, scale=repr(scale), third_factor=self._error_variable(p)),
             "amplitude": f"*brian::_array_{p.source}_{carried}[spikes[k]]" if carried else "",
             "real": "float" if self.plan.dtype == "float32" else "double",
         }
@@ -377,7 +382,11 @@ class Builder:
         else:
             self.net.synapses[p.name] = group
 
-    def _add_third_factor(self, p: Projection, error: str) -> None:
+    def _error_variable(self, p: Projection) -> str:
+        """The variable of p's source that the errors sum into which come down through p."""
+        return self.plan.error_variables(p.source).get(p.name, "L")
+
+    def _add_third_factor(self, p: Projection, error: str, target: str | None = None) -> None:
         """The C++ function that takes ``error`` down through p, whose synapses do the rest."""
         slots = Slots(
             self.net.clock,
@@ -386,7 +395,7 @@ class Builder:
             feedback=(f"{p.source}_feedback", error),
             learning=self.net.timed.get("learning"),
         )
-        self._add_loops(p, slots)
+        self._add_loops(p, slots, target=target)
 
     def _forward_loops(self, p: Projection) -> None:
         neuron, learning = neuron_of(p), self.rule is not None
@@ -426,7 +435,7 @@ class Builder:
         if back and self._has_third_factor(p):
             self._add_third_factor(p, "delta")
         elif back:
-            model.append(f"L_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
+            model.append(f"{self._error_variable(p)}_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
         source, target = self.net.groups[p.source], self.net.groups[p.name]
         synapses = Synapses(
             source,
@@ -442,9 +451,13 @@ class Builder:
         place(synapses.deliver, f"{p.name}_deliver")
         if learning:
             place(synapses.learn, "plasticity")
-        if "L_pre" in synapses.summed_updaters:
-            place(synapses.summed_updaters["L_pre"], f"{p.source}_feedback")
+        self._place_feedback(synapses, p.source)
         self.net.synapses[p.name] = synapses
+
+    def _place_feedback(self, synapses: Synapses, layer: str) -> None:
+        """Put the sum of errors onto a layer into its slot, where the synapses have one."""
+        for updater in synapses.summed_updaters.values():
+            place(updater, f"{layer}_feedback")
 
     def _change(self, p: Projection, side: str, source_side: str) -> str:
         """What a presynaptic event does to its weight: lower it, or add to the gradient."""
@@ -465,34 +478,69 @@ class Builder:
     def _feeds_forward_back(self, p: Projection) -> bool:
         """Whether the synapses of p carry errors down to p's source themselves."""
         assert self.rule is not None
-        return isinstance(self.rule, DALTON) and p.source != "input" and self.rule.feedback == "forward"
+        return p.name in self.plan.transposed and self.rule.feedback == "forward"
 
     def _feedback(self, p: Projection) -> None:
         """The third factor of layer p, and what follows from it."""
         assert self.rule is not None
         if self.rule.feedback == "mirror":
-            above = {q.source: q for q in self.spec.projections}
-            if p.name in self.readouts:
-                self._mirror(self.readouts[p.name], p.name, "err", learned=False)
-            else:
-                self._mirror(above[p.name], p.name, "delta", learned=True)
-        step = self.steps[p.name]
-        code = "delta = psi*L" + ("*keep" if p.name in self.plan.dropped else "")
-        code += "\ndelta_gated = gate*delta" if step.floor is not None else ""
-        self._regularly(self.net.groups[p.name], code, f"{p.name}_feedback", "delta", order=1)
+            self._mirrors(p)
+        lines = [*self._summed_errors(p), "delta = psi*L" + ("*keep" if p.name in self.plan.dropped else "")]
+        lines += ["delta_gated = gate*delta"] if self.steps[p.name].floor is not None else []
+        self._regularly(self.net.groups[p.name], "\n".join(lines), f"{p.name}_feedback", "delta", order=1)
 
-    def _mirror(self, p: Projection, target: str, error: str, *, learned: bool) -> None:
-        """Synapses from layer p down to its source, with weights of their own."""
+    def _summed_errors(self, p: Projection) -> list[str]:
+        """The statement that sums what several error paths bring."""
+        errors = list(self.plan.error_variables(p.name).values())
+        return [f"L = {' + '.join(errors)}"] if len(errors) > 1 else []
+
+    def _mirrors(self, p: Projection) -> None:
+        """Synapses of their own for all error paths of layer p."""
+        onto = {q.name: q for q in self.spec.projections}
+        for path in self.plan.paths[p.name]:
+            if isinstance(path, Fixed):
+                self._mirror(path.weights, path.readout, "err", learned=False)
+            else:
+                self._mirror(onto[path.projection], path.projection, "delta", learned=True)
+
+    def _error_weights(self, p: Projection) -> None:
+        """Fixed weights that carry errors alone, from a readout down to the source of p."""
+        self._weights(p, learned=False)
+        assert self.rule is not None
+        if self.rule.feedback == "mirror":
+            return
+        readout, error = self.plan.error_of(p.source, p.name)
+        if self._has_third_factor(p):
+            self._add_third_factor(p, error, target=readout)
+            return
+        synapses = Synapses(
+            self.net.groups[p.source],
+            self.net.groups[readout],
+            f"weight_index : integer (constant)\n{self._error_variable(p)}_pre = weight*{error}_post : 1 (summed)",
+            name=f"synapses_{p.name}",
+            clock=self.net.clock,
+        )
+        c = p.connectivity
+        connect_shared(synapses, self.net.weights[p.name], ("weight",), c.pre, c.post, c.weight)
+        self._place_feedback(synapses, p.source)
+        self.net.synapses[p.name] = synapses
+
+    def _mirror(self, p: Projection, above: str, error: str, *, learned: bool) -> None:
+        """Synapses from a group above down to the source of p, with weights of their own."""
         weights = self._weights(p, learned=learned, prefix="mirror_")
-        model = ["weight_index : integer (constant)", f"L_post = {pooled('weight', p)}*{error}_pre : 1 (summed)"]
+        variable = self._error_variable(p)
+        model = [
+            "weight_index : integer (constant)",
+            f"{variable}_post = {pooled('weight', p)}*{error}_pre : 1 (summed)",
+        ]
         names, on_post = ["weight"], None
         if learned:
             on_post = {"learn": self._change(p, "pre", "post")}
             names += [] if self.plan.direct else ["gradient"]
             model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
         synapses = Synapses(
-            self.net.groups[p.name],
-            self.net.groups[target],
+            self.net.groups[above],
+            self.net.groups[p.source],
             "\n".join(model),
             on_post=on_post,
             on_event=self._on_event(p, on_post or {}),
@@ -502,7 +550,7 @@ class Builder:
         c = p.connectivity
         # the same list of synapses in the same order: the same events then add in the same order, to the last bit
         connect_shared(synapses, weights, tuple(names), c.post, c.pre, c.weight)
-        place(synapses.summed_updaters["L_post"], f"{target}_feedback")
+        self._place_feedback(synapses, p.source)
         if learned:
             place(synapses.learn, "plasticity", 1)
         self.net.synapses[f"mirror_{p.name}"] = synapses
@@ -529,7 +577,7 @@ class Builder:
         self.net.groups[p.name] = group
         self._weights(p, learned=False)
         model = ["weight_index : integer (constant)"]
-        back = learning and self.rule is not None and self.rule.feedback == "forward"
+        back = self.rule is not None and self.rule.feedback == "forward" and p.name in self.plan.error_variables(source)
         if self._has_loops(p):
             slots = Slots(
                 self.net.clock,
@@ -543,7 +591,7 @@ class Builder:
         if back and self._has_third_factor(p):
             self._add_third_factor(p, "err")
         elif back:
-            model.append("L_pre = weight*err_post : 1 (summed)")
+            model.append(f"{self._error_variable(p)}_pre = weight*err_post : 1 (summed)")
         synapses = Synapses(
             self.net.groups[source],
             group,
@@ -555,8 +603,7 @@ class Builder:
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], ("weight",), c.pre, c.post, c.weight)
         place(synapses.deliver, "readout_deliver")
-        if "L_pre" in synapses.summed_updaters:
-            place(synapses.summed_updaters["L_pre"], f"{source}_feedback")
+        self._place_feedback(synapses, source)
         self.net.synapses[p.name] = synapses
 
 

@@ -26,7 +26,6 @@ from brianlearn.brian.network import Builder, frozen, place
 from brianlearn.brian.plan import neuron_of
 from brianlearn.brian.shared_weights import connect_shared
 from brianlearn.brian.statements import group_equations, pooled
-from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
 from brianlearn.spec.equations import unit_text
 from brianlearn.spec.network import Projection
@@ -96,7 +95,7 @@ class PipelinedBuilder(Builder):
         learning = self._teaches(p)
         lines = []
         if learning:
-            lines.append("delta = psi*L")
+            lines += [*self._summed_errors(p), "delta = psi*L"]
             lines += ["delta_gated = gate*delta"] if step.floor is not None else []
         lines += [self._delivery(p), "received = 0"]
         noise = self.noise[p.name]
@@ -106,7 +105,8 @@ class PipelinedBuilder(Builder):
         options: dict[str, Any] = dict(threshold=noise.threshold, reset=noise.reset)
         if neuron.refractory is not None:
             options["refractory"] = neuron.refractory
-        model = group_equations(p, step, noise, learning=learning) + Equations("received : 1")
+        errors = self.plan.error_variables(p.name).values()
+        model = group_equations(p, step, noise, learning=learning, errors=errors) + Equations("received : 1")
         group = self._updated(p.name, p.n_post, model, "\n".join(lines), **options)
         self._start_of_trial(p, group)
         if step.refractory is not None:
@@ -157,7 +157,7 @@ class PipelinedBuilder(Builder):
         on_post: str | None = None,
     ) -> Synapses:
         """Synapses with the weights of p, between its two groups in either direction."""
-        back = source == p.name
+        back = target == p.source
         changed = ("weight",) if self.plan.direct or not learned else ("weight", "gradient")
         model = ["weight_index : integer (constant)", *lines]
         model += ["eta : 1 (shared, constant)"] if learned and self.plan.direct else []
@@ -183,26 +183,25 @@ class PipelinedBuilder(Builder):
     def _feedback(self, p: Projection) -> None:
         if not self._teaches(p):
             return
-        if p.name in self.readouts:
-            self._mirror(self.readouts[p.name], p.name, "err", learned=False)
-        else:
-            assert isinstance(self.rule, DALTON)
-            above = next(q for q in self.spec.projections if q.source == p.name)
-            self._mirror(above, p.name, "delta", learned=True)
+        self._mirrors(p)
 
-    def _mirror(self, p: Projection, target: str, error: str, *, learned: bool) -> None:
-        """Synapses from layer p down to its source, with weights of their own."""
+    def _error_weights(self, p: Projection) -> None:
+        self._weights(p, learned=False)
+
+    def _mirror(self, p: Projection, above: str, error: str, *, learned: bool) -> None:
+        """Synapses from a group above down to the source of p, with weights of their own."""
         self._weights(p, learned=learned, prefix="mirror_")
         synapses = self._synapses(
             p,
-            p.name,
-            target,
+            above,
+            p.source,
             f"mirror_{p.name}",
             learned=learned,
-            lines=(f"L_post = {pooled('weight', p)}*{error}_pre : 1 (summed)",),
+            lines=(f"{self._error_variable(p)}_post = {pooled('weight', p)}*{error}_pre : 1 (summed)",),
             on_post=self._change(p, "pre", "post") if learned else None,
         )
-        place(synapses.summed_updaters["L_post"], "before_synapses")
+        for updater in synapses.summed_updaters.values():
+            place(updater, "before_synapses")
 
     # readout --------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from brianlearn.rules.eligibility import LinearResponse, linear_response
 from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.paths import Fixed, Paths, fixed_weights, transposed
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Conv, Layer
 from brianlearn.spec.network import NetworkSpec, Projection
@@ -89,9 +90,9 @@ class Plan:
         return 1.0 if self.rule is None else float(self.rule.learning_rate_scale.get(layer, 1.0))
 
     def gradient_scale(self, layer: str) -> float:
-        """2/n_l^R."""
+        """What makes the sum over events of a layer a gradient: 2/n_l^R."""
         assert self.rule is not None
-        return 2.0 / self.rule.logits(self.spec)[layer]
+        return float(self.rule.scale(self.spec)[layer])
 
     @property
     def pipelined(self) -> bool:
@@ -112,11 +113,40 @@ class Plan:
     @cached_property
     def readouts(self) -> dict[str, Projection]:
         """Layer that is looked at -> readout; those of frozen layers teach nobody, except the network's own."""
+        own = self.spec.readout_projection
+        found = {} if own is None else {own.source: own}
         if self.rule is None:
-            own = self.spec.readout_projection
-            return {} if own is None else {self.spec.projections[-1].name: own}
-        found = self.rule.readouts(self.spec)
-        return {source: p for source, p in found.items() if source not in self.frozen or p.name == "readout"}
+            return found
+        readouts = self.rule.readouts(self.spec)
+        return {source: p for source, p in readouts.items() if source not in self.frozen or p.name == "readout"} | found
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Layer -> the error paths that its third factor adds up; none for frozen layers and without a rule."""
+        if self.rule is None:
+            return {}
+        return {layer: found for layer, found in self.rule.paths(self.spec).items() if layer not in self.frozen}
+
+    @cached_property
+    def transposed(self) -> frozenset[str]:
+        """Projections that errors go down through."""
+        return transposed(self.paths)
+
+    @cached_property
+    def feedback(self) -> list[Projection]:
+        """Fixed weights that carry errors and read no spikes."""
+        readouts = {p.name for p in self.readouts.values()}
+        return [p for p in fixed_weights(self.paths) if p.name not in readouts]
+
+    def error_variables(self, layer: str) -> dict[str, str]:
+        """Name of the weights of each error path of a layer -> the variable that it sums into: L, if it is alone."""
+        found = self.paths.get(layer, ())
+        return {path.name: "L" if len(found) == 1 else f"L_{path.name}" for path in found}
+
+    def error_of(self, layer: str, weights: str) -> tuple[str, str]:
+        """Where a path's error lies: the group, and its variable."""
+        path = next(path for path in self.paths[layer] if path.name == weights)
+        return (path.readout, "err") if isinstance(path, Fixed) else (path.projection, "delta")
 
     @cached_property
     def traces(self) -> dict[str, LinearResponse]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION, SingleEquation
@@ -99,11 +101,14 @@ def integrate_statements(step: NeuronStep, *, learning: bool) -> str:
     return "\n".join(s for s in (step.update, step.floor, step.psi if learning else None) if s)
 
 
-def group_equations(p: Projection, step: NeuronStep, noise: Noise, *, learning: bool) -> Equations:
+def group_equations(
+    p: Projection, step: NeuronStep, noise: Noise, *, learning: bool, errors: Iterable[str] = ("L",)
+) -> Equations:
     """The equations of a layer's neuron group.
 
     With the exact propagator the state variables are parameters that its statements update; otherwise the user's
-    differential equations stand as they are: noise in them has its seed from the state updater.
+    differential equations stand as they are: noise in them has its seed from the state updater. ``errors`` are the
+    variables that error paths sum into.
     """
     parsed = neuron_of(p).parsed
     subexpressions = [_equation_text(parsed.equations[name]) for name in parsed.equations.subexpr_names]
@@ -118,7 +123,8 @@ def group_equations(p: Projection, step: NeuronStep, noise: Noise, *, learning: 
     if step.floor is not None:
         lines.append("gate : 1")
     if learning:
-        lines += ["psi : 1", "L : 1", "delta : 1", *(["delta_gated : 1"] if step.floor is not None else [])]
+        sums = [f"{name} : 1" for name in dict.fromkeys(("L", *errors))]
+        lines += ["psi : 1", *sums, "delta : 1", *(["delta_gated : 1"] if step.floor is not None else [])]
     return Equations("\n".join(lines))
 
 

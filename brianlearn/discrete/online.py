@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ import torch.nn.functional as F
 
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.encoding import encode
+from brianlearn.discrete.error_paths import readout_weights, total
 from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.discrete.stepper import Stepper
 from brianlearn.discrete.synapses import SynapticMap, unflatten
-from brianlearn.discrete.three_factor import layer_masks, readout_weights, wanted_factors
-from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.discrete.three_factor import layer_masks, wanted_factors
+from brianlearn.rules.paths import Fixed, transposed
+from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Conv
 from brianlearn.spec.network import Projection
 
@@ -88,6 +91,7 @@ class _Layer:
     mask: torch.Tensor | None = None  # of this step
     trace: Stepper | None = None
     readout: torch.Tensor | None = None
+    fixed: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of its paths from readouts
     leak: torch.Tensor | None = None
     source: torch.Tensor | None = None
     values: Mapping[str, torch.Tensor] | None = None
@@ -114,17 +118,22 @@ class _Online:
         self.source = source
         self.samples = self.source.shape[1]
         self.target = F.one_hot(labels, spec.classes).to(self.source.dtype)
-        self.down = isinstance(rule, DALTON)
-        self.named = {name: p.name for name, p in rule.readouts(spec).items()}
+        self.paths, own = rule.paths(spec), spec.readout_projection
+        assert own is not None
+        self.output = own.name
+        self.named = {own.source: own.name} | {name: p.name for name, p in rule.readouts(spec).items()}
         tau = spec.readout.tau if spec.readout is not None else None
         self.decay = 0.0 if tau is None else float(np.exp(-float(spec.dt) / float(tau)))
         self.layers = []
+        factors = rule.scale(spec)
         for p, above in zip(spec.projections, [*spec.projections[1:], None], strict=True):
             # a dense layer above reads neurons in the order of its weights: reorder the fewer of both
             dense = above is not None and len(above.weight_shape) == 2 and self.samples < above.n_post
-            scale = 2.0 / (self.samples * rule.logits(spec)[p.name])
+            scale = float(Fraction(factors[p.name]) / self.samples)
             weight = network.get_parameter(p.name).detach()
             self.layers.append(_Layer(p, network.synapses(p.name), weight, scale, dense))
+        self.by_name = {layer.p.name: layer for layer in self.layers}
+        self.down = transposed(self.paths)
 
     def run(self, apply: Apply) -> BatchRecord:
         """All steps."""
@@ -158,11 +167,14 @@ class _Online:
     def _start(self, layer: _Layer, delivered: torch.Tensor) -> Stepper:
         """What a layer needs, when it is known how its neurons lie in memory."""
         recurrence, p, last = self.network.recurrence(layer.p.name), layer.p, layer.channels_last
-        names = ("spike", *wanted_factors(self.rule, p))
+        names = ("spike", *wanted_factors(self.network, self.rule, p))
         layer.masks = layer_masks(self.network, p, self.samples, delivered, self.keys, channels_last=last)
         if p.name in self.named:
             layer.readout = readout_weights(self.network, self.readouts, self.named[p.name], p, channels_last=last)
             layer.leak = self.target.new_zeros(self.target.shape)
+        for path in self.paths[p.name]:
+            if isinstance(path, Fixed):
+                layer.fixed[path.name] = readout_weights(self.network, self.readouts, path.name, p, channels_last=last)
         if self.rule.eligibility == "trace":
             response = self.network.trace(p.name)
             like = delivered.new_empty(self.samples, p.n_pre)
@@ -195,34 +207,44 @@ class _Online:
                 layer.source = trace.view(1, self.samples, *layer.p.in_shape)
 
     def _errors(self) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Errors of the readouts, by layer, and the network's readout."""
-        errors = {layer.p.name: layer.leak - self.target for layer in self.layers if layer.leak is not None}
-        last = self.layers[-1].leak
-        assert last is not None
-        return errors, last
+        """Errors of the readouts, by name, and the network's readout."""
+        read = {self.named[layer.p.name]: layer.leak for layer in self.layers if layer.leak is not None}
+        return {name: y - self.target for name, y in read.items()}, read[self.output]
 
     def _gradients(self, errors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The mean gradient of this step, by layer."""
         found: dict[str, torch.Tensor] = {}
-        factor = None
-        for below, layer in zip([*self.layers[-2::-1], None], reversed(self.layers), strict=True):
-            if layer.readout is not None:
-                factor = errors[layer.p.name] @ layer.readout
-            assert factor is not None and layer.values is not None and layer.source is not None
+        deltas: dict[str, torch.Tensor] = {}
+        for layer in reversed(self.layers):
+            factor = total(self._parts(layer, errors, deltas))
+            assert layer.values is not None and layer.source is not None
             if layer.mask is not None:
                 factor.mul_(layer.mask)
             gated = layer.values["psi_gated"] * factor
             error = gated.mul_(layer.scale).unsqueeze(0)
             found[layer.p.name] = layer.synapses.weight_gradient(error, layer.source, channels_last=layer.channels_last)
-            if self.down and below is not None:
-                psi = layer.values.get("psi", layer.values["psi_gated"])
-                factor = layer.synapses.transpose(
-                    (psi * factor).unsqueeze(0),
-                    layer.weight,
-                    channels_last=layer.channels_last,
-                    source_last=below.channels_last,
-                )[0]
+            if layer.p.name in self.down:
+                deltas[layer.p.name] = layer.values.get("psi", layer.values["psi_gated"]) * factor
         return {layer.p.name: found[layer.p.name] for layer in self.layers}
+
+    def _parts(
+        self, layer: _Layer, errors: Mapping[str, torch.Tensor], deltas: Mapping[str, torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What each error path brings to a layer; ``deltas``: psi L of the layers above."""
+        parts = []
+        for path in self.paths[layer.p.name]:
+            if isinstance(path, Fixed):
+                parts.append(errors[path.readout] @ layer.fixed[path.name])
+                continue
+            above = self.by_name[path.projection]
+            down = above.synapses.transpose(
+                deltas[path.projection].unsqueeze(0),
+                above.weight,
+                channels_last=above.channels_last,
+                source_last=layer.channels_last,
+            )
+            parts.append(down[0])
+        return parts
 
 
 class _Pipelined(_Online):
@@ -235,7 +257,7 @@ class _Pipelined(_Online):
     delta, gated : list of torch.Tensor
         Stored errors of the layers, and what of them changes weights, shape (samples, neurons).
     errors : dict
-        Layer that is looked at -> error of its readout, shape (samples, classes).
+        Readout -> its error, shape (samples, classes).
     """
 
     def run(self, apply: Apply) -> BatchRecord:
@@ -269,11 +291,11 @@ class _Pipelined(_Online):
             delivered = self._delivered(layer, self.heard[-1])
             layer.neurons = self._start(layer, delivered)
             zeros = torch.zeros_like(delivered)
-            layer.values = dict.fromkeys(("spike", *wanted_factors(self.rule, layer.p)), zeros)
+            layer.values = dict.fromkeys(("spike", *wanted_factors(self.network, self.rule, layer.p)), zeros)
             self.heard.append(unflatten(zeros.unsqueeze(0), layer.p.out_shape, layer.channels_last)[0])
             self.delta.append(zeros)
             self.gated.append(zeros)
-        self.errors = {name: torch.zeros_like(self.target) for name in self.named}
+        self.errors = {name: torch.zeros_like(self.target) for name in self.named.values()}
 
     def _delivered(self, layer: _Layer, source: torch.Tensor) -> torch.Tensor:
         sums, last = layer.synapses(source.unsqueeze(0), layer.weight)
@@ -284,20 +306,8 @@ class _Pipelined(_Online):
 
     def _factors(self) -> list[torch.Tensor]:
         """L of every layer, from the errors of the step before."""
-        factors = []
-        for k, layer in enumerate(self.layers):
-            if layer.readout is not None:
-                factors.append(self.errors[layer.p.name] @ layer.readout)
-                continue
-            above = self.layers[k + 1]
-            down = above.synapses.transpose(
-                self.delta[k + 1].unsqueeze(0),
-                above.weight,
-                channels_last=above.channels_last,
-                source_last=layer.channels_last,
-            )
-            factors.append(down[0])
-        return factors
+        deltas = {layer.p.name: delta for layer, delta in zip(self.layers, self.delta, strict=True)}
+        return [total(self._parts(layer, self.errors, deltas)) for layer in self.layers]
 
     def _changes(self) -> dict[str, torch.Tensor]:
         """The mean gradient of this step, by layer, from the stored errors."""
@@ -324,7 +334,7 @@ class _Pipelined(_Online):
                 continue
             assert layer.leak is not None and layer.values is not None
             layer.leak = torch.addmm(layer.leak, layer.values["spike"], layer.readout.T, beta=self.decay)
-            self.errors[layer.p.name] = (layer.leak - self.target) * float(learning)
-        last = self.layers[-1].leak
-        assert last is not None
-        return last
+            self.errors[self.named[layer.p.name]] = (layer.leak - self.target) * float(learning)
+        output = next(layer.leak for layer in self.layers if self.named.get(layer.p.name) == self.output)
+        assert output is not None
+        return output

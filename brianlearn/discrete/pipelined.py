@@ -8,11 +8,14 @@ backwards (`later`, `third_factors`, `gradient`); where they change in every ste
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
 
-from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.discrete.error_paths import readout_errors, total
+from brianlearn.rules.paths import Fixed
+from brianlearn.rules.three_factor import ThreeFactorRule
 
 if TYPE_CHECKING:
     from brianlearn.discrete.network import DiscreteNetwork
@@ -40,30 +43,33 @@ def third_factors(
     network : DiscreteNetwork
     rule : ThreeFactorRule
     weights : mapping
-        Layer that is looked at -> its readout's weights (classes, neurons), neurons in the order of memory.
+        Name -> fixed weights (classes, neurons), neurons in the order of memory.
     runs : sequence of LayerRun
     target : torch.Tensor, shape (B, classes)
     """
-    burn_in = rule.burn_in_steps(network.spec)
+    burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
+    errors, output = readout_errors(network, rule, weights, runs, target)
+    for error in errors.values():
+        error[:burn_in] = 0
     factors: dict[str, torch.Tensor] = {}
-    readout = None
-    for run in runs:
-        if run.p.name in weights:
-            readout = network.read(run.heard, weights[run.p.name])
-            error = readout - target
-            error[:burn_in] = 0
-            factors[run.p.name] = torch.matmul(later(error), weights[run.p.name])
-    assert readout is not None  # that of the last layer is the network's
-    if isinstance(rule, DALTON):
-        for run, below in zip(runs[:0:-1], runs[-2::-1], strict=True):
-            psi = run.passage.values["psi" if "psi" in run.passage.values else "psi_gated"]
-            factors[below.p.name] = run.synapses.transpose(
-                later(later(psi) * factors[run.p.name]),
-                network.get_parameter(run.p.name).detach(),
-                channels_last=run.channels_last,
-                source_last=below.channels_last,
+    by_name = {run.p.name: run for run in runs}
+    for run in reversed(runs):
+        parts = []
+        for path in paths[run.p.name]:
+            if isinstance(path, Fixed):
+                parts.append(torch.matmul(later(errors[path.readout]), weights[path.name]))
+                continue
+            above = by_name[path.projection]
+            psi = above.passage.values["psi" if "psi" in above.passage.values else "psi_gated"]
+            down = above.synapses.transpose(
+                later(later(psi) * factors[above.p.name]),
+                network.get_parameter(path.projection).detach(),
+                channels_last=above.channels_last,
+                source_last=run.channels_last,
             )
-    return factors, readout
+            parts.append(down)
+        factors[run.p.name] = total(parts)
+    return factors, output
 
 
 def gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, factor: torch.Tensor) -> torch.Tensor:
@@ -71,7 +77,7 @@ def gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, fac
 
     The error of a step changes weights in the next one, with the spikes that arrive then; the last step has no next.
     """
-    scale = 2.0 / (factor.shape[1] * rule.logits(network.spec)[run.p.name])
+    scale = float(Fraction(rule.scale(network.spec)[run.p.name]) / factor.shape[1])
     error = later(run.passage.values["psi_gated"]) * factor
     error[-1] = 0
     if len(run.source) == 1:  # the same in every step

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,16 @@ from brianlearn.discrete import pipelined
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.encoding import dropout_mask, encode
+from brianlearn.discrete.error_paths import fixed_tensors, readout_errors, total
 from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.discrete.recurrence import Passage
-from brianlearn.discrete.synapses import Listed, SynapticMap, in_order, unflatten
-from brianlearn.rules.three_factor import DALTON, ThreeFactorRule
+from brianlearn.discrete.synapses import Listed, SynapticMap, unflatten
+from brianlearn.rules.paths import Fixed, transposed
+from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import Projection
 
-__all__ = ["gradients", "layer_masks", "readout_weights", "wanted_factors"]
+__all__ = ["gradients", "layer_masks", "wanted_factors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ def gradients(
     rule : ThreeFactorRule
         With ``update="batch"``. Mirror synapses carry what forward synapses carry: ``feedback`` changes nothing here.
     readouts : mapping
-        The rule's fixed readouts ``readout_<layer>``, shape (classes, neurons), beside the network's own.
+        The rule's fixed weights (``readout_<layer>``, ...), shape (classes, neurons), beside the network's readout.
     inputs : array_like, shape (B, *input shape), or Events
     labels : torch.Tensor of int, shape (B,)
     keys : numpy.ndarray of uint64, shape (B, 2)
@@ -96,7 +99,7 @@ def gradients(
     with torch.no_grad():
         runs, spikes = _forward(network, rule, inputs, keys)
         target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
-        weights = _readouts(network, rule, readouts, runs)
+        weights = fixed_tensors(network, rule, readouts, runs)
         if network.pipelined:
             factors, readout = pipelined.third_factors(network, rule, weights, runs, target)
             found = {run.p.name: pipelined.gradient(network, rule, run, factors[run.p.name]) for run in runs}
@@ -108,9 +111,9 @@ def gradients(
     return found, BatchRecord.of(activity, loss)
 
 
-def wanted_factors(rule: ThreeFactorRule, p: Projection) -> tuple[str, ...]:
+def wanted_factors(network: DiscreteNetwork, rule: ThreeFactorRule, p: Projection) -> tuple[str, ...]:
     """What a layer computes beside its spikes: psi for errors that go down, psi gate for what changes weights."""
-    down = isinstance(rule, DALTON) and p.source != "input"
+    down = p.name in transposed(rule.paths(network.spec))
     if rule.credit == "through_time":  # the floor's gate is in the derivative of the step
         return ("psi",) if down else ()
     floor = p.layer.neuron.floor is not None  # type: ignore[union-attr]
@@ -128,14 +131,6 @@ def layer_masks(
     if mask is None:
         return None
     return (mask.movedim(-3, -1) if channels_last else mask).flatten(-len(p.out_shape))
-
-
-def readout_weights(
-    network: DiscreteNetwork, readouts: Mapping[str, torch.Tensor], name: str, p: Projection, *, channels_last: bool
-) -> torch.Tensor:
-    """The weights (classes, neurons) of a readout of layer p, for neurons in the order of memory."""
-    weight = network.get_parameter("readout") if name == "readout" else readouts[name]
-    return in_order(weight.detach(), p.out_shape, channels_last)
 
 
 def _forward(
@@ -156,7 +151,7 @@ def _forward(
         if network.pipelined:
             delivered = pipelined.later(delivered)
         passage = recurrence.factors(
-            delivered, wanted_factors(rule, p), channels_last=last, save=rule.credit == "through_time"
+            delivered, wanted_factors(network, rule, p), channels_last=last, save=rule.credit == "through_time"
         )
         fired = passage.values["spike"]
         mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
@@ -164,18 +159,6 @@ def _forward(
         spikes[p.name] = unflatten(fired, p.out_shape, last)
         source = unflatten(runs[-1].heard, p.out_shape, last)
     return runs, spikes
-
-
-def _readouts(
-    network: DiscreteNetwork, rule: ThreeFactorRule, readouts: Mapping[str, torch.Tensor], runs: list[LayerRun]
-) -> dict[str, torch.Tensor]:
-    """Layer that is looked at -> its readout's weights (classes, neurons), neurons in the order of memory."""
-    named = rule.readouts(network.spec)
-    return {
-        run.p.name: readout_weights(network, readouts, named[run.p.name].name, run.p, channels_last=run.channels_last)
-        for run in runs
-        if run.p.name in named
-    }
 
 
 def _third_factors(
@@ -186,38 +169,36 @@ def _third_factors(
     target: torch.Tensor,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """L of every layer, shape (learning steps, B, neurons) in the order of memory, and the network's readout."""
-    burn_in = rule.burn_in_steps(network.spec)
+    burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
+    errors, output = readout_errors(network, rule, weights, runs, target)
     factors: dict[str, torch.Tensor] = {}
-    readout = None
-    for run in runs:
-        if run.p.name not in weights:
-            continue
-        weight = weights[run.p.name]
-        y = network.read(run.heard, weight)
-        factors[run.p.name] = torch.matmul(y[burn_in:] - target, weight)
-        readout = y
-    assert readout is not None  # that of the last layer is the network's
-    for run, below in zip(reversed(runs), [*reversed(runs[:-1]), None], strict=True):
-        factor = factors[run.p.name]
+    by_name = {run.p.name: run for run in runs}
+    for run in reversed(runs):
+        parts = []
+        for path in paths[run.p.name]:
+            if isinstance(path, Fixed):
+                parts.append(torch.matmul(errors[path.readout][burn_in:], weights[path.name]))
+                continue
+            above = by_name[path.projection]
+            psi = above.passage.values["psi" if "psi" in above.passage.values else "psi_gated"]
+            down = above.synapses.transpose(
+                psi[burn_in:] * factors[above.p.name],
+                network.get_parameter(path.projection).detach(),
+                channels_last=above.channels_last,
+                source_last=run.channels_last,
+            )
+            parts.append(down)
+        factor = factors[run.p.name] = total(parts)
         if run.mask is not None:
             factor.mul_(run.mask if run.mask.ndim == 2 else run.mask[burn_in:])
-        if below is None or not isinstance(rule, DALTON):
-            continue
-        psi = run.passage.values["psi" if "psi" in run.passage.values else "psi_gated"]
-        factors[below.p.name] = run.synapses.transpose(
-            psi[burn_in:] * factor,
-            network.get_parameter(run.p.name).detach(),
-            channels_last=run.channels_last,
-            source_last=below.channels_last,
-        )
-    return factors, readout
+    return factors, output
 
 
 def _gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, factor: torch.Tensor) -> torch.Tensor:
     """The gradient of one layer from its third factor."""
     spec = network.spec
     burn_in, samples = rule.burn_in_steps(spec), factor.shape[1]
-    scale = 2.0 / (samples * rule.logits(spec)[run.p.name])
+    scale = float(Fraction(rule.scale(spec)[run.p.name]) / samples)
     source, listed = run.source, run.listed
     if rule.credit == "through_time":
         scale /= len(factor)

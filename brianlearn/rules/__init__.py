@@ -3,9 +3,13 @@
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.rules.base import Rule
+from brianlearn.rules.decolle import DECOLLE
+from brianlearn.rules.dfa import DFA
 from brianlearn.rules.engine import Engine, TrialRecord
+from brianlearn.rules.eprop import EProp
 from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
 from brianlearn.rules.optimisers import SGD, Adam, Momentum, Optimiser
+from brianlearn.rules.paths import Fixed, Path, Paths, Transpose
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.stbp import STBP, BackPropagation, SurrogateBPTT
 from brianlearn.rules.targets import FirstSpike, Pattern, Regular, Silence, Targets, Train
@@ -14,19 +18,25 @@ from brianlearn.rules.weights import check_weights, initial_weights, weight_shap
 
 __all__ = [
     "DALTON",
+    "DECOLLE",
+    "DFA",
     "SGD",
     "STBP",
     "TFR",
     "Adam",
     "BackPropagation",
     "CrossEntropy",
+    "EProp",
     "Engine",
     "FirstSpike",
+    "Fixed",
     "Hamming",
     "LearnerState",
     "Loss",
     "Momentum",
     "Optimiser",
+    "Path",
+    "Paths",
     "Pattern",
     "RateMSE",
     "ReadoutMSE",
@@ -38,6 +48,7 @@ __all__ = [
     "Targets",
     "ThreeFactorRule",
     "Train",
+    "Transpose",
     "TrialRecord",
     "VanRossum",
     "check_weights",

@@ -35,6 +35,10 @@ class Rule(Storable, abstract=True):
         """The fixed readouts that the rule needs: layer that is looked at -> readout."""
         return {}
 
+    def fixed(self, spec: NetworkSpec) -> list[Projection]:
+        """All weights that the rule needs and that never change: readouts, and what else carries errors."""
+        return list(self.readouts(spec).values())
+
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
         """Names of the weights that the rule changes."""
         return tuple(p.name for p in spec.projections)

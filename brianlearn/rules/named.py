@@ -7,6 +7,9 @@ from typing import Any
 
 from brianlearn.errors import RuleError
 from brianlearn.rules.base import Rule
+from brianlearn.rules.decolle import DECOLLE
+from brianlearn.rules.dfa import DFA
+from brianlearn.rules.eprop import EProp
 from brianlearn.rules.losses import CrossEntropy, Hamming, RateMSE, ReadoutMSE, SpikeCount, VanRossum
 from brianlearn.rules.stbp import STBP, BackPropagation, SurrogateBPTT
 from brianlearn.rules.three_factor import DALTON, TFR, ThreeFactorRule
@@ -14,7 +17,7 @@ from brianlearn.rules.three_factor import DALTON, TFR, ThreeFactorRule
 __all__ = ["LOSSES", "RULES", "rule_named", "with_loss_named"]
 
 #: The rules of the package, by name.
-RULES: dict[str, Any] = {kind.name: kind for kind in (DALTON, TFR, STBP, SurrogateBPTT)}
+RULES: dict[str, Any] = {kind.name: kind for kind in (DALTON, TFR, DFA, EProp, DECOLLE, STBP, SurrogateBPTT)}
 #: The losses of the package, by name.
 LOSSES: dict[str, Any] = {
     kind.name: kind for kind in (VanRossum, Hamming, SpikeCount, RateMSE, ReadoutMSE, CrossEntropy)
@@ -48,7 +51,9 @@ def rule_named(name: str, like: Rule) -> Rule:
         raise RuleError("rule", "there is no rule of this name", got=repr(name), expected=", ".join(RULES))
     kept = ["learning_rate_scale"]
     if issubclass(kind, ThreeFactorRule) and isinstance(like, ThreeFactorRule):
-        kept = [field.name for field in dataclasses.fields(kind)]
+        shared = {field.name for field in dataclasses.fields(like)} - {"eligibility"}  # a rule has one of its own
+        kept = [field.name for field in dataclasses.fields(kind) if field.name in shared]
+        kept += ["eligibility"] if like.eligibility != type(like).eligibility else []
     made = kind(**{field: getattr(like, field) for field in kept})
     assert isinstance(made, Rule)
     return made

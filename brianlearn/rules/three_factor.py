@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from brian2 import second
@@ -12,9 +13,10 @@ from brian2.units.fundamentalunits import get_dimensions
 from brianlearn.errors import RuleError
 from brianlearn.rules.base import Rule
 from brianlearn.rules.eligibility import linear_response
+from brianlearn.rules.paths import OF_RULES, Fixed, Paths, Transpose, fixed_weights, readouts_of
 from brianlearn.spec.network import NetworkSpec, Projection
 
-__all__ = ["DALTON", "TFR", "ThreeFactorRule"]
+__all__ = ["DALTON", "TFR", "ThreeFactorRule", "local_readout"]
 
 
 def _choice(owner: object, name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -26,14 +28,14 @@ def _choice(owner: object, name: str, value: object, allowed: tuple[str, ...]) -
 
 @dataclass(frozen=True, eq=False)
 class ThreeFactorRule(Rule, abstract=True):
-    r"""Base class of the three-factor rules.
+    r"""Base class of the three-factor rules; a rule of one's own is a subclass that says its error `paths`.
 
     For layer l with presynaptic spikes s_{l-1}, surrogate derivative psi_l, gate_l and third factor L_l,
 
-        g_l = (2 / (B n_l^R)) sum_b sum_t (psi * gate * L)_l[t] outer s_{l-1}[t]
+        g_l = (scale_l / B) sum_b sum_t (psi * gate * L)_l[t] outer s_{l-1}[t]
 
-    where B is the batch size and n_l^R the number of logits of the layer's readout. An optimiser turns g into a
-    weight change. ``eligibility`` and ``credit`` change the presynaptic factor.
+    where B is the batch size. An optimiser turns g into a weight change. ``eligibility`` and ``credit`` change the
+    presynaptic factor; `paths` says where L comes from, `scale` is 2/n_l^R with the number n_l^R of `logits`.
 
     Parameters
     ----------
@@ -97,12 +99,36 @@ class ThreeFactorRule(Rule, abstract=True):
             return spec.burn_in_steps
         return round(float(self.burn_in) / float(spec.dt))
 
+    def paths(self, spec: NetworkSpec) -> Paths:
+        """From where the third factor of each layer comes: layer -> its error paths.
+
+        Every layer that learns needs one at least.
+        """
+        raise RuleError(
+            type(self).__name__,
+            "this class is abstract: it does not say where errors come from",
+            got="no method paths(spec)",
+            expected="a method paths(spec): layer -> a tuple of bl.Fixed(...) and bl.Transpose(...)",
+            remedy="use TFR() or DALTON(), or write paths (docs/own_rule.md)",
+        )
+
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
-        raise RuleError(type(self).__name__, "this class is abstract", expected="TFR() or DALTON()")
+        return readouts_of(self.paths(spec))
+
+    def fixed(self, spec: NetworkSpec) -> list[Projection]:
+        return fixed_weights(self.paths(spec))
 
     def logits(self, spec: NetworkSpec) -> dict[str, int]:
-        """n_l^R: how many logits the readout of each layer has."""
-        raise RuleError(type(self).__name__, "this class is abstract", expected="TFR() or DALTON()")
+        """n_l^R: how many units the error paths of each layer come from, all together."""
+        onto = {p.name: p.n_post for p in spec.projections}
+        return {
+            layer: sum(path.weights.n_post if isinstance(path, Fixed) else onto[path.projection] for path in found)
+            for layer, found in self.paths(spec).items()
+        }
+
+    def scale(self, spec: NetworkSpec) -> dict[str, Fraction]:
+        """The factor of each layer's gradient: 2/n_l^R, of the mean squared error over n_l^R units."""
+        return {layer: Fraction(2, n) for layer, n in self.logits(spec).items()}
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         owner = type(self).__name__
@@ -111,6 +137,7 @@ class ThreeFactorRule(Rule, abstract=True):
                 owner, "the rule needs a readout", got="readout=None", expected="NetworkSpec(..., readout=Readout(n))"
             )
         super().check(spec, batch_size)
+        self._check_paths(spec)
         if self.burn_in is not None:
             steps = float(self.burn_in) / float(spec.dt)
             if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
@@ -129,6 +156,47 @@ class ThreeFactorRule(Rule, abstract=True):
         if self.eligibility == "trace":
             for p in spec.projections:
                 linear_response(p, float(spec.dt))
+
+    def _check_paths(self, spec: NetworkSpec) -> None:
+        """Refuse paths that no engine could build, and layers that would learn nothing, by name."""
+        owner, paths = f"rule {self.name or type(self).__name__!r}", self.paths(spec)
+        above, names = {p.name: p for p in spec.projections}, [p.name for p in spec.projections]
+        for layer in names:
+            if not paths.get(layer):
+                raise RuleError(
+                    owner,
+                    f"no error reaches layer {layer!r}, which would learn nothing",
+                    got=f"paths to {', '.join(paths) or 'no layer'}",
+                    expected=f"at least one path to each of {', '.join(names)}",
+                    remedy="give it a path, e.g. bl.Fixed(spec.readout_of(p, f'readout_{p.name}'), ...)",
+                )
+        for layer, found in paths.items():
+            for path in found:
+                if not isinstance(path, Fixed | Transpose):
+                    raise RuleError(owner, "this is no error path", got=repr(path), expected="bl.Fixed or bl.Transpose")
+                source = path.weights.source if isinstance(path, Fixed) else _source(owner, path, above)
+                if source != layer:
+                    raise RuleError(
+                        owner,
+                        f"the path {path.name!r} leads to another layer",
+                        got=f"{path.name!r} comes from {source!r}",
+                        expected=f"weights whose source is {layer!r}",
+                    )
+        readouts = self.readouts(spec)
+        heard = {p.name for p in readouts.values()} | {"readout"}
+        for path in (path for found in paths.values() for path in found if isinstance(path, Fixed)):
+            if path.readout not in heard:
+                raise RuleError(
+                    owner, "there is no such readout", got=repr(path.readout), expected=", ".join(sorted(heard))
+                )
+        for name in (p.name for p in self.fixed(spec)):
+            if name != "readout" and (not name.startswith(OF_RULES) or name in above):
+                raise RuleError(
+                    owner,
+                    "fixed weights of a rule cannot have this name",
+                    got=repr(name) + (", which is a layer" if name in above else ""),
+                    expected=" or ".join(f"{start}<layer>" for start in OF_RULES),
+                )
 
     def _check_pipelined(self, spec: NetworkSpec) -> None:
         """Refuse what is defined for same-step timing alone."""
@@ -165,14 +233,8 @@ class TFR(ThreeFactorRule):
 
     name: ClassVar[str] = "tfr"
 
-    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
-        last = spec.projections[-1].name
-        return {
-            p.name: spec.readout_of(p, "readout" if p.name == last else f"readout_{p.name}") for p in spec.projections
-        }
-
-    def logits(self, spec: NetworkSpec) -> dict[str, int]:
-        return {p.name: spec.classes for p in spec.projections}
+    def paths(self, spec: NetworkSpec) -> Paths:
+        return {p.name: (local_readout(spec, p),) for p in spec.projections}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +251,19 @@ class DALTON(ThreeFactorRule):
 
     name: ClassVar[str] = "dalton"
 
-    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
+    def paths(self, spec: NetworkSpec) -> Paths:
         last = spec.projections[-1]
-        return {last.name: spec.readout_of(last, "readout")}
+        down: Paths = {p.source: (Transpose(p.name),) for p in spec.projections[1:]}
+        return {**down, last.name: (local_readout(spec, last),)}
 
-    def logits(self, spec: NetworkSpec) -> dict[str, int]:
-        sizes = [p.n_post for p in spec.projections[1:]] + [spec.classes]
-        return {p.name: n for p, n in zip(spec.projections, sizes, strict=True)}
+
+def local_readout(spec: NetworkSpec, p: Projection) -> Fixed:
+    """The path from a readout of layer p itself: the network's own for the last layer, else ``readout_<layer>``."""
+    name = "readout" if p.name == spec.projections[-1].name else f"readout_{p.name}"
+    return Fixed(spec.readout_of(p, name), name)
+
+
+def _source(owner: str, path: Transpose, above: Mapping[str, Projection]) -> str:
+    if path.projection not in above:
+        raise RuleError(owner, "there is no such projection", got=repr(path.projection), expected=", ".join(above))
+    return above[path.projection].source

@@ -9,6 +9,7 @@ import numpy as np
 
 from brianlearn.errors import WeightsError
 from brianlearn.rules.base import Rule
+from brianlearn.rules.paths import OF_RULES
 from brianlearn.spec.arrays import numbers
 from brianlearn.spec.network import NetworkSpec, Projection
 
@@ -20,7 +21,7 @@ def _projections(spec: NetworkSpec, rule: Rule | None) -> list[Projection]:
     if spec.readout_projection is not None:
         result.append(spec.readout_projection)
     if rule is not None:
-        result += [p for p in rule.readouts(spec).values() if p.name != "readout"]
+        result += [p for p in rule.fixed(spec) if p.name != "readout"]
     return result
 
 
@@ -30,7 +31,8 @@ def weight_shapes(spec: NetworkSpec, rule: Rule | None = None) -> dict[str, tupl
     Returns
     -------
     dict
-        Layer name -> (out, in) or (out, in, kh, kw). A rule may add fixed readouts (``readout_conv1``, ...).
+        Layer name -> (out, in) or (out, in, kh, kw). A rule may add fixed weights (``readout_conv1``,
+        ``feedback_conv1``, ...).
     """
     return {p.name: p.weight_shape for p in _projections(spec, rule)}
 
@@ -64,7 +66,7 @@ def check_weights(
 ) -> dict[str, np.ndarray]:
     """Weights as arrays of float32 or float64, checked against a network.
 
-    Weights that the rule does not need (readouts of another rule) are left out.
+    Weights that the rule does not need (those of another rule) are left out.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def check_weights(
     """
     shapes = weight_shapes(spec, rule)
     missing = sorted(set(shapes) - set(weights))
-    unknown = sorted(name for name in set(weights) - set(shapes) if not name.startswith("readout_"))
+    unknown = sorted(name for name in set(weights) - set(shapes) if not name.startswith(OF_RULES))
     if missing or unknown:
         raise WeightsError(
             where,

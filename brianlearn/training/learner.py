@@ -13,6 +13,7 @@ from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError, Weight
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.optimisers import Adam, Optimiser
+from brianlearn.rules.paths import OF_RULES
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.stbp import BackPropagation
 from brianlearn.rules.weights import check_weights, initial_weights
@@ -189,7 +190,7 @@ class Learner:
         """
         start: dict[str, Any] = dict(initial_weights(self.spec, self.rule, self.seed))
         if weights is not None:
-            start = {**{k: v for k, v in start.items() if k.startswith("readout_")}, **weights}
+            start = {**{k: v for k, v in start.items() if k.startswith(OF_RULES)}, **weights}
         checked = check_weights(self.spec, self.rule, start)
         for name, array in checked.items():
             largest = np.finfo(self.dtype).max
