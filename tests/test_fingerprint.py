@@ -194,7 +194,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
     ),
     **{
         rule: (
-            rule(),
+            rule(eligibility="spike"),
             lambda value: name_of(rule=value),
             dict(
                 eligibility=["trace"],
@@ -203,9 +203,10 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
                 update=["step"],
                 burn_in=[],
                 learning_rate_scale=[],
+                **({"signal": ["symmetric"]} if rule is bl.EProp else {}),
             ),
         )
-        for rule in (bl.TFR, bl.DALTON)
+        for rule in (bl.TFR, bl.DALTON, bl.DFA, bl.EProp, bl.DECOLLE)
     },
 }
 

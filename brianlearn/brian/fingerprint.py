@@ -150,7 +150,7 @@ def _exception(kind: type, name: str) -> Callable[[Plan, Any], object] | None:
 
 
 def _derived(plan: Plan) -> list[Any]:
-    """What follows from a plan by methods, which a class of one's own can replace: texts, readouts, traces, names."""
+    """What follows from a plan by methods, which a class of one's own can replace: texts, traces, paths, names."""
     spec, rule = plan.spec, plan.rule
     layers = [
         [
@@ -165,7 +165,10 @@ def _derived(plan: Plan) -> list[Any]:
         [name, list(r.states), r.input, r.membrane, [list(pair) for pair in r.coefficients], r.gain]
         for name, r in plan.traces.items()
     ]
-    return [layers, readouts, traces, None if rule is None else rule.logits(spec)]
+    paths = {layer: [path.name for path in found] for layer, found in plan.paths.items()}
+    errors = {layer: [plan.error_of(layer, name) for name in names] for layer, names in paths.items()}
+    scales = None if rule is None else {name: str(scale) for name, scale in rule.scale(spec).items()}
+    return [layers, readouts, traces, paths, errors, scales]
 
 
 #: Brian2's preferences that the text of a program, or the way it is compiled, depends on.
