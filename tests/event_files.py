@@ -116,3 +116,39 @@ def npy(path: Path, events: list[Event]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, np.array([(x, y, p, t // 1000) for t, x, y, p in events], np.float64))
     return path
+
+
+#: Of the Spiking Heidelberg Digits, in the order of their labels.
+SPOKEN = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"),
+]
+
+
+def spiking_digits(
+    path: Path, n: int, seed: int = 0, kind: type = np.float16, classes: list[str] = SPOKEN
+) -> list[tuple[np.ndarray, np.ndarray, int]]:
+    """A file of the Spiking Heidelberg Digits or Speech Commands, by zenkelab.org; times, units and label of each.
+
+    ``spikes/times[k]`` and ``spikes/units[k]`` are arrays of varying length, times in seconds; ``labels``; ``extra``
+    with the speakers, the names of the classes (``keys``) and ``meta_info``.
+    """
+    import h5py
+
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(n):
+        size = int(rng.integers(30, 80))
+        times = np.sort(rng.uniform(0, 1.2, size)).astype(kind)
+        found.append((times, rng.integers(0, 700, size).astype(np.uint16), int(rng.integers(len(classes)))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, element, column in (("times", kind, 0), ("units", np.uint16, 1)):
+            arrays = file.create_dataset(f"spikes/{name}", (n,), h5py.vlen_dtype(element))
+            for k, recording in enumerate(found):
+                arrays[k] = recording[column]
+        file["labels"] = np.array([label for _, _, label in found], np.uint16)
+        file["extra/speaker"] = rng.integers(0, 12, n).astype(np.uint16)
+        file["extra/keys"] = np.array([name.encode() for name in classes])
+        for name in ("gender", "age", "body_height"):
+            file[f"extra/meta_info/{name}"] = np.zeros(12, np.uint16)
+    return found

@@ -6,6 +6,7 @@ from brianlearn.data.events import EventCamera, RandomWindow, RawEvents, StoredE
 from brianlearn.data.idx import read_idx, read_labelled_images
 from brianlearn.data.registry import known_data
 from brianlearn.data.source import DataSource, load
+from brianlearn.data.tonic_data import from_tonic
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 
@@ -19,6 +20,7 @@ __all__ = [
     "RawEvents",
     "StoredEvents",
     "denoised",
+    "from_tonic",
     "known_data",
     "load",
     "read_idx",

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from brianlearn.cache import cache_folder
 from brianlearn.data.events.pipeline import Pipeline
@@ -14,7 +15,7 @@ from brianlearn.data.events.raw import RawEvents
 from brianlearn.data.events.stored import MAGIC, StoredEvents, store
 from brianlearn.errors import DataError
 
-__all__ = ["binned", "whole_number"]
+__all__ = ["binned", "whole_number", "with_progress"]
 
 
 def binned(
@@ -61,7 +62,7 @@ def binned(
     path = cache_folder("events") / f"{name}-{key}.events"
     if path.is_file():
         return StoredEvents(path)
-    return store(path, pipeline, _with_progress(name, recordings(), len(files)))
+    return store(path, pipeline, with_progress(name, recordings(), f"{len(files)} files"))
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -72,9 +73,7 @@ def _state(file: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _with_progress(
-    name: str, recordings: Iterable[tuple[int, RawEvents]], files: int
-) -> Iterator[tuple[int, RawEvents]]:
+def with_progress(name: str, recordings: Iterable[tuple[int, Any]], amount: str) -> Iterator[tuple[int, Any]]:
     """The same, with a display on a terminal."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -82,7 +81,7 @@ def _with_progress(
     console = Console(stderr=True)
     text = TextColumn("binning {task.description}: {task.completed} recordings")
     with Progress(SpinnerColumn(), text, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{name} ({files} files)", total=None)
+        task = bar.add_task(f"{name} ({amount})", total=None)
         for item in recordings:
             yield item
             bar.advance(task)

@@ -13,18 +13,16 @@ import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from brianlearn.data.events.pipeline import Pipeline
-from brianlearn.data.events.raw import RawEvents
 from brianlearn.errors import DataError
 from brianlearn.leftovers import owned_path
 from brianlearn.spec.samples import Events, Recordings
 from brianlearn.work import working
 
-__all__ = ["MAGIC", "StoredEvents", "store"]
+__all__ = ["MAGIC", "Binning", "StoredEvents", "cannot_write", "store"]
 
 MAGIC = b"brianlearn-ev02\n"
 INDEX = np.dtype(
@@ -192,16 +190,27 @@ def _whole(file: Any, size: int) -> bytes:
     return b"".join(pieces)
 
 
+class Binning(Protocol):
+    """What makes inputs and time steps of a recording, such as a `Pipeline`."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the network's input: channels, rows, columns."""
+
+    def codes(self, recording: Any, /) -> np.ndarray:
+        """Events as step x inputs + flat index of the input, in this order; int64."""
+
+
 @working()
-def store(path: Path, pipeline: Pipeline, recordings: Iterable[tuple[int, RawEvents]]) -> StoredEvents:
+def store(path: Path, pipeline: Binning, recordings: Iterable[tuple[int, Any]]) -> StoredEvents:
     """Bin recordings, one after the other, into a file that appears when it is whole.
 
     Parameters
     ----------
     path : pathlib.Path
-    pipeline : Pipeline
-    recordings : iterable of (int, RawEvents)
-        Label and events; one at a time is in memory.
+    pipeline : Binning
+    recordings : iterable of (int, recording)
+        Label and what the pipeline takes; one at a time is in memory.
 
     Returns
     -------
@@ -216,7 +225,7 @@ def store(path: Path, pipeline: Pipeline, recordings: Iterable[tuple[int, RawEve
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     half = owned_path(path)
     try:
         with half.open("xb") as file:
@@ -233,14 +242,15 @@ def store(path: Path, pipeline: Pipeline, recordings: Iterable[tuple[int, RawEve
             file.write(np.array([(shape, len(index), zlib.crc32(content), MAGIC)], TAIL).tobytes())
         os.replace(half, path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             half.unlink(missing_ok=True)
     return StoredEvents(path)
 
 
-def _cannot_write(path: Path, error: OSError) -> DataError:
+def cannot_write(path: Path, error: OSError) -> DataError:
+    """What is raised where a file of binned events cannot be written."""
     return DataError(
         str(path),
         "binned events cannot be written",
