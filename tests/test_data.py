@@ -185,6 +185,8 @@ def test_unknown_data_set():
         "nmnist",
         "dvs_gesture",
         "cifar10_dvs",
+        "shd",
+        "ssc",
     } == {*known_data()}
     with pytest.raises(DataError, match="takes no path"):
         load("digits", path="somewhere")

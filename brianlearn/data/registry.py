@@ -7,7 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from brianlearn.data import cifar10, cifar10_dvs, digits, digits_events, dvs_gesture, mnist, mnist_events, nmnist
+from brianlearn.data import (
+    cifar10,
+    cifar10_dvs,
+    digits,
+    digits_events,
+    dvs_gesture,
+    mnist,
+    mnist_events,
+    nmnist,
+    shd,
+)
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.errors import DataError, did_you_mean
@@ -45,6 +55,8 @@ class Entry:
         Given a pipeline, a path or None, and the seed of the split or None, the data set, of events.
     camera : Camera or None
         Of events.
+    spikes : callable or None
+        Given a time step in seconds and a path or None, the data set, of spikes that no camera sent.
     seeded_split : bool
         Whether the split can be drawn.
     also_complete : tuple of (int, int)
@@ -59,6 +71,7 @@ class Entry:
     images: Callable[[Where], DataSet] | None = None
     recordings: Callable[[Pipeline, Where, int | None], DataSet] | None = None
     camera: Camera | None = None
+    spikes: Callable[[float, Where], DataSet] | None = None
     seeded_split: bool = False
     also_complete: tuple[tuple[int, int], ...] = ()
 
@@ -80,6 +93,18 @@ def _idx(source: mnist.ImageSource, summary: str) -> Entry:
         find=lambda path: mnist.find_idx_images(source, path),
         fetch=lambda: mnist.fetch_idx_images(source),
         images=lambda path: mnist.load_idx_images(source, path),
+    )
+
+
+def _heidelberg(source: shd.Source, summary: str, also_complete: tuple[tuple[int, int], ...] = ()) -> Entry:
+    return Entry(
+        source.name,
+        summary,
+        source.samples,
+        find=lambda path: shd.find_heidelberg(source, path),
+        fetch=lambda: shd.fetch_heidelberg(source),
+        spikes=lambda dt, path: shd.load_heidelberg(source, dt, path),
+        also_complete=also_complete,
     )
 
 
@@ -147,6 +172,12 @@ _ENTRIES = {
             camera=Camera(cifar10_dvs.SIDE, cifar10_dvs.SIDE),
             seeded_split=True,
         ),
+        _heidelberg(
+            shd.SHD,
+            "spoken digits before an artificial cochlea, 20 classes, 700 channels, about 1 s",
+            also_complete=((8332, 2088),),  # as first published
+        ),
+        _heidelberg(shd.SSC, "spoken words before an artificial cochlea, 35 classes, 700 channels, 1 s"),
     )
 }
 

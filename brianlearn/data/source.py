@@ -69,7 +69,10 @@ class DataSource(Storable):
             raise self._wrong("it is built in and takes no path", f"path={self.path!r}", f"load({self.name!r})")
         for name in ("denoise", "size"):
             if getattr(self, name) is not None and found.camera is None:
-                raise self._wrong(f"its samples are images, and {name} is for events", f"{name}={getattr(self, name)}")
+                what = "images" if found.spikes is None else "spikes without pixels"
+                raise self._wrong(
+                    f"its samples are {what}, and {name} is for events of cameras", f"{name}={getattr(self, name)}"
+                )
         if self.split_seed is not None and not found.seeded_split:
             raise self._wrong("it has an official split", f"split_seed={self.split_seed!r}", "split_seed=None")
         if self.denoise is not None and not _is_time(self.denoise):
@@ -118,11 +121,14 @@ class DataSource(Storable):
         found = entry(self.name)
         if found.images is not None:
             return found.images(self.path)
+        seconds = 1e-3 if dt is None else float(dt)
+        if found.spikes is not None:
+            return found.spikes(seconds, self.path)
         assert found.recordings is not None and found.camera is not None
         pipeline = Pipeline(
             found.camera.width,
             found.camera.height,
-            1e-3 if dt is None else float(dt),
+            seconds,
             None if self.denoise is None else float(self.denoise),
             self.size,
         )
@@ -134,7 +140,8 @@ def load(name: str, path: str | os.PathLike[str] | None = None, dt: Any = None, 
 
     Parameters
     ----------
-    name : {"digits", "digits_events", "mnist", "fashion_mnist", "cifar10", "nmnist", "dvs_gesture", "cifar10_dvs"}
+    name : str
+        One of `known_data`: ``"mnist"``, ``"nmnist"``, ``"shd"``, ...
     path : path-like, optional
         Folder with its files. Where it is not given they are looked for in ``$BRIANLEARN_DATA``, then in the cache
         (``$BRIANLEARN_CACHE``, or the operating system's cache folder); images are downloaded into the cache if need

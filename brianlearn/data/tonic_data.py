@@ -7,7 +7,6 @@ Of tonic only the data sets and their transforms of events are used, by ``len``,
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from brian2 import ms
 from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.binned import with_progress
+from brianlearn.data.events.grid import Grid
 from brianlearn.data.events.stored import MAGIC, StoredEvents, cannot_write, store
 from brianlearn.errors import DataError
 from brianlearn.leftovers import owned_path
-from brianlearn.spec.address_events import addressed, fields_of
 from brianlearn.spec.checks import is_whole
 from brianlearn.spec.samples import Samples
 from brianlearn.spec.spike_times import take_time
@@ -101,29 +100,12 @@ def from_tonic(
     for part, data in parts.items():
         described = [MAGIC.decode(), str(cache_key), name, part, len(data), shape, seconds, known]
         events = _binned(
-            f"tonic-{part}", _Source(data, f"{name}, {part}", known), _Grid(shape, seconds), described, cache_key
+            f"tonic-{part}", _Source(data, f"{name}, {part}", known), Grid(shape, seconds), described, cache_key
         )
         samples.append(Samples(events, events.labels, np.arange(start, start + len(events))))
         start, largest = start + len(events), max(largest, int(events.labels.max(initial=-1)))
     names = tuple(known) if known is not None else tuple(map(str, range(largest + 1)))
     return DataSet(name, samples[0], samples[1], names)
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Inputs and time steps of recordings."""
-
-    shape: tuple[int, int, int]
-    dt: float
-
-    def codes(self, recording: tuple[str, Any]) -> np.ndarray:
-        """As of `Pipeline`: step x inputs + input of each event, in order."""
-        where, events = recording
-        size = math.prod(self.shape)
-        step, neuron = addressed(where, fields_of(where, events), self.shape, self.dt)
-        if step.max(initial=0) >= 2**62 // size:
-            raise DataError(where, "it has too many time steps", got=int(step.max()), remedy="choose a larger dt")
-        return np.sort(step * size + neuron)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +171,7 @@ class _Source:
         return int(label)
 
 
-def _binned(name: str, source: _Source, grid: _Grid, described: list[Any], cache_key: str | None) -> StoredEvents:
+def _binned(name: str, source: _Source, grid: Grid, described: list[Any], cache_key: str | None) -> StoredEvents:
     """The recordings of a part, from the cache where they have a key; else in a file that is named by its content."""
     folder = cache_folder("events")
     keyed = folder / f"{name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:20]}.events"

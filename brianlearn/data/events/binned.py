@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from brianlearn.cache import cache_folder
+from brianlearn.data.events.grid import Grid
 from brianlearn.data.events.pipeline import Pipeline
-from brianlearn.data.events.raw import RawEvents
 from brianlearn.data.events.stored import MAGIC, StoredEvents, store
 from brianlearn.errors import DataError
 
@@ -21,8 +21,8 @@ __all__ = ["binned", "whole_number", "with_progress"]
 def binned(
     name: str,
     files: Sequence[Path],
-    pipeline: Pipeline,
-    recordings: Callable[[], Iterable[tuple[int, RawEvents]]],
+    pipeline: Pipeline | Grid,
+    recordings: Callable[[], Iterable[tuple[int, Any]]],
     *,
     made_by: object = None,
 ) -> StoredEvents:
@@ -37,9 +37,9 @@ def binned(
         Begins the name of the cached file.
     files : sequence of pathlib.Path
         All files that ``recordings`` reads.
-    pipeline : Pipeline
+    pipeline : Pipeline or Grid
     recordings : callable
-        Gives label and events of each recording, in order.
+        Gives label and events of each recording, in order, as the pipeline takes them.
     made_by : dataclass, optional
         What else the recordings depend on.
 
