@@ -177,21 +177,30 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
     bl.Sigmoid: (bl.Sigmoid(), of_surrogate, dict(slope=[3.0])),
     bl.Triangular: (bl.Triangular(), of_surrogate, dict(width=[2.0])),
     bl.Gaussian: (bl.Gaussian(), of_surrogate, dict(width=[2.0])),
-    bl.SGD: (
-        bl.SGD(1e-3),
-        lambda o: name_of(optimiser=o),
-        dict(learning_rate=[], halve_every=[], reset_each_epoch=[], decay=[]),
-    ),
-    bl.Momentum: (
-        bl.Momentum(1e-3),
-        lambda o: name_of(optimiser=o),
-        dict(learning_rate=[], halve_every=[], reset_each_epoch=[], decay=[], momentum=[0.5]),
-    ),
-    bl.Adam: (
-        bl.Adam(1e-3),
-        lambda o: name_of(optimiser=o),
-        dict(learning_rate=[], halve_every=[], reset_each_epoch=[], decay=[], beta1=[0.8], beta2=[0.99], eps=[1e-6]),
-    ),
+    **{
+        kind: (
+            kind(1e-3),
+            lambda o: name_of(optimiser=o),
+            dict(
+                learning_rate=[],
+                halve_every=[],
+                reset_each_epoch=[],
+                decay=[],
+                schedule=[],
+                clip_value=[0.1],
+                clip_norm=[1.0],
+                **own,
+            ),
+        )
+        for kind, own in {
+            bl.SGD: {},
+            bl.Momentum: dict(momentum=[0.5]),
+            bl.Adam: dict(beta1=[0.8], beta2=[0.99], eps=[1e-6]),
+            bl.AdamW: dict(beta1=[0.8], beta2=[0.99], eps=[1e-6], weight_decay=[0.0]),
+            bl.RMSprop: dict(alpha=[0.9], eps=[1e-6]),
+            bl.Lion: dict(beta1=[0.8], beta2=[0.9], weight_decay=[0.1]),
+        }.items()
+    },
     **{
         rule: (
             rule(eligibility="spike"),
@@ -215,6 +224,7 @@ SHARED: dict[tuple[type, str], list[Any]] = {
     (Optimiser, "learning_rate"): [0.5],
     (Optimiser, "halve_every"): [3],
     (Optimiser, "decay"): [0.9],
+    (Optimiser, "schedule"): [bl.Halving(2)],
     (Optimiser, "reset_each_epoch"): [True],
     (Rule, "learning_rate_scale"): [{"dense1": 2.0, "conv1": 0.0}],
     (ThreeFactorRule, "burn_in"): [4 * ms],
@@ -256,7 +266,7 @@ def test_every_class_and_field_is_tried() -> None:
     assert set(SHARED) == set(EXCEPTIONS)
     # what can be stored with a network or rule, and is no part of what runs in Brian2
     elsewhere = {"STBP", "SurrogateBPTT", "Normal", "Uniform", "DataSource"}
-    modules = ("losses", "targets", "augment", "window")
+    modules = ("losses", "targets", "augment", "window", "schedules")
     stored = {name for name, kind in known_classes().items() if not kind.__module__.endswith(modules)}
     stored = {name for name in stored if ":" not in name}  # of other tests
     assert stored - elsewhere == {kind.__name__ for kind in CHANGES} - {"Plan"}

@@ -21,7 +21,7 @@ from brianlearn.errors import RuleError, SpecError
 from brianlearn.genn_setup import GENN_DEVICES
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer
@@ -236,12 +236,12 @@ def refuse(
         refuse_genn(device, spec, rule, optimiser)
     _refuse_random(spec)
     stepwise = rule is not None and rule.update == "step"
-    others = optimiser is not None and not isinstance(optimiser, SGD)
+    others = optimiser is not None and not optimiser.is_plain
     if stepwise and others and spec.timing == "pipelined":
         raise RuleError(
             "engine 'brian', pipelined timing",
-            "with update='step' weights change at the spikes themselves, and only SGD does that",
-            got=f"{type(optimiser).__name__} with update='step'",
+            "with update='step' weights change at the spikes themselves, and only SGD without clipping does that",
+            got=f"{optimiser} with update='step'",
             expected="SGD",
             remedy="use SGD, or update='batch', or engine='discrete'",
         )

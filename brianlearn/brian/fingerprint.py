@@ -73,6 +73,7 @@ EXCEPTIONS: dict[tuple[type, str], Callable[[Plan, Any], object]] = {
     (Optimiser, "learning_rate"): _nothing,
     (Optimiser, "halve_every"): _nothing,
     (Optimiser, "decay"): _nothing,
+    (Optimiser, "schedule"): _nothing,
     (Optimiser, "reset_each_epoch"): _nothing,
     (Rule, "learning_rate_scale"): _nothing,
     (ThreeFactorRule, "burn_in"): _rule_burn_in,
@@ -168,7 +169,8 @@ def _derived(plan: Plan) -> list[Any]:
     paths = {layer: [path.name for path in found] for layer, found in plan.paths.items()}
     errors = {layer: [plan.error_of(layer, name) for name in names] for layer, names in paths.items()}
     scales = None if rule is None else {name: str(scale) for name, scale in rule.scale(spec).items()}
-    return [layers, readouts, traces, paths, errors, scales]
+    optimiser = None if rule is None else [type(plan.optimiser).update, list(plan.optimiser.slots)]
+    return [layers, readouts, traces, paths, errors, scales, optimiser]
 
 
 #: Brian2's preferences that the text of a program, or the way it is compiled, depends on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brianlearn.errors import RuleError, SpecError
-from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.encoders import DirectCurrent
@@ -59,11 +59,11 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: ThreeFactorRule | None, op
             )
     if rule is None:
         return
-    if optimiser is not None and not isinstance(optimiser, SGD):
+    if optimiser is not None and not optimiser.is_plain:
         raise RuleError(
             owner,
-            "synapses of GeNN learn with SGD only",
-            got=type(optimiser).__name__,
+            "synapses of GeNN learn with SGD only, without clipping",
+            got=repr(optimiser),
             expected="SGD",
             remedy="use SGD, or device='cpp_standalone' with timing='pipelined', which has all optimisers",
         )

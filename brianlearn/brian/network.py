@@ -27,8 +27,10 @@ from brian2 import (
 
 from brianlearn.brian.conv_loops import ConvGeometry, conv_loops
 from brianlearn.brian.dense_loops import dense_loops
+from brianlearn.brian.gradient_norm import GradientNorm
 from brianlearn.brian.loops import Slots
 from brianlearn.brian.noise import Noise
+from brianlearn.brian.optimisers import FUNCTIONS as OPTIMISER_FUNCTIONS
 from brianlearn.brian.optimisers import update_statements
 from brianlearn.brian.plan import Plan, neuron_of
 from brianlearn.brian.recorder import SpikeRecorder
@@ -144,6 +146,7 @@ class Builder:
         self.noise = {p.name: Noise(p, self.n_steps) for p in self.spec.projections}
         self.steps = {name: self.noise[name].step(step) for name, step in plan.steps.items()}
         self.readouts = plan.readouts
+        self._norm: GradientNorm | None = None
         for name, (shape, dt) in self._timed_rows().items():
             # one row more than there are trials: the step after the last trial records it and updates the weights
             self.net.timed[name] = TimedArray(np.zeros(shape), dt=dt * second, name=name)
@@ -328,22 +331,38 @@ class Builder:
         """The group that holds a layer's weights, with the optimiser if they are learned."""
         plan = self.plan
         accumulate = learned and not plan.direct
-        lines = ["weight : 1"]
+        lines, norm = ["weight : 1"], self._gradient_norm() if accumulate else None
         if accumulate:
             slots = plan.optimiser.slots
+            lines += [] if norm is None else norm.model
             lines += ["gradient : 1", *(f"{slot} : 1" for slot in slots), "lr : 1 (shared)", "k : 1 (shared)"]
         # the update counter in double precision too: 1 - beta2**k cancels in single
         dtype = self._double("gradient", "k") if accumulate else None
-        group = self._group(f"w_{prefix}{p.name}", p.n_weights, "\n".join(lines), dtype=dtype)
+        functions = self.net.timed | FUNCTIONS | OPTIMISER_FUNCTIONS
+        group = self._group(f"w_{prefix}{p.name}", p.n_weights, "\n".join(lines), dtype=dtype, namespace=functions)
         if accumulate:
             scale = plan.gradient_scale(p.name)
-            assert self.rule is not None
-            count = "batch_count(t)" if self.rule.update == "batch" else "learning(t)"
             clock, when, order = self._update_slot()
-            code = update_statements(plan.optimiser, scale, count)
+            code = update_statements(plan.optimiser, scale, self._count(), () if norm is None else norm.names)
             self._regularly(group, code, when, "update", order=order, clock=clock)
+            if norm is not None:
+                norm.link(group)
+                if not prefix:
+                    self.net.synapses[f"squares_{p.name}"] = norm.add_up(p.name, group, scale)
         self.net.weights[f"{prefix}{p.name}"] = group
         return group
+
+    def _count(self) -> str:
+        """Expression for the number of samples in the gradient; 0 where nothing is updated."""
+        return "learning(t)" if self.rule is not None and self.rule.update == "step" else "batch_count(t)"
+
+    def _gradient_norm(self) -> GradientNorm | None:
+        """What sums the squares of all gradients, where the optimiser clips their norm."""
+        if self.plan.optimiser.clip_norm is not None and self._norm is None:
+            layers = [p.name for p in self.spec.projections if self._teaches(p)]
+            self._norm = GradientNorm(layers, self.plan.optimiser, self._count(), self._update_slot(), self.net.timed)
+            self.net.groups["gradient_norm"] = self._norm.group
+        return self._norm
 
     def _has_loops(self, p: Projection) -> bool:
         """Whether C++ loops stand for the synapses of p."""

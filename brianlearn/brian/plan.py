@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from brianlearn.rules.eligibility import LinearResponse, linear_response
-from brianlearn.rules.optimisers import SGD, Optimiser
+from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed, Paths, fixed_weights, transposed
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Conv, Layer
@@ -73,7 +73,7 @@ class Plan:
     @property
     def direct(self) -> bool:
         """Whether presynaptic events change the weights themselves (SGD in every step), without a gradient sum."""
-        return self.rule is not None and self.rule.update == "step" and isinstance(self.optimiser, SGD)
+        return self.rule is not None and self.rule.update == "step" and self.optimiser.is_plain
 
     @property
     def capacity_trials(self) -> int:

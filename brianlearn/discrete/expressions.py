@@ -8,11 +8,12 @@ same to the last bit).
 from __future__ import annotations
 
 import ast
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from brianlearn.spec.statements import assignments, expression, names, substitute
 
 __all__ = [
     "DERIVATIVES",
@@ -80,28 +81,6 @@ _NUMPY: dict[str, Callable[..., object]] = {
 }
 
 
-def expression(text: str) -> ast.expr:
-    """Parse one expression."""
-    return ast.parse(text.strip(), mode="eval").body
-
-
-def assignments(code: str) -> Iterator[tuple[str, ast.expr]]:
-    """The assignments of Brian2's abstract code; ``a += b`` reads as ``a = a + b``."""
-    for node in ast.parse(textwrap.dedent(code).strip()).body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node.value
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            yield node.target.id, ast.BinOp(ast.Name(node.target.id), node.op, node.value)
-        else:
-            raise ValueError(ast.unparse(node))
-
-
-def names(node: ast.AST) -> set[str]:
-    """Names of variables that an expression reads (functions are not variables)."""
-    functions = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in functions}
-
-
 def is_boolean(node: ast.expr, flags: frozenset[str] = frozenset({"not_refractory"})) -> bool:
     """Whether an expression is a condition."""
     if isinstance(node, ast.Name):
@@ -111,22 +90,6 @@ def is_boolean(node: ast.expr, flags: frozenset[str] = frozenset({"not_refractor
     return isinstance(node, ast.Compare | ast.BoolOp) or (
         isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
     )
-
-
-class _Substitution(ast.NodeTransformer):
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        return ast.Call(node.func, [self.visit(a) for a in node.args], [])
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id, node)
-
-
-def substitute(node: ast.expr, values: Mapping[str, ast.expr]) -> ast.expr:
-    """A copy of an expression with names replaced by expressions."""
-    return _Substitution(values).visit(expression(ast.unparse(node)))
 
 
 class _Elementwise(ast.NodeTransformer):

@@ -14,7 +14,7 @@ import torch
 from brianlearn.discrete.expressions import Assign, elementwise, expression
 from brianlearn.discrete.program import DELIVERED, Program
 
-__all__ = ["plain_start", "plain_step", "run_plain", "tensors"]
+__all__ = ["functions", "plain_start", "plain_step", "run_plain", "tensors"]
 
 
 class _Spike(torch.autograd.Function):
@@ -42,7 +42,9 @@ def _clip(x: torch.Tensor, low: Any, high: Any) -> torch.Tensor:
 
 
 @lru_cache
-def _functions(dtype: torch.dtype) -> dict[str, Any]:
+def functions(dtype: torch.dtype) -> dict[str, Any]:
+    """The functions of expressions, on tensors."""
+
     def where(condition: torch.Tensor, a: Any, b: Any) -> torch.Tensor:
         if not isinstance(a, torch.Tensor):  # of two numbers, torch would make a tensor of the default type
             a = torch.as_tensor(a, dtype=dtype, device=condition.device)
@@ -66,7 +68,7 @@ def _code(text: str) -> CodeType:
 
 
 def _value(node: ast.expr, values: dict[str, Any]) -> Any:
-    return eval(_code(ast.unparse(node)), _functions(values[DELIVERED].dtype), values)
+    return eval(_code(ast.unparse(node)), functions(values[DELIVERED].dtype), values)
 
 
 def _run(statements: Sequence[Assign], values: dict[str, Any]) -> None:

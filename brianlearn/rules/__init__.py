@@ -8,7 +8,20 @@ from brianlearn.rules.dfa import DFA
 from brianlearn.rules.engine import Engine, TrialRecord
 from brianlearn.rules.eprop import EProp
 from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
-from brianlearn.rules.optimisers import SGD, Adam, Momentum, Optimiser
+from brianlearn.rules.optimisers import (
+    SGD,
+    Adam,
+    AdamW,
+    Cosine,
+    Exponential,
+    Halving,
+    Lion,
+    Momentum,
+    Optimiser,
+    RMSprop,
+    Schedule,
+    WarmUp,
+)
 from brianlearn.rules.paths import Fixed, Path, Paths, Transpose
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.stbp import STBP, BackPropagation, SurrogateBPTT
@@ -24,24 +37,31 @@ __all__ = [
     "STBP",
     "TFR",
     "Adam",
+    "AdamW",
     "BackPropagation",
+    "Cosine",
     "CrossEntropy",
     "EProp",
     "Engine",
+    "Exponential",
     "FirstSpike",
     "Fixed",
+    "Halving",
     "Hamming",
     "LearnerState",
+    "Lion",
     "Loss",
     "Momentum",
     "Optimiser",
     "Path",
     "Paths",
     "Pattern",
+    "RMSprop",
     "RateMSE",
     "ReadoutMSE",
     "Regular",
     "Rule",
+    "Schedule",
     "Silence",
     "SpikeCount",
     "SurrogateBPTT",
@@ -51,6 +71,7 @@ __all__ = [
     "Transpose",
     "TrialRecord",
     "VanRossum",
+    "WarmUp",
     "check_weights",
     "initial_weights",
     "weight_shapes",

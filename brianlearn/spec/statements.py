@@ -1,0 +1,76 @@
+"""Statements and expressions of Brian2 as trees of Python's own ``ast``: reading and rewriting them.
+
+Brian2's expressions are Python expressions, and the tree keeps the order of the arithmetic (a computer algebra system
+would sort the terms, and results would no longer be the same to the last bit).
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator, Mapping
+
+__all__ = ["assignments", "expression", "folded", "names", "number", "substitute"]
+
+
+def expression(text: str) -> ast.expr:
+    """Parse one expression."""
+    return ast.parse(text.strip(), mode="eval").body
+
+
+def assignments(code: str) -> Iterator[tuple[str, ast.expr]]:
+    """The assignments of Brian2's abstract code; ``a += b`` reads as ``a = a + b``."""
+    for node in ast.parse(textwrap.dedent(code).strip()).body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, ast.BinOp(ast.Name(node.target.id), node.op, node.value)
+        else:
+            raise ValueError(ast.unparse(node))
+
+
+def names(node: ast.AST) -> set[str]:
+    """Names of variables that an expression reads (functions are not variables)."""
+    functions = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in functions}
+
+
+class _Substitution(ast.NodeTransformer):
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        return ast.Call(node.func, [self.visit(a) for a in node.args], [])
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id, node)
+
+
+def substitute(node: ast.expr, values: Mapping[str, ast.expr]) -> ast.expr:
+    """A copy of an expression with names replaced by expressions."""
+    return _Substitution(values).visit(expression(ast.unparse(node)))
+
+
+def number(value: float) -> ast.expr:
+    """A number as an expression; a negative one with its sign apart, as in the text of one."""
+    constant = ast.Constant(abs(value))
+    return ast.UnaryOp(ast.USub(), constant) if value < 0 else constant
+
+
+class _Folding(ast.NodeTransformer):
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left, right = self.visit(node.left), self.visit(node.right)
+        if isinstance(node.op, ast.Add | ast.Sub | ast.Mult) and _constant(left) and _constant(right):
+            text = ast.unparse(ast.BinOp(left, node.op, right))
+            return number(float(eval(text, {"__builtins__": {}})))
+        return ast.BinOp(left, node.op, right)
+
+
+def folded(node: ast.expr) -> ast.expr:
+    """A copy of an expression in which sums, differences and products of numbers are numbers."""
+    return _Folding().visit(expression(ast.unparse(node)))
+
+
+def _constant(node: ast.expr) -> bool:
+    inner = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(inner, ast.Constant) and isinstance(inner.value, int | float)
