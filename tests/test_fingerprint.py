@@ -18,8 +18,8 @@ from brianlearn.brian.build_cache import fingerprint
 from brianlearn.brian.fingerprint import EXCEPTIONS
 from brianlearn.brian.plan import Plan
 from brianlearn.rules.base import Rule
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer
 from brianlearn.spec.neuron import Neuron
 from brianlearn.spec.storable import known_classes
@@ -227,7 +227,7 @@ SHARED: dict[tuple[type, str], list[Any]] = {
     (Optimiser, "schedule"): [bl.Halving(2)],
     (Optimiser, "reset_each_epoch"): [True],
     (Rule, "learning_rate_scale"): [{"dense1": 2.0, "conv1": 0.0}],
-    (ThreeFactorRule, "burn_in"): [4 * ms],
+    (LocalRule, "burn_in"): [4 * ms],
     (Neuron, "constants"): [dict(tau_m=3 * ms, tau_s=3 * ms)],
     (Neuron, "method"): ["exact"],
     (Neuron, "initial"): [dict(v=0.0)],

@@ -18,8 +18,8 @@ from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 from brianlearn.brian.runtime import runtime_device
 from brianlearn.brian.schedule import meaning
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Adam, Optimiser
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["describe"]
@@ -27,7 +27,7 @@ __all__ = ["describe"]
 
 def describe(
     spec: NetworkSpec,
-    rule: ThreeFactorRule | None = None,
+    rule: LocalRule | None = None,
     optimiser: Optimiser | None = None,
     *,
     batch_size: int = 1,
@@ -40,7 +40,7 @@ def describe(
     Parameters
     ----------
     spec : NetworkSpec
-    rule : ThreeFactorRule, optional
+    rule : LocalRule, optional
         Without one, the network that only infers.
     optimiser : Optimiser, optional
         ``Adam(1e-3)`` where it is not given.

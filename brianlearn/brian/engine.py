@@ -21,9 +21,9 @@ from brianlearn.errors import RuleError, SpecError
 from brianlearn.genn_setup import GENN_DEVICES
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.state import LearnerState
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Samples
@@ -61,7 +61,7 @@ class BrianEngine:
     Parameters
     ----------
     spec : NetworkSpec
-    rule : ThreeFactorRule or None
+    rule : LocalRule or None
     optimiser : Optimiser
     device : str
         See `brianlearn.brian.compiler.resolve_device`.
@@ -89,7 +89,7 @@ class BrianEngine:
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: ThreeFactorRule | None,
+        rule: LocalRule | None,
         optimiser: Optimiser,
         *,
         device: str,
@@ -190,7 +190,7 @@ class BrianEngine:
         return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
 
 
-def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, batch_size: int) -> None:
+def _refuse_workers(workers: int, device: str, rule: LocalRule | None, batch_size: int) -> None:
     if workers == 1:
         return
     if device != "cpp_standalone":
@@ -201,11 +201,11 @@ def _refuse_workers(workers: int, device: str, rule: ThreeFactorRule | None, bat
             expected="workers=1",
             remedy="use device='cpp_standalone'",
         )
-    if rule is not None and (rule.update == "step" or batch_size < workers):
+    if rule is not None and (rule.changes == "step" or batch_size < workers):
         raise RuleError(
             "workers",
             "a batch cannot be shared",
-            got=f"workers={workers} with batch_size={batch_size}, update={rule.update!r}",
+            got=f"workers={workers} with batch_size={batch_size}, update={rule.changes!r}",
             expected="update='batch' and at least as many samples in a batch",
             remedy="use a larger batch_size, or workers=1",
         )
@@ -221,7 +221,7 @@ def _default_chunk(spec: NetworkSpec, device: str) -> int:
 
 def refuse(
     spec: NetworkSpec,
-    rule: ThreeFactorRule | None,
+    rule: LocalRule | None,
     batch_size: int,
     optimiser: Optimiser | None = None,
     device: str = "auto",
@@ -235,7 +235,9 @@ def refuse(
     if device in GENN_DEVICES:
         refuse_genn(device, spec, rule, optimiser)
     _refuse_random(spec)
-    stepwise = rule is not None and rule.update == "step"
+    if rule is not None and optimiser is not None:
+        rule.check_optimiser(optimiser)
+    stepwise = rule is not None and rule.changes == "step"
     others = optimiser is not None and not optimiser.is_plain
     if stepwise and others and spec.timing == "pipelined":
         raise RuleError(
@@ -245,7 +247,7 @@ def refuse(
             expected="SGD",
             remedy="use SGD, or update='batch', or engine='discrete'",
         )
-    if rule is not None and rule.update == "step" and batch_size != 1:
+    if rule is not None and rule.changes == "step" and batch_size != 1:
         raise RuleError(
             "engine 'brian'",
             "update='step' changes weights within a trial, so trials cannot share a batch",

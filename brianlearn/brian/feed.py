@@ -5,6 +5,7 @@ Inputs are named ``group.variable`` for state variables and by their name for Ti
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -40,7 +41,7 @@ Outputs = Mapping[str, np.ndarray]
 
 def trials_to_run(plan: Plan, n: int, *, learning: bool) -> int:
     """Trials that a run of n samples takes: whole batches if it learns, because batches end with an update."""
-    if not learning or plan.rule is None or plan.rule.update == "step":
+    if not learning or plan.rule is None or plan.rule.changes == "step":
         return n
     return -(-n // plan.batch_trials) * plan.batch_trials
 
@@ -155,7 +156,7 @@ def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bo
     trial = trial * learning
     steps = len(trial)
     result = {"learning": _fill((capacity * steps + 1,), np.tile(trial, len(trials)), trials)}
-    if plan.rule.update == "batch":
+    if plan.rule.changes == "batch":
         counts = np.zeros(capacity // plan.batch_trials + 1)
         if learning:
             # element k belongs to the update at the start of batch k, which ends batch k-1
@@ -223,6 +224,7 @@ def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict
         result[f"{group}.k"] = np.asarray(float(state.steps))
         for slot in plan.optimiser.slots:
             result[f"{group}.{slot}"] = p.connectivity.pack(state.optimiser[p.name][slot])
+    result |= state.rule
     if plan.mirrors:
         for name in mirrored(plan):
             result |= _mirror_copy(result, name)
@@ -275,11 +277,15 @@ def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> Lear
         learned[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
         for slot in plan.optimiser.slots:
             slots[p.name][slot] = p.connectivity.unpack(outputs[f"w_{p.name}.{slot}"])
-    if plan.rule.update == "batch":
-        updates = -(-n // plan.batch_size)
-    else:
-        updates = n * (plan.spec.n_steps - plan.rule.burn_in_steps(plan.spec))
-    return LearnerState(learned, slots, state.steps + updates, state.samples_seen + n, state.epoch, state.seed)
+    updates = -(-n // plan.batch_size) if plan.rule.changes == "batch" else n * plan.rule.updates(plan.spec)
+    return dataclasses.replace(
+        state,
+        weights=learned,
+        optimiser=slots,
+        steps=state.steps + updates,
+        samples_seen=state.samples_seen + n,
+        rule={name: np.array(outputs[name]) for name in state.rule},
+    )
 
 
 def output_names(plan: Plan) -> list[str]:
@@ -291,6 +297,7 @@ def output_names(plan: Plan) -> list[str]:
                 continue
             names += [f"w_{p.name}.{v}" for v in ("weight", *(() if plan.direct else plan.optimiser.slots))]
         names += [f"w_mirror_{name}.weight" for name in _learned_mirrors(plan)]
+        names += list(plan.rule.state(plan.spec))
     return names
 
 

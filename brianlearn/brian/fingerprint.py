@@ -25,8 +25,8 @@ from brianlearn.brian.compiler import compiler_version
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.statements import deliver_expression
 from brianlearn.rules.base import Rule
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Layer, Readout
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.neuron import Neuron
@@ -59,7 +59,7 @@ def _drawn(plan: Plan, layer: Layer) -> object:
     return bool(plan.rule is not None and layer.dropout) and layer.dropout_every
 
 
-def _rule_burn_in(plan: Plan, rule: ThreeFactorRule) -> object:
+def _rule_burn_in(plan: Plan, rule: LocalRule) -> object:
     """A run says which steps learn; under pipelined timing the network counts them itself."""
     return rule.burn_in_steps(plan.spec) if plan.pipelined else None
 
@@ -76,7 +76,7 @@ EXCEPTIONS: dict[tuple[type, str], Callable[[Plan, Any], object]] = {
     (Optimiser, "schedule"): _nothing,
     (Optimiser, "reset_each_epoch"): _nothing,
     (Rule, "learning_rate_scale"): _nothing,
-    (ThreeFactorRule, "burn_in"): _rule_burn_in,
+    (LocalRule, "burn_in"): _rule_burn_in,
     (Neuron, "constants"): _kinds,
     (Neuron, "initial"): _state,
     (Neuron, "method"): lambda plan, neuron: neuron.method_used,

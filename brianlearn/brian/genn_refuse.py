@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from brianlearn.errors import RuleError, SpecError
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.layers import Conv, Layer
 from brianlearn.spec.network import NetworkSpec
@@ -13,14 +13,14 @@ from brianlearn.spec.network import NetworkSpec
 __all__ = ["refuse_genn"]
 
 
-def refuse_genn(device: str, spec: NetworkSpec, rule: ThreeFactorRule | None, optimiser: Optimiser | None) -> None:
+def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimiser: Optimiser | None) -> None:
     """Refuse by name what a GeNN device cannot run.
 
     Parameters
     ----------
     device : {"genn", "genn-cpu"}
     spec : NetworkSpec
-    rule : ThreeFactorRule or None
+    rule : LocalRule or None
     optimiser : Optimiser or None
 
     Raises

@@ -177,7 +177,7 @@ class Builder:
             rows["measured"] = ((n * steps + 1,), self.dt)
         if self.rule is not None:
             rows["learning"] = ((n * steps + 1,), self.dt)
-            if self.rule.update == "batch":
+            if self.rule.changes == "batch":
                 rows["batch_count"] = ((batches + 1,), batch)
             for p in self.spec.projections:
                 if p.name in self.plan.dropped:
@@ -354,7 +354,7 @@ class Builder:
 
     def _count(self) -> str:
         """Expression for the number of samples in the gradient; 0 where nothing is updated."""
-        return "learning(t)" if self.rule is not None and self.rule.update == "step" else "batch_count(t)"
+        return "learning(t)" if self.rule is not None and self.rule.changes == "step" else "batch_count(t)"
 
     def _gradient_norm(self) -> GradientNorm | None:
         """What sums the squares of all gradients, where the optimiser clips their norm."""
@@ -434,7 +434,7 @@ class Builder:
 
     def _update_slot(self) -> tuple[Clock, str, int]:
         """When weights are updated: clock, slot and order."""
-        if self.rule is not None and self.rule.update == "batch":
+        if self.rule is not None and self.rule.changes == "batch":
             return self.net.batch_clock, "start", -5
         return self.net.clock, "optimise", 0
 

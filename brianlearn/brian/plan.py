@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from brianlearn.rules.eligibility import LinearResponse, linear_response
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed, Paths, fixed_weights, transposed
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.layers import Conv, Layer
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
@@ -31,7 +31,7 @@ class Plan:
     Attributes
     ----------
     spec : NetworkSpec
-    rule : ThreeFactorRule or None
+    rule : LocalRule or None
         None builds a network without any learning object.
     optimiser : Optimiser
     batch_size : int
@@ -54,7 +54,7 @@ class Plan:
     """
 
     spec: NetworkSpec
-    rule: ThreeFactorRule | None
+    rule: LocalRule | None
     optimiser: Optimiser
     batch_size: int
     capacity: int
@@ -72,8 +72,8 @@ class Plan:
 
     @property
     def direct(self) -> bool:
-        """Whether presynaptic events change the weights themselves (SGD in every step), without a gradient sum."""
-        return self.rule is not None and self.rule.update == "step" and self.optimiser.is_plain
+        """Whether events change the weights themselves, without a gradient sum."""
+        return self.rule is not None and self.rule.direct(self.optimiser)
 
     @property
     def capacity_trials(self) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from brianlearn.errors import RuleError
 from brianlearn.spec.checks import is_number
@@ -25,10 +27,13 @@ class Rule(Storable, abstract=True):
         As on the command line and in run folders.
     learning_rate_scale : mapping
         Layer name -> factor on the learning rate.
+    engines : tuple of str
+        The engines that can learn by the rule.
     """
 
     error_kind = RuleError
     name: ClassVar[str] = ""
+    engines: ClassVar[Any] = ("discrete",)
     learning_rate_scale: Mapping[str, float]
 
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
@@ -42,6 +47,14 @@ class Rule(Storable, abstract=True):
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
         """Names of the weights that the rule changes."""
         return tuple(p.name for p in spec.projections)
+
+    def state(self, spec: NetworkSpec) -> dict[str, np.ndarray]:
+        """What the rule itself carries from trial to trial, as it is before learning: name -> array of float64."""
+        return {}
+
+    def needs_labels(self) -> bool:
+        """Whether there is nothing to learn from samples without labels."""
+        return True
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         """Check the rule against a network.

@@ -29,6 +29,8 @@ class LearnerState:
         Samples learned in all.
     epoch : int
         Current epoch, from 0: learning-rate schedule and random encoders depend on it.
+    rule : dict
+        Name -> array: what the rule itself carries on (`LocalRule.state`), for most rules nothing.
     seed : int
         Random state: all random numbers come from (seed, epoch, sample id), never from a running generator.
     """
@@ -39,6 +41,7 @@ class LearnerState:
     samples_seen: int = 0
     epoch: int = 0
     seed: int = 0
+    rule: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def next_epoch(self, optimiser: Optimiser) -> LearnerState:
         """The state at the start of the next epoch."""

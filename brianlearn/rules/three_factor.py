@@ -7,27 +7,18 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from brian2 import second
-from brian2.units.fundamentalunits import get_dimensions
-
 from brianlearn.errors import RuleError
-from brianlearn.rules.base import Rule
 from brianlearn.rules.eligibility import linear_response
-from brianlearn.rules.paths import OF_RULES, Fixed, Paths, Transpose, fixed_weights, readouts_of
+from brianlearn.rules.local import LocalRule, choice
+from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.paths import OF_RULES, Fixed, Paths, Transpose
 from brianlearn.spec.network import NetworkSpec, Projection
 
 __all__ = ["DALTON", "TFR", "ThreeFactorRule", "local_readout"]
 
 
-def _choice(owner: object, name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise RuleError(
-            type(owner).__name__, f"{name} is wrong", got=repr(value), expected=" or ".join(map(repr, allowed))
-        )
-
-
 @dataclass(frozen=True, eq=False)
-class ThreeFactorRule(Rule, abstract=True):
+class ThreeFactorRule(LocalRule, abstract=True):
     r"""Base class of the three-factor rules; a rule of one's own is a subclass that says its error `paths`.
 
     For layer l with presynaptic spikes s_{l-1}, surrogate derivative psi_l, gate_l and third factor L_l,
@@ -69,17 +60,11 @@ class ThreeFactorRule(Rule, abstract=True):
     name: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        _choice(self, "eligibility", self.eligibility, ("spike", "trace"))
-        _choice(self, "credit", self.credit, ("online", "through_time"))
-        _choice(self, "feedback", self.feedback, ("forward", "mirror"))
-        _choice(self, "update", self.update, ("batch", "step"))
-        if self.burn_in is not None and (
-            get_dimensions(self.burn_in) is not second.dim or not float(self.burn_in) >= 0
-        ):
-            raise RuleError(
-                type(self).__name__, "burn_in is wrong", got=repr(self.burn_in), expected="a time, e.g. 5*ms"
-            )
-        self._check_learning_rate_scale()
+        choice(self, "eligibility", self.eligibility, ("spike", "trace"))
+        choice(self, "credit", self.credit, ("online", "through_time"))
+        choice(self, "feedback", self.feedback, ("forward", "mirror"))
+        choice(self, "update", self.update, ("batch", "step"))
+        self._check_options()
         for name, plain in (("update", "batch"), ("eligibility", "spike")):
             if self.credit == "through_time" and getattr(self, name) != plain:
                 raise RuleError(
@@ -93,11 +78,16 @@ class ThreeFactorRule(Rule, abstract=True):
                     "already; leave eligibility out, or use credit='online'",
                 )
 
-    def burn_in_steps(self, spec: NetworkSpec) -> int:
-        """Time steps at the start of a trial without learning."""
-        if self.burn_in is None:
-            return spec.burn_in_steps
-        return round(float(self.burn_in) / float(spec.dt))
+    @property
+    def engines(self) -> tuple[str, ...]:
+        return ("discrete",) if self.credit == "through_time" else ("brian", "discrete")
+
+    @property
+    def changes(self) -> str:
+        return self.update
+
+    def direct(self, optimiser: Optimiser) -> bool:
+        return self.update == "step" and optimiser.is_plain
 
     def paths(self, spec: NetworkSpec) -> Paths:
         """From where the third factor of each layer comes: layer -> its error paths.
@@ -111,12 +101,6 @@ class ThreeFactorRule(Rule, abstract=True):
             expected="a method paths(spec): layer -> a tuple of bl.Fixed(...) and bl.Transpose(...)",
             remedy="use TFR() or DALTON(), or write paths (docs/own_rule.md)",
         )
-
-    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
-        return readouts_of(self.paths(spec))
-
-    def fixed(self, spec: NetworkSpec) -> list[Projection]:
-        return fixed_weights(self.paths(spec))
 
     def logits(self, spec: NetworkSpec) -> dict[str, int]:
         """n_l^R: how many units the error paths of each layer come from, all together."""
@@ -138,19 +122,7 @@ class ThreeFactorRule(Rule, abstract=True):
             )
         super().check(spec, batch_size)
         self._check_paths(spec)
-        if self.burn_in is not None:
-            steps = float(self.burn_in) / float(spec.dt)
-            if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
-                raise RuleError(
-                    owner,
-                    "burn_in is not a whole number of time steps",
-                    got=f"{self.burn_in} with dt = {spec.dt}",
-                    expected=f"a multiple of {spec.dt}",
-                )
-        if not self.burn_in_steps(spec) < spec.n_steps:
-            raise RuleError(
-                owner, "burn_in leaves no step to learn in", got=self.burn_in, expected=f"less than {spec.duration}"
-            )
+        self._check_burn_in(spec)
         if spec.timing == "pipelined":
             self._check_pipelined(spec)
         if self.eligibility == "trace":

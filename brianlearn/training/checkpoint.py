@@ -63,6 +63,7 @@ class Checkpoint:
         arrays |= {f"weights/{name}": array for name, array in state.weights.items()}
         for name, slots in state.optimiser.items():
             arrays |= {f"optimiser/{name}/{slot}": array for slot, array in slots.items()}
+        arrays |= {f"rule/{name}": array for name, array in state.rule.items()}
         write_arrays(path, arrays)
 
     @staticmethod
@@ -81,18 +82,22 @@ class Checkpoint:
                 raise ValueError(f"format {header['format']} instead of {FORMAT}")
             weights: dict[str, np.ndarray] = {}
             optimiser: dict[str, dict[str, np.ndarray]] = {}
+            rule: dict[str, np.ndarray] = {}
             for key, array in arrays.items():
                 match key.split("/"):
                     case ["weights", name]:
                         weights[name] = array
                     case ["optimiser", name, slot]:
                         optimiser.setdefault(name, {})[slot] = array
+                    case ["rule", name]:
+                        rule[name] = array
                     case _:
                         raise ValueError(f"unknown array {key!r}")
             counters = {name: _count(header[name], name) for name in ("steps", "samples_seen", "epoch", "seed")}
             parts = tuple(_metrics(part) for part in header["parts"])
-            _check_slots(optimiser)
-            return Checkpoint(LearnerState(weights, optimiser, **counters), _count(header["chunk"], "chunk"), parts)
+            _check_slots({**optimiser, "the rule": rule})
+            state = LearnerState(weights, optimiser, rule=rule, **counters)
+            return Checkpoint(state, _count(header["chunk"], "chunk"), parts)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunFolderError(
                 str(path),

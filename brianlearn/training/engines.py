@@ -8,8 +8,8 @@ from typing import Any
 from brianlearn.errors import RuleError, did_you_mean
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import Engine
+from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["ENGINES", "check_engine", "choose_engine", "make_engine"]
@@ -51,10 +51,19 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
             expected=", ".join(map(repr, ENGINES)),
             remedy=did_you_mean(engine, ENGINES),
         )
-    local = rule is None or (isinstance(rule, ThreeFactorRule) and rule.credit == "online")
-    torch_device = _is_torch_device(device)
+    able = ("brian", "discrete") if rule is None else rule.engines
+    local, torch_device = "brian" in able, _is_torch_device(device)
     if engine == "auto":
         engine = "brian" if local and not torch_device else "discrete"
+    if engine == "discrete" and engine not in able:
+        assert rule is not None
+        raise RuleError(
+            f"engine 'discrete', rule {rule.name!r}",
+            "this engine has no synapses that could run statements of their own",
+            got="engine='discrete'" + (f", device={device!r}" if torch_device else ""),
+            expected="engine='brian' on numpy, cython or cpp_standalone",
+            remedy="train with engine='brian'; the weights then run here: brianlearn evaluate RUN --engine discrete",
+        )
     if engine == "brian":
         if not local:
             assert rule is not None
@@ -103,7 +112,7 @@ def check_engine(
     if choose_engine(engine, rule, device) == "brian":
         from brianlearn.brian.engine import refuse
 
-        assert isinstance(rule, ThreeFactorRule)
+        assert isinstance(rule, LocalRule)
         refuse(spec, rule, batch_size, optimiser, device)
     else:
         _refuse_workers(workers)
@@ -157,5 +166,5 @@ def make_engine(
         )
     from brianlearn.brian.engine import BrianEngine
 
-    assert rule is None or isinstance(rule, ThreeFactorRule)
+    assert rule is None or isinstance(rule, LocalRule)
     return BrianEngine(spec, rule, optimiser, **common, workers=workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Metrics:
     ----------
     samples : int
     accuracy, loss : float
-        Of the predictions made during learning; the loss is the rule's, for three-factor rules as in `Activity`.
+        Of the predictions made during learning; the loss is the rule's, for three-factor rules as in `Activity`. NaN
+        without labels.
     firing_rates : dict
         Layer name -> mean rate in Hz per neuron, the input included.
     seconds : float
@@ -204,7 +206,8 @@ class Learner:
         arrays = {name: np.array(array, dtype=self.dtype) for name, array in checked.items()}
         learned = self.rule.learned(self.spec) if self.rule is not None else ()
         slots = {name: {slot: np.zeros_like(arrays[name]) for slot in self.optimiser.slots} for name in learned}
-        return LearnerState(arrays, slots if self.optimiser.slots else {}, seed=self.seed)
+        own = {} if self.rule is None else self.rule.state(self.spec)
+        return LearnerState(arrays, slots if self.optimiser.slots else {}, seed=self.seed, rule=own)
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of at most ``chunk_size`` samples that cover n samples, in whole batches but for the last."""
@@ -219,7 +222,7 @@ class Learner:
         ----------
         state : LearnerState
         samples : Samples
-            With labels. A last partial batch is a batch of its own.
+            With labels, if the rule needs them. A last partial batch is a batch of its own.
 
         Returns
         -------
@@ -237,7 +240,7 @@ class Learner:
         """
         if self.rule is None:
             raise RuleError("Learner", "there is no rule to learn with", expected="Learner(spec, bl.DALTON(), ...)")
-        samples.check(self.spec, labels=True)
+        samples.check(self.spec, labels=samples.labels is not None or self.rule.needs_labels())
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to learn from", got="0 samples")
         rate, first = self.optimiser.rate_at(state.epoch), state.steps == 0
@@ -254,7 +257,8 @@ class Learner:
             if first:
                 self.watch.start = metrics.loss
             firing = firing_warnings(self.spec, metrics.firing_rates) if len(samples) >= ENOUGH else []
-            self.watch.say([*input_warnings(self.spec, samples), *firing, *self.watch.loss(metrics.loss)])
+            loss = [] if samples.labels is None else self.watch.loss(metrics.loss)
+            self.watch.say([*input_warnings(self.spec, samples), *firing, *loss])
         return state, metrics
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...] = ()) -> Activity:
@@ -294,8 +298,11 @@ class Learner:
         return {name: float(np.mean(n)) / (sizes[name] * duration) for name, n in record.spike_counts.items()}
 
     def _metrics(self, record: TrialRecord, samples: Samples, seconds: float) -> Metrics:
-        accuracy = float(np.mean(record.logits.argmax(axis=1) == samples.labels))
-        return Metrics(len(samples), accuracy, float(np.mean(record.loss)), self._rates(record), seconds)
+        accuracy = loss = math.nan
+        if samples.labels is not None:
+            accuracy = float(np.mean(record.logits.argmax(axis=1) == samples.labels))
+            loss = float(np.mean(record.loss))
+        return Metrics(len(samples), accuracy, loss, self._rates(record), seconds)
 
     def _activity(self, parts: list[TrialRecord], samples: Samples) -> Activity:
         merged = TrialRecord.concatenate(parts)
@@ -351,7 +358,8 @@ def _norm(weights: np.ndarray) -> np.ndarray:
 
 
 def _finite(state: LearnerState, record: TrialRecord) -> bool:
-    arrays = [*map(_norm, state.weights.values()), *(a for slots in state.optimiser.values() for a in slots.values())]
+    slots = [a for slots in state.optimiser.values() for a in slots.values()]
+    arrays = [*map(_norm, state.weights.values()), *slots, *state.rule.values()]
     with np.errstate(over="ignore"):
         loss = np.mean(record.loss) if len(record.loss) else np.zeros(())  # finite ones may have a mean that is not
     return all(np.isfinite(a).all() for a in [*arrays, record.logits, record.loss, loss])

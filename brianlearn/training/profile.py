@@ -12,7 +12,7 @@ import numpy as np
 
 from brianlearn.brian.engine import BrianEngine
 from brianlearn.errors import RuleError
-from brianlearn.rules.three_factor import ThreeFactorRule
+from brianlearn.rules.local import LocalRule
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
@@ -111,7 +111,7 @@ def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
     spec, size = experiment.spec, experiment.batch_size
     data = split(experiment.data, spec, limit=samples, validation=0, test_limit=None, seed=experiment.seed).train
     rule = experiment.rule
-    if not isinstance(rule, ThreeFactorRule):
+    if not isinstance(rule, LocalRule):
         raise RuleError(
             "profile",
             "it measures the Brian2 engine, which cannot learn by this rule",

@@ -295,6 +295,12 @@ def _checkpoint(experiment: Experiment, folder: RunFolder) -> Checkpoint:
         if len(shapes) != 1:
             got = f"arrays of the optimiser for {name}: {', '.join(map(str, sorted(shapes)))}"
             raise RunFolderError(where, "the checkpoint is damaged", got=got, expected="the shape of its weights")
+    expected = {name: array.shape for name, array in experiment.rule.state(experiment.spec).items()}
+    found = {name: np.shape(array) for name, array in checkpoint.state.rule.items()}
+    if found != expected:
+        raise RunFolderError(
+            where, "the checkpoint is damaged", got=f"state of the rule: {found}", expected=str(expected)
+        )
     done = checkpoint.state.epoch
     if done > experiment.epochs or (done == experiment.epochs and checkpoint.chunk):
         raise RunFolderError(
