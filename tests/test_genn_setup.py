@@ -180,11 +180,9 @@ def test_bernoulli_spikes_are_a_list() -> None:
     spec = late(dense(input=Input((12,), Bernoulli(0.5))))
     state = LearnerState(initial_weights(spec))
     samples = Samples(np.random.default_rng(0).uniform(0, 1, (4, 12)), np.zeros(4, int))
-    dense_form, listed = (
-        inputs(Plan(spec, None, SGD(1e-2), 1, 6, "float64", expanded=expanded), state, samples, learning=False)
-        for expanded in (False, True)
-    )
-    raster = np.zeros_like(dense_form["input_spikes"])
-    raster[listed["input.timebins"], listed["input.neurons"]] = 1
-    np.testing.assert_array_equal(raster, dense_form["input_spikes"])
+    listed = inputs(Plan(spec, None, SGD(1e-2), 1, 6, "float64", expanded=True), state, samples, learning=False)
+    raster = np.zeros((4 * spec.n_steps, 12), bool)
+    raster[listed["input.timebins"], listed["input.neurons"]] = True
+    drawn = spec.input.encoder.raster(samples.inputs, spec.n_steps, state.sample_keys(samples.ids, learning=False))
+    np.testing.assert_array_equal(raster, drawn.reshape(raster.shape))
     assert np.all(np.diff(listed["input.timebins"]) >= 0)

@@ -144,6 +144,8 @@ def _slots(net: BrianNetwork) -> str:
 
 def _row(net: BrianNetwork, obj: Any) -> list[str]:
     code: str
+    if not obj.active:
+        return []
     if isinstance(obj, Thresholder):
         code = f"{obj.event} if {obj.group.events[obj.event]}"
     elif isinstance(obj, Resetter):

@@ -32,6 +32,13 @@ __all__ = ["BrianEngine", "refuse"]
 
 #: Input arrays of one chunk take at most this many bytes.
 CHUNK_BYTES = 64 * 2**20
+#: Share of inputs and steps with a spike that the length of a chunk is planned for, where a run brings a list of them.
+LISTED = 0.01
+#: Lists of spikes of one run take at most this many bytes, unless those of one batch take more.
+SPIKE_BYTES = 128 * 2**20
+#: Bytes of a spike that goes in, and of one that is recorded, with what is made of it; and the share of neurons and
+#: steps that recordings are planned for.
+SPIKE_IN, SPIKE_OUT, ACTIVE = 4, 20, 0.1
 #: No chunk is longer, nor has more synapses x steps: checkpoints and progress come at chunk ends, every few seconds. A
 #: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
@@ -165,6 +172,13 @@ class BrianEngine:
         return self._device(())[1].times
 
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
+        records = []
+        for part in parts_by_memory(self._plan, samples, batch=self._plan.batch_size):
+            state, record = self._learn(state, samples[part], learning_rate)
+            records.append(record)
+        return state, TrialRecord.concatenate(records)
+
+    def _learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
         plan, device = self._device(())
         n = len(samples)
         if plan.workers == 1:
@@ -179,7 +193,12 @@ class BrianEngine:
         return new_state(plan, state, results[0], n), join(records, shares)
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
-        plan, device = self._device(tuple(sorted(set(record))))
+        record = tuple(sorted(set(record)))
+        parts = parts_by_memory(dataclasses.replace(self._plan, record=record), samples, batch=1)
+        return TrialRecord.concatenate([self._infer(state, samples[part], record) for part in parts])
+
+    def _infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+        plan, device = self._device(record)
         if plan.workers == 1:
             outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
             return collect(plan, outputs, len(samples))
@@ -211,12 +230,47 @@ def _refuse_workers(workers: int, device: str, rule: LocalRule | None, batch_siz
         )
 
 
+def parts_by_memory(plan: Plan, samples: Samples, batch: int) -> list[slice]:
+    """Parts of a chunk that are run one after the other, so that lists of spikes take little memory; one is the rule.
+
+    What is learned does not depend on how samples are divided, as long as batches stay whole.
+
+    Parameters
+    ----------
+    plan : Plan
+    samples : Samples
+    batch : int
+        Samples that cannot be divided. A part has one batch at least.
+
+    Returns
+    -------
+    list of slice
+    """
+    spec, n = plan.spec, len(samples)
+    size = np.zeros(n)
+    if spec.input.encoder.precomputed:
+        size += SPIKE_IN * spec.input.encoder.most_spikes(samples.inputs, spec.n_steps)
+    if "spikes" in plan.record:
+        neurons = int(np.prod(spec.input.shape)) + sum(p.n_post for p in spec.projections)
+        size += SPIKE_OUT * ACTIVE * neurons * spec.n_steps
+    starts, sum_ = [0], 0.0
+    for first in range(0, n, batch):
+        more = float(size[first : first + batch].sum())
+        if sum_ + more > SPIKE_BYTES and first > starts[-1]:
+            starts.append(first)
+            sum_ = 0.0
+        sum_ += more
+    return [slice(start, end) for start, end in pairwise([*starts, n])]
+
+
 def _default_chunk(spec: NetworkSpec, device: str) -> int:
-    size = int(np.prod(spec.input.shape)) * 8 * (spec.n_steps if spec.input.encoder.precomputed else 1)
+    inputs = int(np.prod(spec.input.shape))
+    # of lists, how many spikes there are is not known yet: where they are more, chunks are run in parts
+    size = 4.0 * spec.n_steps * (1 + LISTED * inputs) if spec.input.encoder.precomputed else 8.0 * inputs
     layers = [(p.layer, p.n_post) for p in spec.projections if isinstance(p.layer, Layer)]
     size += sum(8 * n * spec.n_steps for layer, n in layers if layer.dropout and layer.dropout_every == "step")
     work = spec.n_steps * sum(len(p.connectivity.pre) for p in spec.projections)
-    return int(np.clip(min(CHUNK_BYTES // size, max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
+    return int(np.clip(min(int(CHUNK_BYTES / size), max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 
 
 def refuse(

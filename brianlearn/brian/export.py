@@ -154,11 +154,6 @@ class _Listed:
         place(group, "thresholds" if self.plan.pipelined else "input_threshold")
         self.net.groups["input"] = group
 
-    def _timed_rows(self: Any) -> dict[str, tuple[tuple[int, ...], float]]:
-        rows = super()._timed_rows()  # type: ignore[misc]
-        rows.pop("input_spikes")
-        return rows
-
     def build(self: Any) -> BrianNetwork:
         self.net.writes_files = False
         return super().build()  # type: ignore[misc]

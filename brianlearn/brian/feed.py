@@ -14,6 +14,7 @@ from brianlearn.brian.noise import Noise, noise_keys
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.recorder import steps_of_spikes
 from brianlearn.brian.shares import Share
+from brianlearn.brian.spike_input import COUNTS, NEURONS
 from brianlearn.brian.statements import coefficient_name
 from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.rules.dropout import kept
@@ -98,7 +99,8 @@ def inputs(
     Returns
     -------
     dict
-        Name -> array, float64; state variables in base units.
+        Name -> array, float64; state variables in base units. Input spikes are a list, of int32: `NEURONS` and
+        `COUNTS` of `brianlearn.brian.spike_input`; for GeNN, the step of the run and the neuron of each.
     """
     spec, total = plan.spec, len(samples)
     if share is None:
@@ -108,12 +110,8 @@ def inputs(
     capacity, steps = plan.capacity_trials, spec.n_steps
     size = int(np.prod(spec.input.shape))
     result = constants(plan)
-    if spec.input.encoder.precomputed and plan.expanded:
-        result |= _spike_list(plan, state, samples, trials, learning=learning)
-    elif spec.input.encoder.precomputed:
-        result["input_spikes"] = _fill(
-            (capacity * steps + 1, size), _raster(plan, state, samples, learning=learning), trials
-        )
+    if spec.input.encoder.precomputed:
+        result |= _input_spikes(plan, state, samples, trials, learning=learning)
     else:
         result["input_values"] = _fill((capacity + 1, size), np.asarray(samples.inputs).reshape(n, size), trials)
     if spec.readout is not None:
@@ -130,21 +128,21 @@ def inputs(
     return result
 
 
-def _spike_list(
+def _input_spikes(
     plan: Plan, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
 ) -> dict[str, np.ndarray]:
-    """Input spikes as a list in the order of time: step of the run, and neuron."""
-    steps = plan.spec.n_steps
-    row, neuron = np.nonzero(_raster(plan, state, samples, learning=learning))
-    return {"input.timebins": trials[row // steps] * steps + row % steps, "input.neurons": neuron}
-
-
-def _raster(plan: Plan, state: LearnerState, samples: Samples, *, learning: bool) -> np.ndarray:
-    steps = plan.spec.n_steps
-    inputs, keys = samples.inputs, state.sample_keys(samples.ids, learning=learning)
+    """Input spikes as a list, in the order of time and then of neurons."""
+    steps, inputs = plan.spec.n_steps, samples.inputs
     values = inputs if isinstance(inputs, Recordings) else np.asarray(inputs).reshape(len(samples), -1)
-    spikes = plan.spec.input.encoder.raster(values, steps, keys)
-    return spikes.reshape(len(samples) * steps, -1)
+    keys = state.sample_keys(samples.ids, learning=learning)
+    counts, neurons = np.zeros((plan.capacity_trials * steps + 1), np.int32), [np.zeros(0, np.int32)]
+    # trials are in rising order
+    for trial, (step, neuron) in zip(trials, plan.spec.input.encoder.spikes(values, steps, keys), strict=True):
+        counts[trial * steps : (trial + 1) * steps] = np.bincount(step, minlength=steps)
+        neurons.append(neuron.astype(np.int32))
+    if plan.expanded:
+        return {"input.timebins": steps_of_spikes(counts), "input.neurons": np.concatenate(neurons)}
+    return {NEURONS: np.concatenate(neurons), COUNTS: counts}
 
 
 def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bool) -> dict[str, np.ndarray]:

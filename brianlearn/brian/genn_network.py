@@ -95,11 +95,6 @@ class GennBuilder(PipelinedBuilder):
     def _double(self, *names: str) -> dict[str, Any] | None:
         return None  # a model of GeNN has one precision
 
-    def _timed_rows(self) -> dict[str, tuple[tuple[int, ...], float]]:
-        rows = super()._timed_rows()
-        rows.pop("input_spikes", None)
-        return rows
-
     def _encoder(self) -> None:
         if not self.spec.input.encoder.precomputed:
             super()._encoder()

@@ -37,6 +37,7 @@ from brianlearn.brian.recorder import SpikeRecorder
 from brianlearn.brian.schedule import Schedule
 from brianlearn.brian.seeded import FUNCTIONS
 from brianlearn.brian.shared_weights import connect_shared
+from brianlearn.brian.spike_input import SpikeFeed, SpikeFeedProgram, fires_a_list
 from brianlearn.brian.statements import (
     deliver_expression,
     group_equations,
@@ -73,6 +74,8 @@ class BrianNetwork:
         Layer name -> Synapses, or the group of loops that stands for them; mirror synapses as ``mirror_<layer>``.
     timed : dict
         Name -> TimedArray that a chunk of trials fills.
+    feed : SpikeFeed or SpikeFeedProgram or None
+        Fires the input spikes that a chunk of trials brings; None where the network computes them.
     writes_files : bool
         Whether spikes are recorded to files (standalone only).
     """
@@ -88,6 +91,7 @@ class BrianNetwork:
     timed: dict[str, TimedArray] = field(default_factory=dict)
     monitors: dict[str, Any] = field(default_factory=dict)
     writes_files: bool = False
+    feed: SpikeFeed | SpikeFeedProgram | None = None
 
     def add_monitors(self) -> None:
         """Add fresh monitors: trial sums of the readout, population rates, and what the plan records."""
@@ -167,9 +171,7 @@ class Builder:
         batches = -(-n // self.plan.batch_trials)
         trial, batch = self.n_steps * self.dt, self.plan.batch_trials * self.n_steps * self.dt
         rows: dict[str, tuple[tuple[int, ...], float]] = {}
-        if self.spec.input.encoder.precomputed:
-            rows["input_spikes"] = ((n * steps + 1, inputs), self.dt)
-        else:
+        if not self.spec.input.encoder.precomputed:
             rows["input_values"] = ((n + 1, inputs), trial)
         if self.readouts:
             rows["label"] = ((n + 1,), trial)
@@ -203,7 +205,7 @@ class Builder:
             for p in reversed(self.spec.projections):
                 self._feedback(p)
         objects = [*net.groups.values(), *net.weights.values(), *net.synapses.values()]
-        net.network.add(*objects)
+        net.network.add(*objects, *([] if net.feed is None else [net.feed]))
         net.add_monitors()
         return net
 
@@ -240,9 +242,15 @@ class Builder:
                 group, f"x = {float(encoder.gain)!r}*input_values(t, i)", "start", "trial", clock=self.net.trial_clock
             )
         else:
-            group = self._source("input", n, "x : 1", threshold="x > 0", reset="")
-            self._regularly(group, "x = input_spikes(t, i)", "input_integrate", "read")
+            group = self._source("input", n, "", threshold="False", reset="")
+            self._fed(group, "input_threshold")
         self._placed("input", group)
+
+    def _fed(self, group: NeuronGroup, when: str) -> None:
+        """Let a group fire the list of spikes that a run brings, in slot ``when``."""
+        fires_a_list(group)
+        kind = SpikeFeedProgram if self.net.writes_files else SpikeFeed
+        self.net.feed = kind(group, self.net.clock, when)
 
     def _generator(self) -> SpikeGeneratorGroup:
         """A population that fires the spikes of a list, which a run brings."""

@@ -84,8 +84,8 @@ class PipelinedBuilder(Builder):
             group = self._group("input", n, "x : 1", threshold="x != 0", reset="")
             self._regularly(group, f"x = {float(encoder.gain)!r}*input_values(t, i)", "start", "trial", clock=trial)
         else:
-            group = self._group("input", n, "x : 1", threshold="x > 0", reset="")
-            self._regularly(group, "x = input_spikes(t, i)", "start", "read")
+            group = self._group("input", n, "", threshold="False", reset="")
+            self._fed(group, "thresholds")
         self.net.groups["input"] = group
 
     # layers ---------------------------------------------------------------------------------------------------------

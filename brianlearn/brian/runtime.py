@@ -14,6 +14,7 @@ from brianlearn.brian.build import build
 from brianlearn.brian.feed import output_names
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
+from brianlearn.brian.spike_input import COUNTS, NEURONS, SpikeFeed
 
 __all__ = ["RuntimeDevice", "runtime_device"]
 
@@ -57,7 +58,11 @@ class RuntimeDevice:
         net, spec = self.net, self.plan.spec
         with runtime_device(), preferences(self.plan.dtype, self.target):
             net.add_monitors()
+            if isinstance(net.feed, SpikeFeed):
+                net.feed.load(values[NEURONS], values[COUNTS])
             for name, value in values.items():
+                if name in (NEURONS, COUNTS):
+                    continue
                 if name in net.timed:
                     net.timed[name].values[...] = value
                 else:

@@ -9,7 +9,9 @@ and device).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +21,13 @@ from brianlearn.spec.checks import is_number
 from brianlearn.spec.storable import Storable
 
 if TYPE_CHECKING:
-    from brianlearn.spec.samples import Recordings
+    from brianlearn.spec.events import Events, Recordings
 
 __all__ = ["Bernoulli", "DirectCurrent", "Encoder", "IntegrateAndFire", "IntegrateEvents", "Latency", "Spikes"]
+
+
+#: Membrane potentials of `IntegrateEvents` at once, of several samples: 16 MiB.
+_MEMBRANES = 2**21
 
 
 def _check(owner: object, name: str, value: object, low: float | None = None) -> None:
@@ -58,6 +64,33 @@ class Encoder(Storable, abstract=True):
         numpy.ndarray of bool, shape (n_samples, n_steps, n_inputs)
         """
         raise TypeError(f"{type(self).__name__} is computed by the engine")
+
+    def spikes(self, values: Any, n_steps: int, seeds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same spikes as a list for each sample, one after the other, without an array of all inputs and steps.
+
+        Parameters
+        ----------
+        values, n_steps, seeds
+            As of `raster`.
+
+        Yields
+        ------
+        step, neuron : numpy.ndarray of int, shape (n_spikes,)
+            Of one sample, by step, then neuron. From `raster`, sample by sample, unless a class knows better.
+        """
+        for k in range(len(values)):
+            yield self.raster(values[k : k + 1], n_steps, seeds[k : k + 1])[0].nonzero()
+
+    def most_spikes(self, values: Any, n_steps: int) -> np.ndarray:
+        """How many spikes each sample may have at most, int64 (n_samples,); memory is planned with it.
+
+        Parameters
+        ----------
+        values, n_steps
+            As of `raster`.
+        """
+        inputs = int(np.prod(values.shape[1:] if isinstance(values, np.ndarray) else values.shape))
+        return np.full(len(values), inputs * n_steps)
 
     def with_step(self, ratio: float) -> Encoder:
         """The encoder that does the same per time with another time step.
@@ -176,6 +209,9 @@ class Latency(Encoder):
         spikes = step[:, None, :] == np.arange(n_steps)[None, :, None]
         return spikes & (values > self.threshold)[:, None, :]
 
+    def most_spikes(self, values: Any, n_steps: int) -> np.ndarray:
+        return super().most_spikes(values, 1)
+
 
 @dataclass(frozen=True)
 class Spikes(Encoder):
@@ -188,6 +224,17 @@ class Spikes(Encoder):
 
     def raster(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         return values.dense(n_steps)
+
+    def spikes(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        n_inputs = int(np.prod(values.shape))
+        for k in range(len(values)):
+            events = values[k : k + 1].load()
+            inside = events.step < n_steps
+            # several events of one input in a step are one spike
+            yield np.divmod(np.unique(events.step[inside] * n_inputs + events.neuron[inside]), n_inputs)
+
+    def most_spikes(self, values: Recordings, n_steps: int) -> np.ndarray:
+        return np.minimum(values.n_events, super().most_spikes(values, n_steps))
 
 
 @dataclass(frozen=True)
@@ -214,13 +261,29 @@ class IntegrateEvents(Spikes):
         return dataclasses.replace(self, bias=self.bias * ratio)
 
     def raster(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> np.ndarray:
-        events, n_inputs = values.load(), int(np.prod(values.shape))
+        spikes = np.zeros((len(values), n_steps, int(np.prod(values.shape))), bool)
+        for k, (step, neuron) in enumerate(self.spikes(values, n_steps, seeds)):
+            spikes[k, step, neuron] = True
+        return spikes
+
+    def spikes(self, values: Recordings, n_steps: int, seeds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        n_inputs = int(np.prod(values.shape))
+        together = max(1, _MEMBRANES // n_inputs)
+        for first in range(0, len(values), together):
+            events = values[first : first + together].load()
+            sample, step, neuron = self._fired(events, n_steps, n_inputs)
+            bounds = np.searchsorted(sample, np.arange(len(events) + 1))
+            for start, end in pairwise(bounds):
+                yield step[start:end], neuron[start:end]
+
+    def _fired(self, events: Events, n_steps: int, n_inputs: int) -> tuple[np.ndarray, ...]:
+        """Sample, step and neuron of every spike, in this order."""
         sample = np.repeat(np.arange(len(events)), np.diff(events.offsets))
         order = np.argsort(events.step, kind="stable")
         cell = (sample * n_inputs + events.neuron)[order]
         first = np.searchsorted(events.step[order], np.arange(n_steps + 1))
         v = np.zeros(len(events) * n_inputs)
-        spikes = np.zeros((len(events), n_steps, n_inputs), bool)
+        fired = []
         for step in range(n_steps):
             driven, count = np.unique(cell[first[step] : first[step + 1]], return_counts=True)
             if self.bias:  # drives all of them
@@ -230,7 +293,12 @@ class IntegrateEvents(Spikes):
                 driven = np.arange(len(v))
             else:
                 v[driven] += self.gain * count
-            fired = driven[v[driven] > 1.0]
-            v[fired] = 0.0
-            spikes[fired // n_inputs, step, fired % n_inputs] = True
-        return spikes
+            fired.append(driven[v[driven] > 1.0])
+            v[fired[-1]] = 0.0
+        steps = np.repeat(np.arange(n_steps), [len(cells) for cells in fired])
+        samples, neurons = np.divmod(np.concatenate(fired), n_inputs)
+        order = np.argsort(samples, kind="stable")
+        return samples[order], steps[order], neurons[order]
+
+    def most_spikes(self, values: Recordings, n_steps: int) -> np.ndarray:
+        return Encoder.most_spikes(self, values, n_steps) if self.bias > 0 else super().most_spikes(values, n_steps)

@@ -44,6 +44,11 @@ class Recordings(ABC):
     def durations(self) -> np.ndarray:
         """Time steps up to the last event of each recording, int64 (n,); 0 where there is none."""
 
+    @property
+    @abstractmethod
+    def n_events(self) -> np.ndarray:
+        """How many events each recording has at most, int64 (n,)."""
+
     @abstractmethod
     def window(self, start: np.ndarray) -> Recordings:
         """The recordings from time step ``start``, shape (n,), on; earlier events are left out."""
@@ -463,6 +468,10 @@ class Events(Recordings):
         result = np.zeros(len(self), np.int64)
         np.maximum.at(result, self._sample(), self.step + 1)
         return result
+
+    @property
+    def n_events(self) -> np.ndarray:
+        return np.diff(self.offsets)
 
     def window(self, start: np.ndarray) -> Events:
         sample = self._sample()

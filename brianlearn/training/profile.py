@@ -144,7 +144,6 @@ def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
     events = _synaptic_events(spec, counts)
     arrays = [*state.weights.values(), *(a for slots in state.optimiser.values() for a in slots.values())]
     gradients = sum(state.weights[p.name].nbytes for p in spec.projections)
-    steps = spec.n_steps if spec.input.encoder.precomputed else 1
     return Profile(
         plain.device,
         experiment.dtype,
@@ -159,8 +158,14 @@ def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
             for (name, n), size_ in zip(counts.items(), _sizes(spec), strict=True)
         },
         sum(array.nbytes for array in arrays) + gradients,
-        8 * steps * int(np.prod(spec.input.shape)) * plain.engine.chunk_size,
+        _input_bytes(spec, counts["input"]) * plain.engine.chunk_size,
     )
+
+
+def _input_bytes(spec: NetworkSpec, spikes: float) -> int:
+    """Of one trial: a list of its spikes and their number in each step, or its values."""
+    listed = spec.input.encoder.precomputed
+    return round(4 * (spikes + spec.n_steps)) if listed else 8 * int(np.prod(spec.input.shape))
 
 
 def _sizes(spec: NetworkSpec) -> list[int]:

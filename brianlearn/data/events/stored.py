@@ -71,6 +71,10 @@ class StoredEvents(Recordings):
     def durations(self) -> np.ndarray:
         return np.maximum(self._index["duration"] - self._start, 0)
 
+    @property
+    def n_events(self) -> np.ndarray:
+        return self._index["events"].astype(np.int64)
+
     def window(self, start: np.ndarray) -> StoredEvents:
         return self._with(self._index, self._start + np.asarray(start, np.int64))
 
