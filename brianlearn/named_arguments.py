@@ -29,6 +29,11 @@ def name_arguments(package: dict[str, Any]) -> None:
             init = vars(public).get("__init__")
             if init is not None and not hasattr(init, "__wrapped__"):
                 setattr(public, "__init__", _checked(init, name, method=True))  # noqa: B010 - mypy forbids the plain way
+            for other, made in list(vars(public).items()):  # other ways to make one
+                if not isinstance(made, classmethod) or other.startswith("_"):
+                    continue
+                if not hasattr(made.__func__, "__wrapped__"):
+                    setattr(public, other, classmethod(_checked(made.__func__, f"{name}.{other}", method=True)))
         elif inspect.isfunction(public) and not hasattr(public, "__wrapped__"):
             package[name] = _checked(public, name, method=False)
             setattr(sys.modules[public.__module__], name, package[name])  # one object, wherever it is looked for

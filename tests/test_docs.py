@@ -13,7 +13,7 @@ import pytest
 import brianlearn
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("warnings.md", "neurons.md", "rules.md", "own_rule.md", "data.md", "stbp.md", "verify.md")
+PAGES = ("warnings.md", "neurons.md", "rules.md", "own_rule.md", "data.md", "own_data.md", "stbp.md", "verify.md")
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import brianlearn as bl
 from brianlearn.data.events.pipeline import Pipeline
-from brianlearn.errors import DataError, ShapeError, UnitError
+from brianlearn.errors import ArgumentError, DataError, ShapeError, UnitError
 
 PAIRS = [(3, 2.5 * ms), (0, 1 * ms), (3, 0 * ms)]
 
@@ -45,6 +45,8 @@ FORMS: dict[str, tuple[Callable[[], bl.Events], list]] = {
         lambda: bl.Events.from_times([3, 0, 1], [2, 1, 0] * ms, trial=[0, 0, 2], n_trials=4, dt=1 * ms, shape=4),
         [[(1, 0), (2, 3)], [], [(0, 1)], []],
     ),
+    "trains": (lambda: bl.Events.from_times({3: [2.5, 0] * ms, 0: [1] * ms, 2: [] * ms}, dt=1 * ms, shape=4), ONE),
+    "trials of trains": (lambda: bl.Events.from_times([{3: [2] * ms}, {}], dt=1 * ms, shape=4), [[(2, 3)], []]),
     "nothing": (lambda: bl.Events.from_times([], dt=1 * ms, shape=4), [[]]),
     "two empty trials": (lambda: bl.Events.from_times([[], []], dt=1 * ms, shape=4), [[], []]),
     "empty arrays": (lambda: bl.Events.from_times([], [] * ms, dt=1 * ms, shape=4, n_trials=2), [[], []]),
@@ -56,6 +58,11 @@ FORMS: dict[str, tuple[Callable[[], bl.Events], list]] = {
 def test_forms_of_times(name: str) -> None:
     made, expected = FORMS[name]
     assert content(made()) == expected
+
+
+def test_a_shape_that_is_not_given_holds_the_last_neuron() -> None:
+    assert bl.Events.from_times(PAIRS, dt=1 * ms).shape == (4,)
+    assert bl.Events.from_times([], dt=1 * ms).shape == (1,)
 
 
 def test_times_between_steps() -> None:
@@ -130,6 +137,12 @@ WRONG: dict[str, tuple[Callable[[], Any], Any, str]] = {
     "lengths": (lambda: bl.Events.from_times([0, 1], [1] * ms, dt=1 * ms, shape=4), DataError, "differ in shape"),
     "no dt": (lambda: bl.Events.from_times([], dt=1, shape=4), UnitError, "dt is no time"),
     "dt of 0": (lambda: bl.Events.from_times([], dt=0 * ms, shape=4), DataError, "dt is out of range"),
+    "no dt at all": (lambda: bl.Events.from_times([]), UnitError, "dt is no time(.|\n)*None"),
+    "a misspelt argument": (lambda: bl.Events.from_times([], dtt=1 * ms), ArgumentError, "dtt(.|\n)*did you mean 'dt'"),
+    "trains of text": (lambda: bl.Events.from_times({"a": [1] * ms}, dt=1 * ms), DataError, "neuron indices are not"),
+    "trains without a unit": (lambda: bl.Events.from_times({1: [1.0]}, dt=1 * ms), UnitError, "no unit"),
+    "no sensor": (lambda: bl.Events.from_xytp((X, Y, T, P), dt=1 * ms), DataError, "shape is wrong(.|\n)*None"),
+    "no axes": (lambda: bl.Events.from_dense(np.zeros((2, 3))), DataError, "axes is wrong(.|\n)*BTCHW"),
     "no shape": (lambda: bl.Events.from_times([], dt=1 * ms, shape=()), DataError, "shape is wrong"),
     "shape of text": (lambda: bl.Events.from_times([], dt=1 * ms, shape="44"), DataError, "shape is wrong"),
     "trials of pairs": (
@@ -269,6 +282,8 @@ def monitored() -> Any:
 def test_monitors(monitored: Any) -> None:
     every = bl.Events.from_monitor(monitored.all)
     assert every.shape == (5,) and content(every) == [[(k, k % 5) for k in range(20)]]
+    trains = bl.Events.from_times(monitored.all.spike_trains(), dt=0.1 * ms, shape=5, off_grid="refuse")
+    assert trains.digest() == every.digest()
     part = bl.Events.from_monitor(monitored.part, shape=(1, 1, 3))
     assert part.shape == (1, 1, 3) and content(part) == [[(k, k % 5 - 1) for k in range(20) if 1 <= k % 5 <= 3]]
     coarse = bl.Events.from_monitor(monitored.all, dt=1 * ms)

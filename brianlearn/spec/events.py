@@ -136,8 +136,8 @@ class Events(Recordings):
         spikes: Any,
         times: Any = None,
         *,
-        dt: Any,
-        shape: Any,
+        dt: Any = None,
+        shape: Any = None,
         trial: Any = None,
         n_trials: int | None = None,
         duration: Any = None,
@@ -148,14 +148,16 @@ class Events(Recordings):
         Parameters
         ----------
         spikes : sequence or array_like of int
-            One trial, as pairs (neuron, time): ``[(0, 1*ms), (3, 2.5*ms)]``, in any order; several trials, as a list of
-            such lists, or of pairs of arrays ``(i, t)``; or, with ``times``, the neuron of each spike.
+            One trial, as pairs (neuron, time): ``[(0, 1*ms), (3, 2.5*ms)]``, in any order, or as a mapping from neurons
+            to their times, which Brian2's monitors give as ``spike_trains()``; several trials, as a list of these, or
+            of pairs of arrays ``(i, t)``; or, with ``times``, the neuron of each spike.
         times : brian2.Quantity, shape (n_spikes,), optional
             Of neurons in an array.
         dt : brian2.Quantity
             Time step of the network.
-        shape : int or tuple of int
-            Of the input; neurons are flat indices into it.
+        shape : int or tuple of int, optional
+            Of the input; neurons are flat indices into it. Where it is not given, as many as the last neuron that
+            spikes needs: the network must have so many.
         trial : array_like of int, shape (n_spikes,), optional
             Of neurons in an array: the trial of each spike. Times count from the start of their trial.
         n_trials : int, optional
@@ -190,7 +192,8 @@ class Events(Recordings):
         """
         owner = "Events.from_times"
         trials, neuron, seconds, n = spikes_of(owner, spikes, times, trial, n_trials)
-        return cls._at(owner, trials, neuron, seconds, n, dt, take_shape(owner, shape), duration, off_grid)
+        shape = (max(1, int(neuron.max(initial=0)) + 1),) if shape is None else take_shape(owner, shape)
+        return cls._at(owner, trials, neuron, seconds, n, dt, shape, duration, off_grid)
 
     @classmethod
     def from_monitor(
@@ -254,8 +257,8 @@ class Events(Recordings):
         cls,
         recordings: Any,
         *,
-        dt: Any,
-        shape: Any,
+        dt: Any = None,
+        shape: Any = None,
         unit: Any = us,
         columns: str | None = None,
         off_grid: str = "floor",
@@ -316,7 +319,7 @@ class Events(Recordings):
         return cls(*grouped(trials, np.concatenate(steps), np.concatenate(neurons), len(listed)), shape)
 
     @classmethod
-    def from_dense(cls, spikes: Any, axes: str, owner: str = "Events.from_dense") -> Events:
+    def from_dense(cls, spikes: Any, axes: str = "", owner: str = "Events.from_dense") -> Events:
         """Spikes, or numbers of events, in an array or tensor.
 
         Parameters

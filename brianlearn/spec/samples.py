@@ -77,7 +77,7 @@ class Samples:
         object.__setattr__(self, "ids", ids.astype(np.int64))
 
     @classmethod
-    def from_loader(cls, loader: Any, axes: str, labels: bool = True) -> Samples:
+    def from_loader(cls, loader: Any, axes: str = "", labels: bool = True) -> Samples:
         """Spikes, or numbers of events, with labels, from a torch DataLoader.
 
         Parameters

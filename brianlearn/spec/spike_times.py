@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ LAST_STEP = 2**62
 #: Trial, neuron and seconds of each spike, and the number of trials.
 Spikes = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 _TIMES = "times, e.g. [1, 2.5]*ms"
-_PAIRS = "pairs (neuron, time), e.g. [(0, 1*ms), (3, 2.5*ms)], a list of such lists, or two arrays"
+_PAIRS = "pairs (neuron, time), e.g. [(0, 1*ms), (3, 2.5*ms)], {neuron: times}, a list of these, or two arrays"
 
 
 def take_time(owner: str, name: str, value: Any, *, zero: bool = False) -> float:
@@ -230,6 +230,8 @@ def monitored(owner: str, monitor: Any) -> tuple[np.ndarray, np.ndarray, int, fl
     try:
         neuron, seconds = np.asarray(monitor.i[:]), np.asarray(monitor.t[:], float)
         return neuron.astype(np.int64), seconds, len(monitor.source), float(monitor.clock.dt)
+    except NotImplementedError as error:  # of a standalone program that has not run
+        raise DataError(owner, "the monitor holds no spikes yet", got=str(error)[:200], remedy="run first") from error
     except (AttributeError, TypeError, IndexError):
         raise DataError(
             owner, "this is no monitor of spikes", got=type(monitor).__name__, expected="a SpikeMonitor of Brian2"
@@ -281,13 +283,17 @@ def _is_times(value: Any) -> bool:
 def _is_trial(part: Any) -> bool:
     """Whether something is a list of pairs or two arrays, and not itself a pair."""
     if not isinstance(part, list | tuple):
-        return False
+        return isinstance(part, Mapping)
     return len(part) == 0 or isinstance(part[0], list | tuple) or (len(part) == 2 and _is_times(part[1]))
 
 
 def _of_trial(owner: str, part: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(part, list | tuple) and len(part) == 2 and np.ndim(part[0]) and _is_times(part[1]):
         return _arrays(owner, *part)
+    if isinstance(part, Mapping):
+        trains = [(i, np.atleast_1d(seconds_of(owner, t))) for i, t in part.items()]
+        neuron: Any = np.repeat([i for i, _ in trains], [len(t) for _, t in trains]) if trains else []
+        return _arrays(owner, neuron, np.concatenate([np.zeros(0), *(t for _, t in trains)]) * second)
     if not isinstance(part, list | tuple):
         raise DataError(owner, "the spikes cannot be read", got=type(part).__name__, expected=_PAIRS)
     for place, pair in enumerate(part):
