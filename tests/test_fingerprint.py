@@ -265,8 +265,8 @@ def test_every_class_and_field_is_tried() -> None:
             assert others or any((base, field) in EXCEPTIONS for base in kind.__mro__), f"{kind.__name__}.{field}"
     assert set(SHARED) == set(EXCEPTIONS)
     # what can be stored with a network or rule, and is no part of what runs in Brian2
-    elsewhere = {"STBP", "SurrogateBPTT", "Normal", "Uniform", "DataSource"}
-    modules = ("losses", "targets", "augment", "window", "schedules")
+    elsewhere = {"STBP", "SurrogateBPTT", "DataSource"}
+    modules = ("losses", "targets", "augment", "window", "schedules", "initial", "fluctuations")
     stored = {name for name, kind in known_classes().items() if not kind.__module__.endswith(modules)}
     stored = {name for name in stored if ":" not in name}  # of other tests
     assert stored - elsewhere == {kind.__name__ for kind in CHANGES} - {"Plan"}

@@ -13,6 +13,7 @@ from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import DIMENSIONLESS
 from scipy.integrate import quad
 
+import brianlearn as bl
 from brianlearn.errors import SpecError
 from brianlearn.spec import ArcTan, FastSigmoid, Gaussian, Rectangular, Sigmoid, Surrogate, Triangular
 
@@ -88,3 +89,35 @@ def test_wrong_parameters(kind, parameter, value):
 def test_the_base_class_is_abstract():
     with pytest.raises(TypeError, match="abstract"):
         Surrogate()(0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "no text"),
+        ("1/(1 +", "cannot be read"),
+        ("1/(1 + k*abs({x}))", "unknown name 'k'"),
+        ("relu({x})", "calls a function"),
+        ("{x} if {x} > 0 else 0", "holds"),
+        ("{x}.max()", "calls a function"),
+        ("1/{x}", "not finite"),
+        ("sqrt({x})", "not finite"),
+        ("__import__('os')", "calls a function"),
+    ],
+)
+def test_an_expression_of_ones_own_is_checked(text, problem):
+    class Mine(bl.Surrogate):
+        def expression(self, x):
+            return None if text is None else text.format(x=x)
+
+    with pytest.raises(bl.SpecError, match=rf"Mine: .*{problem}"):
+        bl.CubaLIF(surrogate=Mine())
+
+
+def test_a_subclass_without_an_expression_says_what_to_write():
+    class Mine(bl.Surrogate):
+        def derivative(self, x):
+            return 1 / (1 + abs(x))
+
+    with pytest.raises(bl.SpecError, match=r"Mine: it is abstract(.|\n)*expression\(x\)"):
+        bl.CubaLIF(surrogate=Mine())

@@ -19,7 +19,7 @@ import torch
 from brianlearn.discrete.expressions import elementwise, expression
 from brianlearn.discrete.plain import functions
 from brianlearn.rules.optimisers import SGD, Adam, Momentum, Optimiser
-from brianlearn.rules.optimisers.update_text import FUNCTIONS
+from brianlearn.spec.statements import FUNCTIONS
 
 __all__ = ["TensorOptimiser"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -57,8 +58,21 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
     weights = {}
     for p in _projections(spec, rule):
         rng = np.random.default_rng([seed, zlib.crc32(p.name.encode())])
-        weights[p.name] = p.layer.weights.draw(rng, p.weight_shape)
+        weights[p.name] = _drawn(p, p.layer.weights.of(p, spec, rng))
     return weights
+
+
+def _drawn(p: Projection, drawn: Any) -> np.ndarray:
+    """Initial weights, checked: a class of the user's may have drawn them."""
+    owner, shape = f"{type(p.layer.weights).__name__}, layer {p.name}", p.weight_shape
+    array = numbers(owner, "the initial weights", drawn, f"finite numbers, shape {shape}", error=WeightsError)
+    if array.shape != shape:
+        raise WeightsError(owner, "the initial weights have the wrong shape", got=array.shape, expected=shape)
+    if not np.isfinite(array).all():
+        raise WeightsError(
+            owner, "the initial weights are not finite", got="NaN or infinity", expected="finite numbers"
+        )
+    return array.astype(np.float64, copy=False)
 
 
 def check_weights(

@@ -12,7 +12,9 @@ from brianlearn.spec.encoders import (
     Latency,
     Spikes,
 )
-from brianlearn.spec.layers import Conv, Dense, Input, Normal, Readout, Uniform
+from brianlearn.spec.fluctuations import FluctuationDriven
+from brianlearn.spec.initial import Array, Constant, Init, Normal, Orthogonal, Uniform
+from brianlearn.spec.layers import Conv, Dense, Input, Layer, Readout
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
 from brianlearn.spec.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
@@ -25,8 +27,10 @@ __all__ = [
     "Activity",
     "AdaptiveLIF",
     "ArcTan",
+    "Array",
     "Bernoulli",
     "Connectivity",
+    "Constant",
     "Conv",
     "CubaLIF",
     "DaltonIF",
@@ -35,15 +39,19 @@ __all__ = [
     "Encoder",
     "Events",
     "FastSigmoid",
+    "FluctuationDriven",
     "Gaussian",
+    "Init",
     "Input",
     "IntegrateAndFire",
     "IntegrateEvents",
     "Latency",
+    "Layer",
     "NetworkSpec",
     "Neuron",
     "NeuronStep",
     "Normal",
+    "Orthogonal",
     "Parameter",
     "Projection",
     "Raster",

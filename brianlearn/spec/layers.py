@@ -13,52 +13,19 @@ from brian2.units.fundamentalunits import get_dimensions
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.spec.checks import is_number
 from brianlearn.spec.encoders import Encoder, IntegrateAndFire
+from brianlearn.spec.initial import Init, Normal, Uniform
 from brianlearn.spec.neuron import Neuron
 from brianlearn.spec.storable import Storable
 from brianlearn.spec.taking import take_quantity
 from brianlearn.spec.unit_names import quantity_text
 
-__all__ = ["Conv", "Dense", "Input", "Layer", "Normal", "Readout", "Uniform"]
+__all__ = ["Conv", "Dense", "Input", "Layer", "Readout"]
 
 
 def _whole(owner: str, name: str, value: Any, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
         raise SpecError(owner, f"{name} is wrong", got=repr(value), expected=f"a whole number >= {low}")
     return int(value)
-
-
-def _check_scale(owner: object, scale: object) -> None:
-    if not (is_number(scale) and scale >= 0):
-        raise SpecError(type(owner).__name__, "scale is wrong", got=repr(scale), expected="a finite number >= 0")
-
-
-@dataclass(frozen=True)
-class Normal(Storable):
-    """Initial weights from N(0, std = scale/sqrt(fan_in))."""
-
-    scale: float = 2.0
-
-    def __post_init__(self) -> None:
-        _check_scale(self, self.scale)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw an array whose first axis is the output."""
-        return rng.normal(0.0, self.scale / np.sqrt(np.prod(shape[1:])), shape)
-
-
-@dataclass(frozen=True)
-class Uniform(Storable):
-    """Initial weights from U(-scale/sqrt(fan_in), scale/sqrt(fan_in))."""
-
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_scale(self, self.scale)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw an array whose first axis is the output."""
-        bound = self.scale / np.sqrt(np.prod(shape[1:]))
-        return rng.uniform(-bound, bound, shape)
 
 
 @dataclass(frozen=True)
@@ -85,10 +52,13 @@ class Input(Storable):
             raise SpecError("Input", "encoder is of the wrong type", got=repr(self.encoder), expected="an Encoder")
 
 
-def _check_draw(owner: str, weights: object) -> None:
-    if not isinstance(weights, Normal | Uniform):
+def _check_weights(owner: str, weights: object) -> None:
+    if not isinstance(weights, Init):
         raise SpecError(
-            owner, "weights is of the wrong type", got=repr(weights), expected="Normal(...) or Uniform(...)"
+            owner,
+            "weights is of the wrong type",
+            got=repr(weights),
+            expected="initial weights: Normal(...), Uniform(...), Array(values), or an object of a subclass of bl.Init",
         )
 
 
@@ -99,7 +69,7 @@ class Layer(Storable, abstract=True):
     dropout: float
     dropout_every: str
     name: str | None
-    weights: Normal | Uniform
+    weights: Init
     kind: str
 
     def _check(self) -> None:
@@ -112,7 +82,7 @@ class Layer(Storable, abstract=True):
             raise SpecError(owner, "dropout is wrong", got=self.dropout, expected="a probability in [0, 1)")
         if self.dropout_every not in ("trial", "step"):
             raise SpecError(owner, "dropout_every is wrong", got=repr(self.dropout_every), expected="'trial' or 'step'")
-        _check_draw(owner, self.weights)
+        _check_weights(owner, self.weights)
         if self.name is not None and (not self.name.isidentifier() or self.name.startswith(("_", "readout", "input"))):
             raise SpecError(
                 owner,
@@ -133,7 +103,7 @@ class Dense(Layer):
     neuron : Neuron
     dropout : float, optional
         Probability with which a neuron's spikes are dropped while learning.
-    weights : Normal or Uniform, optional
+    weights : Init, optional
         Initial weights; shape (size, n_in).
     name : str, optional
         ``dense1``, ``dense2``, ... where it is not given.
@@ -144,7 +114,7 @@ class Dense(Layer):
     size: int
     neuron: Neuron
     dropout: float = 0.0
-    weights: Normal | Uniform = Normal(2.0)
+    weights: Init = Normal(2.0)
     name: str | None = None
     dropout_every: str = "trial"
     kind = "dense"
@@ -172,7 +142,7 @@ class Conv(Layer):
         Side of the average pool on the synaptic input; a rest that does not fill a window is left out.
     dropout, dropout_every : optional
         As in `Dense`.
-    weights : Normal or Uniform, optional
+    weights : Init, optional
         Initial kernels; shape (channels, in, kernel, kernel).
     name : str, optional
         ``conv1``, ``conv2``, ... where it is not given.
@@ -185,7 +155,7 @@ class Conv(Layer):
     padding: int = 0
     pool: int = 1
     dropout: float = 0.0
-    weights: Normal | Uniform = Uniform(1.0)
+    weights: Init = Uniform(1.0)
     name: str | None = None
     dropout_every: str = "trial"
     kind = "conv"
@@ -207,17 +177,24 @@ class Readout(Storable):
     classes : int
     tau : brian2.Quantity, optional
         Time constant of a leaky readout; memoryless where it is not given.
-    weights : Normal or Uniform, optional
+    weights : Init, optional
         Initial weights; shape (classes, n_in).
     """
 
     classes: int
     tau: Any = None
-    weights: Normal | Uniform = Uniform(1.0)
+    weights: Init = Uniform(1.0)
 
     def __post_init__(self) -> None:
         _whole("readout", "classes", self.classes, 2)
-        _check_draw("readout", self.weights)
+        _check_weights("readout", self.weights)
+        if self.weights.needs_neuron:
+            raise SpecError(
+                "readout",
+                "these initial weights are for neurons, with a membrane and a threshold",
+                got=repr(self.weights),
+                expected="e.g. Uniform(1.0)",
+            )
         if self.tau is not None:
             object.__setattr__(self, "tau", take_quantity("readout", "tau", self.tau))
             if get_dimensions(self.tau) is not second.dim:

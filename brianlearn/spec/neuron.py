@@ -107,6 +107,7 @@ class Neuron(Storable):
                 got=repr(self.surrogate),
                 expected="an instance such as FastSigmoid(slope=5)",
             )
+        self.surrogate.check()
         self._check_input()
         self._check_units()
         self._check_initial()

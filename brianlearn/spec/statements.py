@@ -10,7 +10,20 @@ import ast
 import textwrap
 from collections.abc import Iterator, Mapping
 
-__all__ = ["assignments", "expression", "folded", "names", "number", "substitute"]
+from brianlearn.errors import did_you_mean
+
+__all__ = ["FUNCTIONS", "assignments", "expression", "folded", "foreign", "names", "number", "substitute"]
+
+#: Functions of Brian2 that both engines compute, each of as many arguments.
+FUNCTIONS = {
+    **dict.fromkeys(("abs", "arccos", "arcsin", "arctan", "ceil", "cos", "cosh", "exp", "expm1", "floor", "int"), 1),
+    **dict.fromkeys(("log", "log10", "log1p", "sign", "sin", "sinh", "sqrt", "tan", "tanh"), 1),
+    "clip": 3,
+}
+_NODES = (
+    *(ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.Load, ast.operator),
+    *(ast.unaryop, ast.cmpop, ast.boolop),
+)
 
 
 def expression(text: str) -> ast.expr:
@@ -74,3 +87,16 @@ def folded(node: ast.expr) -> ast.expr:
 def _constant(node: ast.expr) -> bool:
     inner = node.operand if isinstance(node, ast.UnaryOp) else node
     return isinstance(inner, ast.Constant) and isinstance(inner.value, int | float)
+
+
+def foreign(node: ast.expr) -> tuple[str, str, str | None] | None:
+    """What of an expression not both engines have: what it does, what would be right, the remedy; None for nothing."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call):
+            name = part.func.id if isinstance(part.func, ast.Name) else ast.unparse(part.func)
+            if FUNCTIONS.get(name) != len(part.args) or part.keywords:
+                problem = f"calls a function that not both engines have: {ast.unparse(part)}"
+                return problem, ", ".join(FUNCTIONS), did_you_mean(name, FUNCTIONS)
+        elif not isinstance(part, _NODES) or (isinstance(part, ast.Compare) and len(part.ops) > 1):
+            return f"holds {ast.unparse(part)}", "arithmetic of Brian2", None
+    return None

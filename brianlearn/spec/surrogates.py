@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from brianlearn.errors import SpecError
+from brianlearn.errors import ArgumentError, SpecError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.statements import FUNCTIONS, expression, foreign, names
 from brianlearn.spec.storable import Storable
 
 __all__ = [
@@ -33,7 +34,23 @@ def _positive(owner: object, name: str, value: object) -> None:
 
 
 class Surrogate(Storable, abstract=True):
-    """Base class: a surrogate derivative sigma'(x) given as one expression in ``x``."""
+    """Base class: a surrogate derivative sigma'(x) given as one expression in ``x``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class Cauchy(bl.Surrogate):
+    ...     '''w/(pi (w^2 + x^2)).'''
+    ...     width: float = 0.5
+    ...
+    ...     def expression(self, x):
+    ...         return f"{self.width/3.141592653589793!r}/({self.width**2!r} + {x}**2)"
+    >>> float(Cauchy(1.0)(1.0).round(3))
+    0.159
+    >>> neuron = bl.CubaLIF(surrogate=Cauchy())
+    """
 
     def expression(self, x: str) -> str:
         """The surrogate derivative of the argument ``x``, as a Brian2 expression.
@@ -46,9 +63,51 @@ class Surrogate(Storable, abstract=True):
         Returns
         -------
         str
-            An expression in ``x`` and numbers only.
+            An expression in ``x`` and numbers only, of functions that both engines have.
         """
-        raise TypeError("Surrogate is abstract: use one of its subclasses")
+        raise ArgumentError(  # which is a TypeError too
+            type(self).__name__,
+            "it is abstract: it has no expression for the surrogate derivative",
+            expected="a method expression(x) that returns text, e.g. f'1/(1 + abs({x}))**2'",
+            remedy="see the example of brianlearn.Surrogate",
+        )
+
+    def check(self) -> None:
+        """Check the expression: text in ``x`` that is finite at any distance to the threshold.
+
+        Raises
+        ------
+        SpecError
+        """
+        owner, text = type(self).__name__, self.expression("x")
+        if not isinstance(text, str):
+            raise SpecError(owner, "its expression is no text", got=repr(text), expected="e.g. '1/(1 + abs(x))**2'")
+        try:
+            tree = expression(text)
+        except SyntaxError as error:
+            raise SpecError(
+                owner, "its expression cannot be read", got=repr(text), expected="an expression in x", remedy=str(error)
+            ) from None
+        wrong, unknown = foreign(tree), sorted(names(tree) - {"x"})
+        if wrong is not None:
+            raise SpecError(owner, f"its expression {wrong[0]}", got=text, expected=wrong[1], remedy=wrong[2])
+        if unknown:
+            raise SpecError(
+                owner,
+                f"its expression uses the unknown name {unknown[0]!r}",
+                got=text,
+                expected="x and numbers",
+                remedy="put the values of fields into the text: f'{self.width!r}*{x}'",
+            )
+        with np.errstate(all="ignore"):
+            values = self(np.array([-1e3, -1.0, 0.0, 1.0, 1e3]))
+        if not np.isfinite(values).all():
+            raise SpecError(
+                owner,
+                "its expression is not finite",
+                got=f"{values} at x = -1000, -1, 0, 1, 1000",
+                expected="finite numbers",
+            )
 
     def __call__(self, x: Any) -> np.ndarray:
         """Evaluate the expression with numpy.
@@ -63,8 +122,10 @@ class Surrogate(Storable, abstract=True):
         numpy.ndarray
             The surrogate derivative, shape of ``x``.
         """
-        names = {"abs": np.abs, "exp": np.exp, "clip": np.clip, "int": np.asarray}
-        return np.asarray(eval(self.expression("x"), {"__builtins__": {}}, names | {"x": np.asarray(x)})) * 1.0
+        functions = {name: getattr(np, name) for name in FUNCTIONS if name != "int"} | {"int": np.asarray}
+        x = np.asarray(x)
+        found = eval(self.expression("x"), {"__builtins__": {}}, functions | {"x": x})
+        return np.broadcast_to(found, x.shape) * 1.0
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def active_experiment(source: Mapping[str, Any], gain: float, threshold: float |
 def with_gain(spec: NetworkSpec, gain: float) -> NetworkSpec:
     """The network with the initial weights of its spiking layers ``gain`` times as large."""
     layers = [
-        dataclasses.replace(layer, weights=dataclasses.replace(layer.weights, scale=gain * layer.weights.scale))  # type: ignore[type-var]
+        dataclasses.replace(layer, weights=layer.weights.scaled(gain))  # type: ignore[type-var]
         for layer in spec.layers
     ]
     return dataclasses.replace(spec, layers=layers)
