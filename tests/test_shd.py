@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 import brianlearn as bl
 from brianlearn.cli import app
+from brianlearn.data import hdf5
 from brianlearn.errors import DataError
 
 h5py = pytest.importorskip("h5py")
@@ -116,6 +118,17 @@ def test_files_of_another_layout_are_named(name: str, tmp_path: Path, cache: Pat
         bl.load("shd")
     assert "shd_train.h5" in caught.value.subject
     assert not list(cache.rglob("*.events*")), "nothing is cached half"
+
+
+def test_files_on_which_the_library_hangs_or_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose reading has no end stands for the first: a pipe that nobody writes to."""
+    os.mkfifo(tmp_path / "endless.h5")
+    monkeypatch.setattr(hdf5, "PATIENCE", 2.0)
+    with pytest.raises(DataError, match=r"endless.h5: this is no whole HDF5 file(.|\n)*more than 2 s without an end"):
+        hdf5.check_hdf5(tmp_path / "endless.h5", ("labels",), "labels")
+    monkeypatch.setattr(hdf5, "_READ", "import os; os.abort()")
+    with pytest.raises(DataError, match=r"no whole HDF5 file(.|\n)*ends with status (-6|134)"):
+        hdf5.check_hdf5(tmp_path / "endless.h5", ("labels",), "labels")
 
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:

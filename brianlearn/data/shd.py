@@ -22,6 +22,7 @@ from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
 from brianlearn.data.events.binned import binned
 from brianlearn.data.events.grid import Grid
+from brianlearn.data.hdf5 import check_hdf5
 from brianlearn.data.places import DATA_VARIABLE, find_folder, missing
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Samples
@@ -31,7 +32,7 @@ __all__ = ["CHANNELS", "SHD", "SSC", "Source", "fetch_heidelberg", "find_heidelb
 CHANNELS = 700
 SITE = "https://zenkelab.org/datasets"
 LAYOUT = "spikes/times, spikes/units and labels, as many of each, and extra/keys"
-AGAIN = "unpack the file again"
+PARTS = ("spikes/times", "spikes/units", "labels")
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def load_heidelberg(source: Source, dt: float, path: str | os.PathLike[str] | No
     parts, start, names = [], 0, []
     for name in source.files:
         file = folder / name
+        check_hdf5(file, ("extra/keys",), LAYOUT)
         names.append(_classes(source, file))
         grid = Grid((1, 1, CHANNELS), dt)
         events = binned(Path(name).stem, [file], grid, partial(_recordings, source, file))
@@ -134,36 +136,11 @@ def load_heidelberg(source: Source, dt: float, path: str | os.PathLike[str] | No
     return DataSet(source.name, parts[0], parts[1], names[0])
 
 
-def _open(path: Path) -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise DataError(str(path), "the file is HDF5, and h5py is not installed", remedy="pip install h5py") from None
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(
-            str(path), "this is no whole HDF5 file", got=str(error), expected=f"HDF5 with {LAYOUT}", remedy=AGAIN
-        ) from error
-
-
-def _read(path: Path, what: str, read: Any) -> Any:
-    """What h5py reads, whose errors are of many types."""
-    try:
-        return read()
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
-        raise DataError(
-            str(path),
-            f"{what} cannot be read",
-            got=f"{type(error).__name__}: {error}",
-            expected=f"HDF5 with {LAYOUT}",
-            remedy=AGAIN,
-        ) from error
-
-
 def _classes(source: Source, path: Path) -> tuple[str, ...]:
-    with _open(path) as file:
-        keys = _read(path, "extra/keys", lambda: list(file["extra/keys"][:]))
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        keys = list(file["extra/keys"][:])
     names = tuple(k.decode(errors="replace") if isinstance(k, bytes) else str(k) for k in keys)
     if len(names) != source.classes or len(set(names)) != len(names):
         got = f"{len(names)} names in extra/keys: {', '.join(names[:5])}, ..."
@@ -172,24 +149,22 @@ def _classes(source: Source, path: Path) -> tuple[str, ...]:
 
 
 def _recordings(source: Source, path: Path) -> Iterator[tuple[int, tuple[str, Any]]]:
-    with _open(path) as file:
-        parts = ("spikes/times", "spikes/units", "labels")
-        times, units, kept = (_read(path, part, lambda part=part: file[part]) for part in parts)
-        sizes = [
-            _read(path, part, lambda of=of: of.shape) for part, of in zip(parts, (times, units, kept), strict=True)
-        ]
+    check_hdf5(path, PARTS, LAYOUT)
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        times, units, kept = (file[part] for part in PARTS)
+        sizes = [part.shape for part in (times, units, kept)]
         if len(set(sizes)) != 1 or len(sizes[0]) != 1:
-            got = ", ".join(f"{part} {size}" for part, size in zip(parts, sizes, strict=True))
+            got = ", ".join(f"{part} {size}" for part, size in zip(PARTS, sizes, strict=True))
             raise DataError(str(path), "its arrays differ in shape", got=got, expected=LAYOUT)
-        labels = _labels(source, path, _read(path, "labels", lambda: kept[:]))
-        for k, label in enumerate(labels):
+        for k, label in enumerate(_labels(source, path, kept[:])):
             where = f"{path}, recording {k}"
-            t, channel = (_read(path, f"recording {k}", lambda of=of, k=k: np.asarray(of[k])) for of in (times, units))
+            t, channel = np.asarray(times[k]), np.asarray(units[k])
             if t.dtype.kind != "f" or channel.dtype.kind not in "iu":
                 got = f"times {t.dtype}, units {channel.dtype}"
-                raise DataError(
-                    where, "it holds something else", got=got, expected="times in seconds, and whole numbers"
-                )
+                expected = "times in seconds, as floats, and whole numbers"
+                raise DataError(where, "it holds something else", got=got, expected=expected)
             yield label, (where, {"t": t.astype(float) * second, "x": channel})
 
 
