@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from brian2 import Hz, ms
 
+import brianlearn as bl
 from brianlearn.errors import RuleError
 from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
 from brianlearn.rules.targets import FirstSpike, Regular, Targets
@@ -135,3 +137,77 @@ def test_cross_entropy_in_every_step_needs_a_readout() -> None:
     spec, *_ = case(Hamming())
     with pytest.raises(RuleError, match="the network has none"):
         CrossEntropy(every_step=True).check(spec)
+
+
+# losses of one's own ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    weight: float = 1.0
+    name = "absolute"
+    output = "readout"
+
+    def of_trials(self, activity, labels, spec):
+        wanted = torch.nn.functional.one_hot(labels, spec.classes)
+        return self.weight * (activity.logits - wanted).abs().mean(dim=1)
+
+
+def test_a_loss_of_ones_own_is_followed() -> None:
+    """Learning with it goes down its own gradient, by central differences in a weight of the readout."""
+    layers = [bl.Dense(6, bl.CubaLIF(R=8.0), weights=bl.Normal(3.0))]
+    spec = bl.NetworkSpec(bl.Input((5,)), layers, bl.Readout(3), duration=8 * ms)
+    rule = bl.SurrogateBPTT(loss=AbsoluteError(2.0))
+    learner = bl.Learner(spec, rule, bl.SGD(1.0), dtype="float64", batch_size=4)
+    rng = np.random.default_rng(0)
+    samples = bl.Samples(rng.random((4, 5)), np.array([0, 1, 2, 1]))
+    state = learner.init()
+    new, measured = learner.learn(state, samples)
+    change = state.weights["readout"] - new.weights["readout"]
+    index = np.unravel_index(np.abs(change).argmax(), change.shape)
+
+    def loss(shift: float) -> float:
+        weights = {name: array.copy() for name, array in state.weights.items()}
+        weights["readout"][index] += shift
+        found = learner.infer(learner.init(weights), samples).loss
+        assert found is not None
+        return found
+
+    assert measured.loss == pytest.approx(loss(0.0))
+    slope = (loss(1e-6) - loss(-1e-6)) / 2e-6
+    assert abs(slope) > 1e-3
+    assert change[index] == pytest.approx(slope, rel=1e-6)
+
+
+@dataclass(frozen=True)
+class Faulty(Loss):
+    how: str = "scalar"
+    name = "faulty"
+
+    def of_trials(self, activity, labels, spec):
+        right = activity.logits.mean(dim=1)
+        return {
+            "scalar": right.mean(),
+            "numpy": right.detach().numpy(),
+            "classes": activity.logits,
+            "integers": activity.predictions,
+            "detached": right.detach(),
+            "none": None,
+        }[self.how]
+
+
+@pytest.mark.parametrize("how", ["scalar", "numpy", "classes", "integers", "detached", "none"])
+def test_a_loss_that_is_none_is_named(how: str) -> None:
+    spec = bl.NetworkSpec(bl.Input((5,)), [bl.Dense(6, bl.CubaLIF())], bl.Readout(3), duration=8 * ms)
+    learner = bl.Learner(spec, bl.SurrogateBPTT(loss=Faulty(how)), batch_size=2)
+    with pytest.raises(bl.RuleError, match=r"Faulty: (of_trials|no gradient)"):
+        learner.learn(learner.init(), bl.Samples(np.ones((2, 5)), [0, 1]))
+
+
+def test_a_loss_without_its_method_says_so() -> None:
+    @dataclass(frozen=True)
+    class L1(Loss):
+        name = "l1"
+
+    with pytest.raises(bl.RuleError, match=r"L1: the class is abstract(.|\n)*of_trials"):
+        L1()

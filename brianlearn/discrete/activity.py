@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
+
+from brianlearn.discrete.program import filter_program
+from brianlearn.discrete.recurrence import Recurrence
 
 __all__ = ["DiscreteActivity"]
 
@@ -38,6 +42,18 @@ class DiscreteActivity:
     psps: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
+    def output(self) -> torch.Tensor:
+        """Spikes of the last spiking layer, shape (T, B, neurons)."""
+        *_, last = self.spikes.values()
+        return last.flatten(2)
+
+    def filtered(self, trains: torch.Tensor, decay: float, gain: float) -> torch.Tensor:
+        """Trains (T, B, n) through a causal exponential kernel, a[t] = decay a[t-1] + gain x[t]; the same shape."""
+        found = _filter(decay, gain)(trains)[1]
+        assert found is not None
+        return found
+
+    @property
     def logits(self) -> torch.Tensor:
         """Mean readout over the steps after the burn-in, shape (B, classes); without a readout, spike counts."""
         if self.readout is not None:
@@ -49,3 +65,8 @@ class DiscreteActivity:
     def predictions(self) -> torch.Tensor:
         """The class with the largest logit, shape (B,)."""
         return self.logits.argmax(dim=1)
+
+
+@lru_cache(maxsize=64)
+def _filter(decay: float, gain: float) -> Recurrence:
+    return Recurrence(filter_program(decay, gain), ())

@@ -6,8 +6,9 @@ The loss of a batch is the mean over its samples.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from brian2 import ms, second
@@ -19,11 +20,18 @@ from brianlearn.spec.checks import is_number
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.storable import Storable
 
+if TYPE_CHECKING:
+    import torch
+
+    from brianlearn.discrete.activity import DiscreteActivity
+
 __all__ = ["CrossEntropy", "Hamming", "Loss", "RateMSE", "ReadoutMSE", "SpikeCount", "VanRossum"]
 
 
-class Loss(Storable, abstract=True):
-    """Base class of losses.
+class Loss(Storable, ABC, abstract=True):
+    """Base class of losses, which back-propagation minimises (`STBP`, `SurrogateBPTT`).
+
+    A subclass computes the loss of each trial from what the network did, with torch, which follows the gradient.
 
     Attributes
     ----------
@@ -32,11 +40,43 @@ class Loss(Storable, abstract=True):
     output : {"spikes", "readout", "logits"}
         What the loss looks at: the last spiking layer of a network without a readout, the readout, or either of them
         through `Activity.logits`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class AbsoluteError(bl.Loss):
+    ...     '''Mean absolute error of the mean readout against a one-hot label.'''
+    ...     name = "absolute-error"
+    ...     output = "readout"
+    ...
+    ...     def of_trials(self, activity, labels, spec):
+    ...         from torch.nn.functional import one_hot
+    ...         return (activity.logits - one_hot(labels, spec.classes)).abs().mean(dim=1)
+    >>> rule = bl.SurrogateBPTT(loss=AbsoluteError())
     """
 
     error_kind = RuleError
     name: ClassVar[str] = ""
-    output: ClassVar[str] = ""
+    output: ClassVar[str] = "logits"
+
+    @abstractmethod
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        """The loss of each trial.
+
+        Parameters
+        ----------
+        activity : DiscreteActivity
+            What the network did: ``spikes`` of each layer (T, B, ...), ``readout`` (T, B, classes), ``logits``
+            (B, classes), the last two after ``burn_in_steps``; gradients flow through all of them.
+        labels : torch.Tensor of int, shape (B,)
+        spec : NetworkSpec
+
+        Returns
+        -------
+        torch.Tensor, shape (B,)
+        """
 
     def check(self, spec: NetworkSpec) -> None:
         """Check the loss against a network.
@@ -118,6 +158,12 @@ class VanRossum(Loss):
                 remedy="use a longer tau, or kernel='exact'",
             )
 
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        spikes = activity.output
+        decay = self.decay(spec)  # linear: filtered difference = difference of filtered trains
+        potential = activity.filtered(spikes - _trains(self.targets, spec, labels, spikes), decay, 1.0 - decay)
+        return potential[activity.burn_in_steps :].square().sum(dim=(0, 2)) / 2
+
 
 @dataclass(frozen=True)
 class Hamming(Loss):
@@ -140,6 +186,11 @@ class Hamming(Loss):
     def check(self, spec: NetworkSpec) -> None:
         super().check(spec)
         self.targets.trains(spec)
+
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        spikes = activity.output
+        difference = spikes - _trains(self.targets, spec, labels, spikes)
+        return difference[activity.burn_in_steps :].abs().sum(dim=(0, 2))
 
 
 @dataclass(frozen=True)
@@ -175,6 +226,12 @@ class SpikeCount(Loss):
                     expected=f"at most {steps}, one in each step after the burn-in",
                 )
 
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        spikes = activity.output[activity.burn_in_steps :]
+        counts = spikes.sum(dim=0)
+        wanted = self.undesired + (self.desired - self.undesired) * _one_hot(labels, counts)
+        return (counts - wanted).square().sum(dim=1) / (2 * len(spikes))
+
 
 @dataclass(frozen=True)
 class RateMSE(Loss):
@@ -186,6 +243,11 @@ class RateMSE(Loss):
     name: ClassVar[str] = "rate-mse"
     output: ClassVar[str] = "spikes"
 
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        spikes = activity.output[activity.burn_in_steps :]
+        counts = spikes.sum(dim=0)
+        return (_one_hot(labels, counts) - counts / len(spikes)).square().sum(dim=1) / 2
+
 
 @dataclass(frozen=True)
 class ReadoutMSE(Loss):
@@ -193,6 +255,11 @@ class ReadoutMSE(Loss):
 
     name: ClassVar[str] = "readout-mse"
     output: ClassVar[str] = "readout"
+
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        assert activity.readout is not None
+        readout = activity.readout[activity.burn_in_steps :]
+        return (readout - _one_hot(labels, readout)).square().mean(dim=(0, 2))
 
 
 @dataclass(frozen=True)
@@ -236,3 +303,29 @@ class CrossEntropy(Loss):
                 expected="NetworkSpec(..., readout=Readout(n))",
                 remedy="add a readout, or use CrossEntropy(), which takes spike counts",
             )
+
+    def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
+        from torch.nn.functional import cross_entropy
+
+        smoothing = self.label_smoothing
+        if not self.every_step:
+            return cross_entropy(activity.logits, labels, reduction="none", label_smoothing=smoothing)
+        assert activity.readout is not None
+        readout = activity.readout[activity.burn_in_steps :]
+        repeated = labels.expand(len(readout), -1).flatten()
+        entropy = cross_entropy(readout.flatten(0, 1), repeated, reduction="none", label_smoothing=smoothing)
+        return entropy.view(len(readout), -1).mean(0)
+
+
+def _one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    from torch.nn.functional import one_hot
+
+    return one_hot(labels, like.shape[-1]).to(like.dtype)
+
+
+def _trains(targets: Targets, spec: NetworkSpec, labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Target trains, shape (T, B, classes)."""
+    import torch
+
+    trains = torch.from_numpy(targets.trains(spec)).to(like).permute(2, 0, 1).contiguous()
+    return trains[:, labels]
