@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from brian2 import ms
 
+import brianlearn as bl
 from brianlearn.errors import SpecError
 from brianlearn.rules import LearnerState
 from brianlearn.spec import (
@@ -132,3 +135,120 @@ def test_encoders_are_values():
     assert IntegrateAndFire(1.0) == IntegrateAndFire()
     assert IntegrateAndFire(2.0) != IntegrateAndFire()
     assert all(isinstance(e, Encoder) for e in (IntegrateAndFire(), DirectCurrent(), Bernoulli(), Latency(), Spikes()))
+
+
+# encoders of one's own ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leaky(bl.Encoder):
+    """Each kind of name and statement of a text."""
+
+    keep: float = 0.9
+    floor: float = -0.5
+    states = ("v", "count")
+    drive = "2*x - floor/10"
+    update = """
+        v = keep*v + x
+        v = clip(v, floor, 10)
+        count += int(v > 1)
+    """
+    fires = "v > 1 + 0.1*count"
+    reset = """
+        v -= 1
+    """
+
+
+def leaky(values: np.ndarray, steps: int) -> np.ndarray:
+    v, count = np.zeros(values.shape), np.zeros(values.shape)
+    spikes = []
+    for _ in range(steps):
+        v = np.clip(0.9 * v + 2 * values + 0.05, -0.5, 10)
+        count = count + (v > 1)
+        fired = v > 1 + 0.1 * count
+        v = np.where(fired, v - 1, v)
+        spikes.append(fired)
+    return np.stack(spikes, axis=1)
+
+
+@dataclass(frozen=True)
+class First(bl.Encoder):
+    """Spikes in the first steps, as many as the value says."""
+
+    most: int = 6
+    precomputed = True
+
+    def raster(self, values, n_steps, seeds):
+        return np.arange(n_steps)[None, :, None] < np.rint(self.most * values)[:, None, :]
+
+
+def first(values: np.ndarray, steps: int) -> np.ndarray:
+    spikes = np.zeros((len(values), steps, values.shape[1]), bool)
+    for k, sample in enumerate(values):
+        for i, x in enumerate(sample):
+            spikes[k, : round(6 * x), i] = True
+    return spikes
+
+
+@pytest.mark.parametrize("timing", ["same_step", "pipelined"])
+@pytest.mark.parametrize(("encoder", "expected"), [(Leaky(), leaky), (First(), first)], ids=["text", "raster"])
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_an_encoder_of_ones_own_fires_its_spikes(encoder, expected, device, timing):
+    if device == "cpu":
+        pytest.importorskip("torch")
+    spec = bl.NetworkSpec(
+        bl.Input((5,), encoder), [bl.Dense(3, bl.CubaLIF())], bl.Readout(2), duration=15 * ms, timing=timing
+    )
+    values = np.random.default_rng(4).random((4, 5)) - 0.1
+    values = values if isinstance(encoder, Leaky) else np.abs(values)
+    learner = bl.Learner(spec, device=device, dtype="float64")
+    activity = learner.infer(learner.init(), bl.Samples(values, [0, 1, 0, 1]), record=("spikes",))
+    found = activity.spikes["input"].dense()
+    assert 0 < found.mean() < 1
+    np.testing.assert_array_equal(found, expected(values, 15))
+
+
+@dataclass(frozen=True)
+class Wrong(bl.Encoder):
+    what: str = "floats"
+    precomputed = True
+
+    def raster(self, values, n_steps, seeds):
+        shape = (len(values), n_steps, values.shape[1])
+        return {
+            "floats": np.zeros(shape),
+            "shape": np.zeros(shape[:2], bool),
+            "list": [[[False]]],
+            "none": None,
+        }[self.what]
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+@pytest.mark.parametrize("what", ["floats", "shape", "list", "none"])
+def test_what_is_no_raster_is_named(what, device):
+    if device == "cpu":
+        pytest.importorskip("torch")
+    spec = bl.NetworkSpec(bl.Input((5,), Wrong(what)), [bl.Dense(3, bl.CubaLIF())], bl.Readout(2), duration=5 * ms)
+    learner = bl.Learner(spec, device=device)
+    with pytest.raises(bl.SpecError, match=r"Wrong: raster\(\) gives no spikes"):
+        learner.infer(learner.init(), bl.Samples(np.ones((2, 5))))
+
+
+@pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        ({}, "does not say when an input fires"),
+        (dict(precomputed=True), "has no method raster"),
+        (dict(fires="v > 1"), "fires uses an unknown name 'v'"),
+        (dict(fires="x > 1", update="v = v + x"), "update changes 'v'"),
+        (dict(fires="x > 1", update="x = 2*x"), "update changes 'x'"),
+        (dict(fires="v > 1", states=("v",), update="v = v + y"), "update uses an unknown name 'y'"),
+        (dict(fires="v > 1", states=("v",), reset="v = open(1)"), "reset calls a function"),
+        (dict(fires="v >", states=("v",)), "fires cannot be read"),
+        (dict(fires="v > 1", states=("v",), update=3), "update cannot be read"),
+    ],
+)
+def test_texts_that_cannot_be_right_are_named(texts, problem):
+    kind = type("Mine", (bl.Encoder,), texts)
+    with pytest.raises(bl.SpecError, match=f"Mine: .*{problem}"):
+        bl.Input((3,), kind())

@@ -38,7 +38,7 @@ from brianlearn.rules.optimisers import SGD
 from brianlearn.rules.paths import OF_RULES
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.weights import check_weights
-from brianlearn.spec.encoders import DirectCurrent, Spikes
+from brianlearn.spec.encoders import Spikes
 from brianlearn.spec.layers import Input
 from brianlearn.spec.network import NetworkSpec
 
@@ -85,7 +85,7 @@ def export_project(
     """
     if to not in TARGETS:
         raise RuleError("export", "unknown target", got=repr(to), expected=" or ".join(map(repr, TARGETS)))
-    if isinstance(spec.input.encoder, DirectCurrent):
+    if spec.input.encoder.carries_values:
         raise RuleError(
             "export",
             "the program reads spikes, and a direct current is none",

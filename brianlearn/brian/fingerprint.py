@@ -169,8 +169,10 @@ def _derived(plan: Plan) -> list[Any]:
     paths = {layer: [path.name for path in found] for layer, found in plan.paths.items()}
     errors = {layer: [plan.error_of(layer, name) for name in names] for layer, names in paths.items()}
     scales = None if rule is None else {name: str(scale) for name, scale in rule.scale(spec).items()}
+    encoder = spec.input.encoder
+    text = None if encoder.precomputed else dataclasses.astuple(encoder.text())
     optimiser = None if rule is None else [type(plan.optimiser).update, list(plan.optimiser.slots)]
-    return [layers, readouts, traces, paths, errors, scales, optimiser]
+    return [layers, readouts, traces, paths, errors, scales, optimiser, text]
 
 
 #: Brian2's preferences that the text of a program, or the way it is compiled, depends on.

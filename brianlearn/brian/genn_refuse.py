@@ -6,7 +6,6 @@ from brianlearn.errors import RuleError, SpecError
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed
-from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.layers import Conv, Layer
 from brianlearn.spec.network import NetworkSpec
 
@@ -39,7 +38,7 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
             expected="timing='pipelined'",
             remedy="use NetworkSpec(..., timing='pipelined') or --timing pipelined; or device='cpp_standalone'",
         )
-    if isinstance(spec.input.encoder, DirectCurrent):
+    if spec.input.encoder.carries_values:
         raise SpecError(
             owner,
             "a direct current is a presynaptic value, which GeNN's synapses cannot read",

@@ -51,11 +51,12 @@ from brianlearn.brian.statements import (
     trace_variables,
 )
 from brianlearn.rules.paths import Fixed
-from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
+from brianlearn.spec.encoders import EncoderText
 from brianlearn.spec.layers import Conv, Readout
 from brianlearn.spec.network import Projection
+from brianlearn.spec.statements import expression, plain_text, substitute
 
-__all__ = ["BrianNetwork", "Builder", "frozen", "place"]
+__all__ = ["BrianNetwork", "Builder", "frozen", "place", "start_of_input"]
 
 
 @dataclass(eq=False)
@@ -129,6 +130,12 @@ class BrianNetwork:
 def place(obj: Any, when: str, order: int = 0) -> None:
     """Put an object into a slot."""
     obj.when, obj.order = when, order
+
+
+def start_of_input(text: EncoderText) -> str:
+    """Statements that an encoder begins a trial with."""
+    drive = plain_text(substitute(expression(text.drive), {"x": expression("input_values(t, i)")}))
+    return "\n".join([f"x = {drive}", *(f"{name} = 0" for name in text.states)])
 
 
 class Builder:
@@ -230,17 +237,13 @@ class Builder:
 
     def _encoder(self) -> None:
         encoder, n = self.spec.input.encoder, int(np.prod(self.spec.input.shape))
-        if isinstance(encoder, IntegrateAndFire):
-            group = self._source("input", n, "x : 1\nv : 1", threshold="v > 1", reset="v = 0")
-            gain, bias = float(encoder.gain), float(encoder.bias)
-            drive = f"{gain!r}*input_values(t, i)" + (f" + {bias!r}" if bias else "")
-            self._regularly(group, f"x = {drive}\nv = 0", "start", "trial", clock=self.net.trial_clock)
-            self._regularly(group, "v = v + x", "input_integrate", "integrate")
-        elif isinstance(encoder, DirectCurrent):
-            group = self._source("input", n, "x : 1", threshold="x != 0", reset="")
-            self._regularly(
-                group, f"x = {float(encoder.gain)!r}*input_values(t, i)", "start", "trial", clock=self.net.trial_clock
-            )
+        if not encoder.precomputed:
+            text = encoder.text()
+            model = "\n".join(f"{name} : 1" for name in ("x", *text.states))
+            group = self._source("input", n, model, threshold=text.threshold, reset=text.reset)
+            self._regularly(group, start_of_input(text), "start", "trial", clock=self.net.trial_clock)
+            if text.update:
+                self._regularly(group, text.update, "input_integrate", "integrate")
         else:
             group = self._source("input", n, "", threshold="False", reset="")
             self._fed(group, "input_threshold")
@@ -261,7 +264,7 @@ class Builder:
         """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""
         if source in self.plan.dropped:
             return "keep"
-        return "x" if source == "input" and isinstance(self.spec.input.encoder, DirectCurrent) else ""
+        return "x" if source == "input" and self.spec.input.encoder.carries_values else ""
 
     def _amplitude(self, source: str, side: str = "_pre") -> str:
         """Factor on a presynaptic event beside its weight."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from brian2 import Function
 
 from brianlearn.rules.optimisers import SGD, Adam, Momentum, Optimiser
-from brianlearn.spec.statements import expression, names, substitute
+from brianlearn.spec.statements import expression, names, plain_text, substitute
 
 __all__ = ["FUNCTIONS", "mean_gradient", "update_statements"]
 
@@ -85,20 +84,12 @@ def _changes(optimiser: Optimiser) -> tuple[list[str], bool]:
         counted |= "k" in names(statement.value)
         target, value = statement.target, substitute(statement.value, given)
         if target not in ("weight", *optimiser.slots):
-            lines.append(f"{target} = {_text(value)}")
+            lines.append(f"{target} = {plain_text(value)}")
         elif type(optimiser).update not in _SAFE:
-            lines.append(f"{target} = {_CHOSEN.format('update', _text(value), target)}")
+            lines.append(f"{target} = {_CHOSEN.format('update', plain_text(value), target)}")
         elif statement.step is not None:
             step = substitute(statement.step, given)
-            lines.append(f"{target} = {target} - update*{_text(step)}")
+            lines.append(f"{target} = {target} - update*{plain_text(step)}")
         else:
-            lines.append(f"{target} = update*({_text(value)}) + (1 - update)*{target}")
+            lines.append(f"{target} = update*({plain_text(value)}) + (1 - update)*{target}")
     return lines, counted
-
-
-def _text(node: ast.expr) -> str:
-    """An expression as the field writes it: spaces around sums alone."""
-    text = ast.unparse(node)
-    for operator in ("**", "*", "/"):
-        text = text.replace(f" {operator} ", operator)
-    return text

@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 from brian2 import Equations, Network, NeuronGroup, Synapses
 
-from brianlearn.brian.network import Builder, frozen, place
+from brianlearn.brian.network import Builder, frozen, place, start_of_input
 from brianlearn.brian.plan import neuron_of
 from brianlearn.brian.shared_weights import connect_shared
 from brianlearn.brian.statements import group_equations, pooled
-from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire
 from brianlearn.spec.equations import unit_text
 from brianlearn.spec.network import Projection
 from brianlearn.spec.update_code import update_code
@@ -75,14 +74,15 @@ class PipelinedBuilder(Builder):
     def _encoder(self) -> None:
         encoder, n = self.spec.input.encoder, int(np.prod(self.spec.input.shape))
         trial = self.net.trial_clock
-        if isinstance(encoder, IntegrateAndFire):
-            gain, bias = float(encoder.gain), float(encoder.bias)
-            drive = f"{gain!r}*input_values(t, i)" + (f" + {bias!r}" if bias else "")
-            group = self._updated("input", n, "x : 1\nv : 1", "v = v + x", threshold="v > 1", reset="v = 0")
-            self._regularly(group, f"x = {drive}\nv = 0", "start", "trial", clock=trial)
-        elif isinstance(encoder, DirectCurrent):
-            group = self._group("input", n, "x : 1", threshold="x != 0", reset="")
-            self._regularly(group, f"x = {float(encoder.gain)!r}*input_values(t, i)", "start", "trial", clock=trial)
+        if not encoder.precomputed:
+            text = encoder.text()
+            model = "\n".join(f"{name} : 1" for name in ("x", *text.states))
+            fires: dict[str, Any] = dict(threshold=text.threshold, reset=text.reset)
+            if text.update:
+                group = self._updated("input", n, model, text.update, **fires)
+            else:
+                group = self._group("input", n, model, **fires)
+            self._regularly(group, start_of_input(text), "start", "trial", clock=trial)
         else:
             group = self._group("input", n, "", threshold="False", reset="")
             self._fed(group, "thresholds")

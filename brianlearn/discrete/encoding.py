@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
 import numpy as np
 import torch
 
-from brianlearn.errors import DataError, ShapeError, SpecError
+from brianlearn.discrete.expressions import assignments, elementwise, expression
+from brianlearn.discrete.plain import number_functions
+from brianlearn.errors import DataError, ShapeError
 from brianlearn.rules.dropout import kept
 from brianlearn.spec.arrays import numbers
-from brianlearn.spec.encoders import DirectCurrent, IntegrateAndFire, IntegrateEvents, Spikes
+from brianlearn.spec.encoders import Encoder, EncoderText
 from brianlearn.spec.layers import Layer
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.samples import Recordings
@@ -17,6 +24,8 @@ __all__ = ["dropout_mask", "encode", "random_keys"]
 
 #: Types of numpy that every torch has.
 KNOWN = ("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
+#: States and texts of the encoder that has a form with fewer passes over memory.
+INTEGRATE_AND_FIRE = (("v",), "v = v + x", "v > 1", "v = 0")
 
 
 def random_keys(n: int) -> np.ndarray:
@@ -48,7 +57,7 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     ShapeError, DataError
     """
     encoder, steps, shape = spec.input.encoder, spec.n_steps, spec.input.shape
-    if isinstance(encoder, Spikes):
+    if encoder.takes_recordings:
         return _given(encoder, inputs, like, steps, shape)
     if isinstance(inputs, Recordings):
         raise DataError(
@@ -62,19 +71,17 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
         raise ShapeError("inputs", "they do not fit the network", got=tuple(values.shape), expected=("samples", *shape))
     if encoder.precomputed:
         flat = numbers("inputs", "they", values, "a tensor").reshape(len(values), -1)
-        drawn = encoder.raster(flat, steps, random_keys(len(flat)) if keys is None else keys)
+        drawn = encoder.drawn(flat, steps, random_keys(len(flat)) if keys is None else keys)
         spikes = torch.from_numpy(np.ascontiguousarray(drawn.swapaxes(0, 1)))
         return spikes.reshape(steps, len(values), *shape).to(like)
     values = values.to(like)
-    if isinstance(encoder, DirectCurrent):
-        return (float(encoder.gain) * values).unsqueeze(0)
-    if isinstance(encoder, IntegrateAndFire):
-        return _integrate_and_fire(_drive(encoder, values).expand(steps, *values.shape))
-    raise SpecError(
-        "input",
-        f"the encoder {type(encoder).__name__} is unknown to the discrete engine",
-        expected="IntegrateAndFire, DirectCurrent, Spikes, or an encoder whose raster() draws the spikes",
-    )
+    text = encoder.text()
+    drive = _Text(values.dtype).value(text.drive, {"x": values})
+    if encoder.carries_values:
+        return drive.unsqueeze(0)
+    if (text.states, text.update, text.threshold, text.reset) == INTEGRATE_AND_FIRE:
+        return _integrate_and_fire(drive.expand(steps, *values.shape))
+    return _computed(text, drive, steps)
 
 
 def _tensor(inputs: object) -> torch.Tensor:
@@ -87,7 +94,7 @@ def _tensor(inputs: object) -> torch.Tensor:
     return inputs
 
 
-def _given(encoder: Spikes, inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
+def _given(encoder: Encoder, inputs: object, like: torch.Tensor, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
     if isinstance(inputs, Recordings):
         if tuple(inputs.shape) != shape:
             raise ShapeError("inputs", "events do not fit the network", got=inputs.shape, expected=shape)
@@ -102,14 +109,11 @@ def _given(encoder: Spikes, inputs: object, like: torch.Tensor, steps: int, shap
             expected=(steps, "samples", *shape),
             remedy="time comes first; another number of steps needs dataclasses.replace(spec, duration=...)",
         )
-    if isinstance(encoder, IntegrateEvents):  # in double precision, as from recordings
-        return _integrate_and_fire(_drive(encoder, spikes.to(like.device, torch.float64))).to(like)
+    if encoder.integrates:  # in double precision, as from recordings
+        counts = spikes.to(like.device, torch.float64)
+        gain, bias = float(encoder.gain), float(encoder.bias)  # type: ignore[attr-defined]
+        return _integrate_and_fire(gain * counts + bias if bias else gain * counts).to(like)
     return spikes.to(like)
-
-
-def _drive(encoder: IntegrateAndFire | IntegrateEvents, values: torch.Tensor) -> torch.Tensor:
-    gain, bias = float(encoder.gain), float(encoder.bias)
-    return gain * values + bias if bias else gain * values
 
 
 def _integrate_and_fire(drive: torch.Tensor) -> torch.Tensor:
@@ -122,6 +126,44 @@ def _integrate_and_fire(drive: torch.Tensor) -> torch.Tensor:
             fired = v > 1
             spike.copy_(fired)
             v.masked_fill_(fired, 0.0)
+    return spikes
+
+
+class _Text:
+    """Evaluates an encoder's text on tensors."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._functions = number_functions(dtype)
+
+    def value(self, text: str, values: dict[str, Any]) -> Any:
+        """The value of an expression."""
+        return eval(_code(text), self._functions, values)
+
+    def run(self, text: str, values: dict[str, Any]) -> None:
+        """Run statements."""
+        for target, node in assignments(text):
+            values[target] = self.value(ast.unparse(node), values)
+
+
+@lru_cache(maxsize=1024)
+def _code(text: str) -> CodeType:
+    return compile(elementwise(expression(text)), "<encoder>", "eval")
+
+
+def _computed(text: EncoderText, drive: torch.Tensor, steps: int) -> torch.Tensor:
+    """Spikes of any text, step by step, shape (steps, *drive)."""
+    run, spikes = _Text(drive.dtype), torch.empty((steps, *drive.shape), dtype=drive.dtype, device=drive.device)
+    values: dict[str, Any] = {"x": drive, **{name: torch.zeros_like(drive) for name in text.states}}
+    with torch.no_grad():
+        for spike in spikes:
+            run.run(text.update, values)
+            fired = torch.as_tensor(run.value(text.threshold, values), device=drive.device).expand_as(drive)
+            spike.copy_(fired)
+            after = dict(values)
+            run.run(text.reset, after)
+            for name in text.states:
+                new = torch.as_tensor(after[name], dtype=drive.dtype, device=drive.device)
+                values[name] = torch.where(fired, new, torch.as_tensor(values[name], dtype=drive.dtype))
     return spikes
 
 

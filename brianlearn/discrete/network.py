@@ -21,7 +21,6 @@ from brianlearn.discrete.synapses import SynapticMap, unflatten
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.weights import check_weights, initial_weights
-from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["DiscreteNetwork", "export", "postsynaptic_potential"]
@@ -100,7 +99,7 @@ class DiscreteNetwork(torch.nn.Module):
         self._check_record(record)
         spec, steps = self.spec, self.spec.n_steps
         source = encode(spec, inputs, next(self.parameters()), keys)
-        direct = isinstance(spec.input.encoder, DirectCurrent)
+        direct = spec.input.encoder.carries_values
         given = (source != 0).to(source.dtype).expand(steps, *source.shape[1:]) if direct else source
         spikes: dict[str, torch.Tensor] = {"input": given}
         recorded: dict[str, dict[str, torch.Tensor]] = {name: {} for name in RECORDS}

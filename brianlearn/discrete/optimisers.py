@@ -13,13 +13,11 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-import numpy as np
 import torch
 
 from brianlearn.discrete.expressions import elementwise, expression
-from brianlearn.discrete.plain import functions
+from brianlearn.discrete.plain import number_functions
 from brianlearn.rules.optimisers import SGD, Adam, Momentum, Optimiser
-from brianlearn.spec.statements import FUNCTIONS
 
 __all__ = ["TensorOptimiser"]
 
@@ -89,7 +87,7 @@ def _by_text(optimiser: Optimiser) -> Change:
         kept = {"weight": w, **slots}
         values: dict[str, Any] = {**kept, "gradient": g, "lr": rate, "k": float(k)}
         for target, code in statements:
-            values[target] = eval(code, _functions(w.dtype), values)
+            values[target] = eval(code, number_functions(w.dtype), values)
         for name, tensor in kept.items():
             if values[name] is not tensor:
                 tensor.copy_(torch.as_tensor(values[name], dtype=w.dtype, device=w.device).expand_as(tensor))
@@ -100,24 +98,6 @@ def _by_text(optimiser: Optimiser) -> Change:
 @lru_cache(maxsize=4096)
 def _code(text: str) -> CodeType:
     return compile(elementwise(expression(text)), "<optimiser>", "eval")
-
-
-@lru_cache
-def _functions(dtype: torch.dtype) -> dict[str, Any]:
-    """Functions of tensors, or of numbers alone such as the learning rate."""
-    of_tensors = dict(functions(dtype))
-
-    def either(name: str) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            if any(isinstance(argument, torch.Tensor) for argument in arguments):
-                return of_tensors[name](*arguments)
-            with np.errstate(all="ignore"):
-                return float((int if name == "int" else getattr(np, name))(*arguments))
-
-        return call
-
-    of_tensors["int"] = lambda x: x.to(dtype) if x.dtype is torch.bool else torch.trunc(x)
-    return {**of_tensors, **{name: either(name) for name in FUNCTIONS}}
 
 
 # forms with fewer passes over memory --------------------------------------------------------------------------------

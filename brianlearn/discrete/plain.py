@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -13,8 +13,9 @@ import torch
 
 from brianlearn.discrete.expressions import Assign, elementwise, expression
 from brianlearn.discrete.program import DELIVERED, Program
+from brianlearn.spec.statements import FUNCTIONS
 
-__all__ = ["functions", "plain_start", "plain_step", "run_plain", "tensors"]
+__all__ = ["functions", "number_functions", "plain_start", "plain_step", "run_plain", "tensors"]
 
 
 class _Spike(torch.autograd.Function):
@@ -60,6 +61,24 @@ def functions(dtype: torch.dtype) -> dict[str, Any]:
         "at_least": lambda x, low: where(x >= low, x, low),
         "int": torch.trunc,
     }
+
+
+@lru_cache
+def number_functions(dtype: torch.dtype) -> dict[str, Any]:
+    """Functions of tensors, or of numbers alone such as the learning rate."""
+    of_tensors = dict(functions(dtype))
+
+    def either(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if any(isinstance(argument, torch.Tensor) for argument in arguments):
+                return of_tensors[name](*arguments)
+            with np.errstate(all="ignore"):
+                return float((int if name == "int" else getattr(np, name))(*arguments))
+
+        return call
+
+    of_tensors["int"] = lambda x: x.to(dtype) if x.dtype is torch.bool else torch.trunc(x)
+    return {**of_tensors, **{name: either(name) for name in FUNCTIONS}}
 
 
 @lru_cache(maxsize=4096)

@@ -26,7 +26,6 @@ from brianlearn.discrete.recurrence import Passage
 from brianlearn.discrete.synapses import Listed, SynapticMap, unflatten
 from brianlearn.rules.paths import Fixed, transposed
 from brianlearn.rules.three_factor import ThreeFactorRule
-from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import Projection
 
 __all__ = ["gradients", "layer_masks", "wanted_factors"]
@@ -139,7 +138,7 @@ def _forward(
     """All layers over the whole sequence, and their spikes by name."""
     spec, steps = network.spec, network.spec.n_steps
     source = encode(spec, inputs, next(network.parameters()), keys)
-    direct = isinstance(spec.input.encoder, DirectCurrent)
+    direct = spec.input.encoder.carries_values
     spikes = {"input": (source != 0).to(source.dtype).expand(steps, *source.shape[1:]) if direct else source}
     runs: list[LayerRun] = []
     for p in spec.projections:

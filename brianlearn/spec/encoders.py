@@ -12,12 +12,13 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from brianlearn.errors import SpecError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.statements import TextReader
 from brianlearn.spec.storable import Storable
 
 if TYPE_CHECKING:
@@ -40,13 +41,146 @@ def _check(owner: object, name: str, value: object, low: float | None = None) ->
         )
 
 
+@dataclass(frozen=True)
+class EncoderText:
+    """An encoder that an engine computes, as Brian2 statements over the input value ``x``, with numbers in them.
+
+    Attributes
+    ----------
+    states : tuple of str
+        Variables of each input, 0 at the start of a trial.
+    drive : str
+        Expression: what ``x`` is during a trial, from the input value ``x``.
+    update : str
+        Statements of one time step; ``x`` and states.
+    threshold : str
+        Condition for a spike, after the update.
+    reset : str
+        Statements for inputs that have fired.
+    """
+
+    states: tuple[str, ...]
+    drive: str
+    update: str
+    threshold: str
+    reset: str
+
+
 class Encoder(Storable, abstract=True):
-    """Base class of encoders."""
+    """Base class of encoders.
+
+    A subclass either draws its spikes beforehand (``precomputed = True``, and a method `raster`), or is a small model
+    of one input as Brian2 statements, which both engines run step by step: ``states`` (0 at the start of a trial),
+    ``update`` (in each step), ``fires`` (the condition for a spike, after the update) and ``reset``, over the input
+    value ``x``, the states, and the fields of the class by their names. ``drive`` says what x is, from the value x.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class Burst(bl.Encoder):
+    ...     '''As many spikes at the start of a trial as the value says, at most ``most``.'''
+    ...     most: int = 5
+    ...     precomputed = True
+    ...
+    ...     def raster(self, values, n_steps, seeds):
+    ...         count = np.rint(self.most*np.clip(values, 0, 1))
+    ...         return np.arange(n_steps)[None, :, None] < count[:, None, :]
+    >>> @dataclass(frozen=True)
+    ... class Leaky(bl.Encoder):
+    ...     '''One leaky integrate-and-fire neuron for each input.'''
+    ...     keep: float = 0.9
+    ...     states = ("v",)
+    ...     update = "v = keep*v + x"
+    ...     fires = "v > 1"
+    ...     reset = "v = 0"
+    >>> Leaky(0.8).text().update
+    'v = 0.8*v + x'
+    """
 
     #: Whether spikes are drawn beforehand by `raster` (else the engine computes them from the values).
     precomputed = False
+    #: Whether inputs are recordings of spikes, not values.
+    takes_recordings = False
+    #: Whether it counts the events of recordings instead of taking each step with some as a spike.
+    integrates = False
+    #: Whether what the first layer receives is the value in every step, and no spikes.
+    carries_values = False
     #: The mean size of values, and of values times gain, above which they are far outside of what is expected.
     largest_mean = 2.0
+
+    states: ClassVar[tuple[str, ...]] = ()
+    drive: ClassVar[str] = "x"
+    update: ClassVar[str] = ""
+    fires: ClassVar[str] = ""
+    reset: ClassVar[str] = ""
+
+    def text(self) -> EncoderText:
+        """The statements of an encoder that the engine computes, read and checked, with its numbers in them.
+
+        Raises
+        ------
+        SpecError
+            Texts that cannot be read, naming the line.
+        """
+        names = getattr(type(self), "__dataclass_fields__", ())
+        values = {name: getattr(self, name) for name in names}
+        numbers = {name: float(value) for name, value in values.items() if is_number(value)}
+        reader = TextReader(type(self).__name__, ("x", *self.states), numbers)
+        return EncoderText(
+            self.states,
+            reader.expression("drive", self.drive),
+            reader.statements("update", self.update),
+            reader.expression("fires", self.fires),
+            reader.statements("reset", self.reset),
+        )
+
+    def check(self) -> None:
+        """Check that the encoder says what it does.
+
+        Raises
+        ------
+        SpecError
+        """
+        if self.precomputed:
+            if type(self).raster is Encoder.raster:
+                raise SpecError(
+                    type(self).__name__,
+                    "it has no method raster, which draws its spikes beforehand",
+                    got="precomputed = True",
+                    expected="raster(values, n_steps, seeds) -> bool (samples, steps, inputs)",
+                    remedy="see the example of brianlearn.Encoder",
+                )
+        elif not self.fires:
+            raise SpecError(
+                type(self).__name__,
+                "it does not say when an input fires",
+                got="no condition `fires`, and precomputed = False",
+                expected="the texts update, fires and reset; or precomputed = True and a method raster",
+                remedy="see the example of brianlearn.Encoder",
+            )
+        else:
+            self.text()
+
+    def drawn(self, values: Any, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        """What `raster` draws, checked.
+
+        Raises
+        ------
+        SpecError
+            An array of another shape, or of what are no spikes.
+        """
+        found = self.raster(values, n_steps, seeds)
+        inputs = values.shape[1] if isinstance(values, np.ndarray) else int(np.prod(values.shape))
+        shape = (len(values), n_steps, inputs)
+        if not isinstance(found, np.ndarray) or found.dtype != bool or found.shape != shape:
+            got = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+            raise SpecError(
+                type(self).__name__, "raster() gives no spikes", got=got, expected=f"an array of bool, shape {shape}"
+            )
+        return found
 
     def raster(self, values: Any, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         """Spikes of precomputed encoders.
@@ -79,7 +213,7 @@ class Encoder(Storable, abstract=True):
             Of one sample, by step, then neuron. From `raster`, sample by sample, unless a class knows better.
         """
         for k in range(len(values)):
-            yield self.raster(values[k : k + 1], n_steps, seeds[k : k + 1])[0].nonzero()
+            yield self.drawn(values[k : k + 1], n_steps, seeds[k : k + 1])[0].nonzero()
 
     def most_spikes(self, values: Any, n_steps: int) -> np.ndarray:
         """How many spikes each sample may have at most, int64 (n_samples,); memory is planned with it.
@@ -113,8 +247,8 @@ class Encoder(Storable, abstract=True):
         raise SpecError(
             type(self).__name__,
             "it does not say what it does with another time step",
-            expected=", ".join(kind.__name__ for kind in Encoder.__subclasses__()),
-            remedy="give it a method with_step",
+            expected="a method with_step(ratio) -> Encoder",
+            remedy="write it: what it adds or draws in a step is scaled by the ratio",
         )
 
 
@@ -131,9 +265,19 @@ class IntegrateAndFire(Encoder):
     gain: float = 1.0
     bias: float = 0.0
 
+    states: ClassVar[tuple[str, ...]] = ("v",)
+    drive: ClassVar[str] = "gain*x + bias"
+    update: ClassVar[str] = "v = v + x"
+    fires: ClassVar[str] = "v > 1"
+    reset: ClassVar[str] = "v = 0"
+
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)
         _check(self, "bias", self.bias)
+
+    def text(self) -> EncoderText:
+        text = super().text()
+        return text if self.bias else dataclasses.replace(text, drive=f"{float(self.gain)!r}*x")
 
     def with_step(self, ratio: float) -> Encoder:
         return dataclasses.replace(self, gain=self.gain * ratio, bias=self.bias * ratio)
@@ -150,6 +294,10 @@ class DirectCurrent(Encoder):
 
     gain: float = 1.0
     largest_mean = 10.0  # a current has no natural bound
+
+    carries_values = True
+    drive: ClassVar[str] = "gain*x"
+    fires: ClassVar[str] = "x != 0"
 
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)
@@ -217,6 +365,7 @@ class Latency(Encoder):
 class Spikes(Encoder):
     """Inputs that are spikes already: `Events`. Several events of one input in one step are one spike."""
 
+    takes_recordings = True
     precomputed = True
 
     def with_step(self, ratio: float) -> Encoder:
@@ -252,6 +401,8 @@ class IntegrateEvents(Spikes):
 
     gain: float = 1.0
     bias: float = 0.0
+
+    integrates = True
 
     def __post_init__(self) -> None:
         _check(self, "gain", self.gain, 0.0)

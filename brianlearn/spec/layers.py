@@ -50,6 +50,7 @@ class Input(Storable):
             raise SpecError("Input", "shape is empty", expected="e.g. (1, 28, 28)")
         if not isinstance(self.encoder, Encoder):
             raise SpecError("Input", "encoder is of the wrong type", got=repr(self.encoder), expected="an Encoder")
+        self.encoder.check()
 
 
 def _check_weights(owner: str, weights: object) -> None:

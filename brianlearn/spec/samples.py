@@ -11,7 +11,6 @@ import numpy as np
 from brianlearn.errors import DataError, ShapeError
 from brianlearn.spec.arrays import integers, numbers
 from brianlearn.spec.dense_spikes import batches
-from brianlearn.spec.encoders import Spikes
 from brianlearn.spec.events import Events, Recordings
 from brianlearn.spec.network import NetworkSpec
 
@@ -141,7 +140,7 @@ class Samples:
         ShapeError, DataError
             Wrong shapes, labels out of range, values that are not finite (naming the sample).
         """
-        if isinstance(self.inputs, Recordings) != isinstance(spec.input.encoder, Spikes):
+        if isinstance(self.inputs, Recordings) != spec.input.encoder.takes_recordings:
             raise DataError(
                 "Samples",
                 "inputs and encoder do not fit",

@@ -10,9 +10,20 @@ import ast
 import textwrap
 from collections.abc import Iterator, Mapping
 
-from brianlearn.errors import did_you_mean
+from brianlearn.errors import SpecError, did_you_mean
 
-__all__ = ["FUNCTIONS", "assignments", "expression", "folded", "foreign", "names", "number", "substitute"]
+__all__ = [
+    "FUNCTIONS",
+    "TextReader",
+    "assignments",
+    "expression",
+    "folded",
+    "foreign",
+    "names",
+    "number",
+    "plain_text",
+    "substitute",
+]
 
 #: Functions of Brian2 that both engines compute, each of as many arguments.
 FUNCTIONS = {
@@ -100,3 +111,84 @@ def foreign(node: ast.expr) -> tuple[str, str, str | None] | None:
         elif not isinstance(part, _NODES) or (isinstance(part, ast.Compare) and len(part.ops) > 1):
             return f"holds {ast.unparse(part)}", "arithmetic of Brian2", None
     return None
+
+
+def plain_text(node: ast.expr) -> str:
+    """An expression as the field writes it: spaces around sums and comparisons alone."""
+    text = ast.unparse(node)
+    for operator in ("**", "*", "/"):
+        text = text.replace(f" {operator} ", operator)
+    return text
+
+
+class TextReader:
+    """Reads texts of a class of the user's own.
+
+    Parameters
+    ----------
+    owner : str
+        How errors name it.
+    variables : tuple of str
+        What texts may use and change; the first one only use.
+    constants : mapping
+        Name -> number, which is put in.
+    """
+
+    def __init__(self, owner: str, variables: tuple[str, ...], constants: Mapping[str, float]) -> None:
+        self._owner, self._variables, self._constants = owner, variables, constants
+
+    def expression(self, what: str, text: str) -> str:
+        """One expression, with numbers in it.
+
+        Raises
+        ------
+        SpecError
+        """
+        try:
+            node = expression(text)
+        except (SyntaxError, AttributeError) as error:
+            raise self._unreadable(what, text, error) from None
+        return self._filled(what, node, text)
+
+    def statements(self, what: str, text: str) -> str:
+        """Assignments, with numbers in them.
+
+        Raises
+        ------
+        SpecError
+        """
+        try:
+            found = list(assignments(text))
+        except (SyntaxError, ValueError, AttributeError, TypeError) as error:
+            raise self._unreadable(what, text, error) from None
+        lines = []
+        for target, value in found:
+            if target not in self._variables[1:]:
+                raise SpecError(
+                    self._owner,
+                    f"its {what} changes {target!r}",
+                    got=text,
+                    expected=f"one of {', '.join(self._variables[1:]) or 'no variables: it has none'}",
+                )
+            lines.append(f"{target} = {self._filled(what, value, text)}")
+        return "\n".join(lines)
+
+    def _filled(self, what: str, node: ast.expr, text: str) -> str:
+        wrong, known = foreign(node), (*self._variables, *self._constants)
+        if wrong is not None:
+            raise SpecError(self._owner, f"its {what} {wrong[0]}", got=text, expected=wrong[1], remedy=wrong[2])
+        for name in sorted(names(node) - set(known)):
+            raise SpecError(
+                self._owner,
+                f"its {what} uses an unknown name {name!r}",
+                got=text,
+                expected=", ".join(known),
+                remedy=did_you_mean(name, known) or "declare it: a field of the class, or one of its variables",
+            )
+        filled = substitute(node, {name: number(value) for name, value in self._constants.items()})
+        return plain_text(folded(filled))
+
+    def _unreadable(self, what: str, text: str, error: Exception) -> SpecError:
+        return SpecError(
+            self._owner, f"its {what} cannot be read", got=repr(text), expected="Brian2 statements", remedy=str(error)
+        )

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from brianlearn.errors import BrianLearnWarning
-from brianlearn.spec.encoders import DirectCurrent
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Recordings, Samples
 from brianlearn.telling import tell
@@ -80,7 +79,7 @@ def firing_warnings(spec: NetworkSpec, rates: Mapping[str, float]) -> list[Brian
     """
     found = []
     for name, rate in rates.items():
-        if name == "input" and isinstance(spec.input.encoder, DirectCurrent):  # values, no spikes
+        if name == "input" and spec.input.encoder.carries_values:  # values, no spikes
             continue
         output = spec.readout is None and name == spec.projections[-1].name
         subject = f"{name} (the output)" if output else name
