@@ -232,6 +232,26 @@ def test_parts_of_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             assert found == plain
 
 
+def test_the_same_as_the_built_in_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """N-MNIST, read and binned by way of tonic and by this package's own reader."""
+    pytest.importorskip("h5py")
+    nmnist = pytest.importorskip("tonic").datasets.NMNIST
+    monkeypatch.setattr(nmnist, "_folder_contains_at_least_n_files_of_type", lambda *_: True)
+    for part, digits in (("Train", (3, 0, 9)), ("Test", (1, 2))):
+        for k, digit in enumerate(digits):
+            file = tmp_path / "NMNIST" / part / str(digit) / f"{k + 1:05d}.bin"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(five_bytes(some_events(200, seed=k, side=34, length=300_000)))
+    for name in (nmnist.train_filename, nmnist.test_filename):
+        (tmp_path / "NMNIST" / name).touch()
+    theirs = bl.data.from_tonic(*(nmnist(str(tmp_path), train=train) for train in (True, False)), dt=3 * ms)
+    ours = bl.load("nmnist", tmp_path / "NMNIST", dt=3 * ms)
+    for a, b in ((ours.train, theirs.train), (ours.test, theirs.test)):
+        by_label = np.argsort(a.labels)  # tonic goes through the folders, ours is in the order of MNIST
+        assert a.labels[by_label].tolist() == b.labels.tolist()
+        assert counts(a[by_label]) == counts(b)
+
+
 def test_columns_of_matlab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ASL-DVS of tonic gives arrays (n, 1)."""
     pytest.importorskip("h5py")

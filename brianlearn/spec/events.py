@@ -45,9 +45,9 @@ class Recordings(ABC):
         """Time steps up to the last event of each recording, int64 (n,); 0 where there is none."""
 
     @property
-    @abstractmethod
     def n_events(self) -> np.ndarray:
         """How many events each recording has at most, int64 (n,)."""
+        return np.diff(self.load().offsets)
 
     @abstractmethod
     def window(self, start: np.ndarray) -> Recordings:
