@@ -29,9 +29,11 @@ from brianlearn.errors import (
 if TYPE_CHECKING:
     from brianlearn.cli import main
     from brianlearn.data import (
+        Augmentation,
         DataSet,
         DataSource,
         EventCamera,
+        NamedData,
         RandomAffine,
         RandomCrop,
         RandomWindow,
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
         SurrogateBPTT,
         Targets,
         ThreeFactorRule,
+        Train,
         Transpose,
         VanRossum,
         WarmUp,
@@ -181,6 +184,7 @@ __all__ = [
     "ArcTan",
     "ArgumentError",
     "Array",
+    "Augmentation",
     "Axis",
     "Bernoulli",
     "BrianLearnError",
@@ -228,6 +232,7 @@ __all__ = [
     "Loss",
     "Metrics",
     "Momentum",
+    "NamedData",
     "NetworkSpec",
     "Neuron",
     "NeuronStep",
@@ -275,6 +280,7 @@ __all__ = [
     "SurrogateBPTT",
     "Targets",
     "ThreeFactorRule",
+    "Train",
     "Transpose",
     "Triangular",
     "Uniform",

@@ -19,10 +19,61 @@ _COUNTER = 2**192
 
 
 class Augmentation(Storable, ABC, abstract=True):
-    """Base class of random changes: given samples and one random key for each, it returns changed samples."""
+    """Base class of random changes: given samples and one random key for each, it returns changed samples.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class Contrast(bl.Augmentation):
+    ...     '''Each image as bright as chance will have it.'''
+    ...     spread: float = 0.2
+    ...
+    ...     def __call__(self, samples, keys):
+    ...         factors = [rng.normal(1, self.spread) for rng in self.draws(keys)]
+    ...         images = self.images(samples)*np.reshape(factors, (-1, 1, 1, 1))
+    ...         return bl.Samples(images.clip(0, 1), samples.labels, samples.ids)
+    >>> samples = bl.Samples(np.ones((2, 1, 3, 3)), [0, 1])
+    >>> Contrast()(samples, np.zeros((2, 2), np.uint64)).inputs.shape
+    (2, 1, 3, 3)
+    """
 
     @abstractmethod
-    def __call__(self, samples: Samples, keys: np.ndarray) -> Samples: ...
+    def __call__(self, samples: Samples, keys: np.ndarray) -> Samples:
+        """Change samples.
+
+        Parameters
+        ----------
+        samples : Samples
+        keys : numpy.ndarray of uint64, shape (n, 2)
+            One random key for each, of seed, epoch and sample: what is drawn from it (`draws`) is the same in a run
+            that goes on.
+
+        Returns
+        -------
+        Samples
+            As many, in the same order.
+        """
+
+    def changed(self, samples: Samples, keys: np.ndarray) -> Samples:
+        """The changed samples, checked.
+
+        Raises
+        ------
+        DataError
+            What are no samples, or not as many.
+        """
+        found = self(samples, keys)
+        if not isinstance(found, Samples) or len(found) != len(samples):
+            raise DataError(
+                type(self).__name__,
+                "it does not return the samples, changed",
+                got=f"{len(found)} samples" if isinstance(found, Samples) else repr(found)[:200],
+                expected=f"Samples, {len(samples)} of them, e.g. bl.Samples(inputs, samples.labels, samples.ids)",
+            )
+        return found
 
     def draws(self, keys: np.ndarray) -> list[np.random.Generator]:
         """A random generator for each presentation, from its key only."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from brianlearn.data import mnist
 from brianlearn.data.registry import Entry, entry, known_data
-from brianlearn.data.source import DataSource
+from brianlearn.data.source import NamedData
 from brianlearn.errors import DataError
 from brianlearn.spec.samples import Recordings, Samples
 
@@ -107,7 +107,7 @@ def check_data(name: str, path: str | os.PathLike[str] | None = None) -> Finding
         Data that are not on this machine (nothing is downloaded), or damaged.
     """
     known = entry(name)
-    source = DataSource(name, path)
+    source = NamedData(name, path)
     where = _where(known, source.path)
     if where is None:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +15,78 @@ from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.registry import entry
 from brianlearn.errors import DataError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.samples import Samples
 from brianlearn.spec.storable import Storable
 from brianlearn.spec.taking import take_quantity
 
-__all__ = ["DataSource", "load"]
+__all__ = ["DataSource", "NamedData", "load"]
 
 
 def _is_time(value: Any) -> bool:
     return get_dimensions(value) is second.dim and is_number(float(value)) and float(value) > 0
 
 
+class DataSource(Storable, ABC, abstract=True):
+    """Where the samples of an experiment come from; it is stored in the run folder, so that the run can go on.
+
+    ``DataSource(name, ...)`` is a data set of the package by its name, with options: see `NamedData`. A subclass loads
+    samples of one's own.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class Stripes(bl.DataSource):
+    ...     '''Which of ten rows or columns of an image is bright.'''
+    ...     size: int = 8
+    ...     seed: int = 0
+    ...
+    ...     def load(self, dt=None):
+    ...         labels = np.arange(60) % 10
+    ...         images = np.random.default_rng(self.seed).random((60, 1, self.size, self.size))/2
+    ...         for image, label in zip(images, labels):
+    ...             image[0, label % self.size] = 1
+    ...         samples = bl.Samples(images, labels)
+    ...         return samples[:40], samples[40:]
+    >>> len(Stripes().load()[0])
+    40
+    >>> bl.DataSource("digits").load().shape
+    (1, 8, 8)
+    """
+
+    error_kind = DataError
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        """The base class itself stands for the data sets of the package."""
+        return super().__new__(NamedData if cls is DataSource else cls, *arguments, **options)
+
+    @abstractmethod
+    def load(self, dt: Any = None) -> DataSet | tuple[Samples, Samples]:
+        """Load it.
+
+        Parameters
+        ----------
+        dt : brian2.Quantity, optional
+            Time step in which events are binned. An experiment gives that of its network.
+
+        Returns
+        -------
+        DataSet or (Samples, Samples)
+            With names of data and classes; or training and test samples. The same in each call: a run that goes on
+            checks that it has the samples that it began with.
+
+        Raises
+        ------
+        DataError
+            Files that are missing or damaged.
+        """
+
+
 @dataclass(frozen=True)
-class DataSource(Storable):
-    """A data set by name, for `Experiment`; it is stored in the run folder, so that the run can go on.
+class NamedData(DataSource, stored_as="DataSource"):
+    """A data set of the package by name, for `Experiment`; ``bl.DataSource(name, ...)`` is one.
 
     Parameters
     ----------
@@ -168,4 +228,4 @@ def load(name: str, path: str | os.PathLike[str] | None = None, dt: Any = None, 
     >>> bl.load("digits").shape
     (1, 8, 8)
     """
-    return DataSource(name, path, **options).load(dt)
+    return NamedData(name, path, **options).load(dt)

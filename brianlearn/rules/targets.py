@@ -19,7 +19,21 @@ __all__ = ["FirstSpike", "Pattern", "Regular", "Silence", "Targets", "Train"]
 
 
 class Train(Storable, abstract=True):
-    """Base class of target spike trains of a single neuron."""
+    """Base class of target spike trains of a single neuron.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class Late(bl.Train):
+    ...     '''A spike in every step of the second half.'''
+    ...
+    ...     def steps(self, spec):
+    ...         return np.arange(spec.n_steps) >= spec.n_steps//2
+    >>> loss = bl.Hamming(bl.Targets(label=Late()))
+    """
 
     error_kind = RuleError
 

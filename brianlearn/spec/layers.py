@@ -64,7 +64,22 @@ def _check_weights(owner: str, weights: object) -> None:
 
 
 class Layer(Storable, abstract=True):
-    """Base class of layers of spiking neurons."""
+    """Base class of layers of spiking neurons.
+
+    A subclass of `Dense` or `Conv` is a layer with defaults of one's own.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True, eq=False)
+    ... class Hidden(bl.Dense):
+    ...     '''A layer of the neurons that are used throughout.'''
+    ...     neuron: bl.Neuron = bl.CubaLIF(R=2.0)
+    ...     weights: bl.Init = bl.Normal(3.0)
+    >>> Hidden(20, dropout=0.1).neuron.input
+    'I'
+    """
 
     neuron: Neuron
     dropout: float

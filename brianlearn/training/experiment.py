@@ -53,7 +53,7 @@ class Experiment:
         As in `Learner`.
     seed : int, optional
         Of the initial weights, the order of the samples, the validation samples and random encoders.
-    augment : RandomAffine, RandomCrop or RandomWindow, optional
+    augment : Augmentation, optional
         Random changes of the training samples, new in every epoch.
     validation : int, optional
         Number of training samples that are held out and tested after each epoch.
@@ -121,7 +121,8 @@ class Experiment:
                 "Experiment",
                 "augment is of the wrong type",
                 got=repr(self.augment),
-                expected="None, RandomAffine(...), RandomCrop(...) or RandomWindow(...)",
+                expected="None, RandomAffine(...), RandomCrop(...), RandomWindow(...), or an object of a subclass of "
+                "bl.Augmentation",
             )
         for name, low in (("epochs", 1), ("batch_size", 1), ("workers", 1), ("seed", 0), ("validation", 0)):
             self._whole(name, low)

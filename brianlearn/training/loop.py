@@ -122,7 +122,7 @@ def _prepared(
 
     def make(part: np.ndarray) -> Samples:
         samples = train[part]
-        return samples if augment is None else augment(samples, state.sample_keys(samples.ids, learning=True))
+        return samples if augment is None else augment.changed(samples, state.sample_keys(samples.ids, learning=True))
 
     with ThreadPoolExecutor(1, thread_name_prefix="brianlearn-samples") as pool:
         waiting: deque[Future[Samples]] = deque()

@@ -108,12 +108,20 @@ def _load(data: Any, spec: NetworkSpec) -> tuple[str | None, Samples, Samples]:
 
     if isinstance(data, str):
         data = load(data, dt=spec.dt)
-    if isinstance(data, DataSource):
-        data = data.load(dt=spec.dt)
+    source = data if isinstance(data, DataSource) else None
+    if source is not None:
+        data = source.load(dt=spec.dt)
     if isinstance(data, DataSet):
         return data.name, data.train, data.test
     if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Samples) for part in data):
         return None, data[0], data[1]
+    if source is not None:
+        raise DataError(
+            type(source).__name__,
+            "load() gives no data",
+            got=repr(data)[:200],
+            expected="a DataSet, or (training Samples, test Samples)",
+        )
     raise DataError(
         "Experiment",
         "data is of the wrong type",
