@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import doctest
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -136,6 +137,21 @@ def small(**options):
 def test_what_a_source_loads_is_checked():
     with pytest.raises(bl.DataError, match=r"Empty: load\(\) gives no data"):
         small(data=Empty()).run(progress=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Nothing(bl.Rule):
+    learning_rate_scale: dict = field(default_factory=dict)
+    name: ClassVar[str] = "nothing"
+
+
+@pytest.mark.parametrize("engine", ["auto", "brian", "discrete"])
+def test_a_rule_that_says_nothing_is_refused_before_anything_is_built(engine):
+    spec = small().spec
+    with pytest.raises(bl.RuleError, match=r"Nothing: it does not say how weights are learned"):
+        bl.Learner(spec, Nothing(), engine=engine)
+    with pytest.raises(bl.RuleError, match=r"Nothing: it does not say how weights are learned"):
+        bl.Experiment(spec, Nothing(), engine=engine)
 
 
 def test_what_is_no_augmentation_is_named_with_the_base_class():

@@ -33,7 +33,7 @@ class Rule(Storable, abstract=True):
 
     error_kind = RuleError
     name: ClassVar[str] = ""
-    engines: ClassVar[Any] = ("discrete",)
+    engines: ClassVar[Any] = ()
     learning_rate_scale: Mapping[str, float]
 
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from brianlearn.errors import RuleError
 from brianlearn.rules.base import Rule
@@ -26,6 +26,7 @@ class BackPropagation(Rule, abstract=True):
 
     loss: Loss
     reset_path: str
+    engines: ClassVar[Any] = ("discrete",)
 
     def __post_init__(self) -> None:
         owner = type(self).__name__

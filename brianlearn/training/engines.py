@@ -52,6 +52,15 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
             remedy=did_you_mean(engine, ENGINES),
         )
     able = ("brian", "discrete") if rule is None else rule.engines
+    if rule is not None and not able:
+        raise RuleError(
+            type(rule).__name__,
+            "it does not say how weights are learned, so that no engine can run it",
+            got=f"a subclass of {', '.join(base.__name__ for base in type(rule).__bases__)}",
+            expected="a subclass of ThreeFactorRule that says where errors come from, or SurrogateBPTT(loss=...) with a "
+            "loss of your own",
+            remedy="see docs/own_rule.md",
+        )
     local, torch_device = "brian" in able, _is_torch_device(device)
     if engine == "auto":
         engine = "brian" if local and not torch_device else "discrete"
