@@ -57,8 +57,8 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
             type(rule).__name__,
             "it does not say how weights are learned, so that no engine can run it",
             got=f"a subclass of {', '.join(base.__name__ for base in type(rule).__bases__)}",
-            expected="a subclass of ThreeFactorRule that says where errors come from, or SurrogateBPTT(loss=...) with a "
-            "loss of your own",
+            expected="a subclass of ThreeFactorRule that says where errors come from, or SurrogateBPTT(loss=...) with "
+            "a loss of your own",
             remedy="see docs/own_rule.md",
         )
     local, torch_device = "brian" in able, _is_torch_device(device)
