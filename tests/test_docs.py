@@ -14,14 +14,25 @@ import brianlearn
 
 DOCS = Path(__file__).parent.parent / "docs"
 OWN = ("own_loss.md", "own_optimiser.md", "own_encoder.md", "own_initial_weights.md", "own_augmentation.md")
-PAGES = (*OWN, "warnings.md", "neurons.md", "rules.md", "own_rule.md", "data.md", "own_data.md", "stbp.md", "verify.md")
+PAGES = (
+    *OWN,
+    "warnings.md",
+    "neurons.md",
+    "networks.md",
+    "rules.md",
+    "own_rule.md",
+    "data.md",
+    "own_data.md",
+    "stbp.md",
+    "verify.md",
+)
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_of_a_page(page):
-    if page in (*OWN[:3], "rules.md", "own_rule.md", "stbp.md", "verify.md"):
+    if page in (*OWN[:3], "networks.md", "rules.md", "own_rule.md", "stbp.md", "verify.md"):
         pytest.importorskip("torch")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks

@@ -15,11 +15,13 @@ import brianlearn as bl
 from brianlearn.brian import engine as brian_engine
 from brianlearn.brian.feed import inputs
 from brianlearn.brian.plan import Plan
-from brianlearn.brian.spike_input import COUNTS, NEURONS
+from brianlearn.brian.spike_input import list_names
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.stored import store
 from brianlearn.errors import DeviceError
 from brianlearn.rules.state import LearnerState
+
+NEURONS, COUNTS = list_names("input")
 
 STEPS = 12
 SHAPE = (2, 3, 4)

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from brian2 import Clock, NeuronGroup
 
-from brianlearn.brian.loops import Loop, LoopGroup, Slots
-from brianlearn.spec.layers import Conv
+from brianlearn.brian.loops import Loop, LoopGroup, Slots, register_loops
+from brianlearn.spec.connections import Conv2d
+from brianlearn.spec.network import Projection
 
 __all__ = ["ConvGeometry", "conv_loops"]
 
@@ -152,7 +153,8 @@ class ConvGeometry:
 
     Parameters
     ----------
-    layer : Conv
+    layer : Conv2d
+        A plain one.
     in_shape, out_shape : tuple of int
         (channels, height, width).
 
@@ -162,22 +164,23 @@ class ConvGeometry:
         What the templates' names stand for.
     """
 
-    def __init__(self, layer: Conv, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+    def __init__(self, layer: Conv2d, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
         c_in, height, width = in_shape
         c_out, rows, cols = out_shape
-        k = layer.kernel + (layer.pool - 1) * layer.stride
-        self.layer, self.size = layer, c_in * k * k * c_out
+        (kernel, _), (stride, _), (padding, _), _ = layer.sides
+        k = kernel + (layer.pool - 1) * stride
+        self.layer, self.kernel, self.size = layer, kernel, c_in * k * k * c_out
         self.names: dict[str, Any] = {
             **dict(c_in=c_in, height=height, width=width, in_positions=height * width),
             **dict(c_out=c_out, rows=rows, cols=cols, positions=rows * cols),
-            **dict(kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool),
-            **dict(K=k, S=layer.stride * layer.pool, effective_size=self.size, factor=repr(1.0 / layer.pool**2)),
+            **dict(kernel=kernel, stride=stride, padding=padding, pool=layer.pool),
+            **dict(K=k, S=stride * layer.pool, effective_size=self.size, factor=repr(1.0 / layer.pool**2)),
         }
 
     @property
     def merges_well(self) -> bool:
         """Whether the effective kernel has no more elements than there are ways through the pool."""
-        return self.names["K"] <= self.layer.kernel * self.layer.pool
+        return self.names["K"] <= self.kernel * self.layer.pool
 
 
 def conv_loops(
@@ -222,3 +225,19 @@ def conv_loops(
     dtype = {} if slots.direct else {"gradient": np.float64}
     effective = NeuronGroup(geometry.size, model, name=f"effective_{names['name']}", clock=slots.clock, dtype=dtype)
     return LoopGroup(names["name"], slots, loops, {**geometry.names, **names}), effective
+
+
+def _fits(p: Projection) -> bool:
+    assert isinstance(p.connection, Conv2d)
+    return p.connection.plain and ConvGeometry(p.connection, p.in_shape, p.out_shape).merges_well
+
+
+def _make(
+    p: Projection, names: Mapping[str, Any], slots: Slots, trial_clock: Clock
+) -> tuple[LoopGroup, dict[str, NeuronGroup]]:
+    assert isinstance(p.connection, Conv2d)
+    loops, effective = conv_loops(names, slots, ConvGeometry(p.connection, p.in_shape, p.out_shape), trial_clock)
+    return loops, {f"effective_{p.name}": effective}
+
+
+register_loops(Conv2d, _fits, _make)

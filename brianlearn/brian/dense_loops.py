@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brian2 import NeuronGroup
+from brian2 import Clock, NeuronGroup
 
-from brianlearn.brian.loops import Loop, LoopGroup, Slots
+from brianlearn.brian.loops import Loop, LoopGroup, Slots, register_loops
+from brianlearn.spec.connections import AllToAll
+from brianlearn.spec.network import Projection
 
 __all__ = ["dense_loops"]
 
@@ -152,3 +154,13 @@ def dense_loops(names: Mapping[str, Any], slots: Slots) -> tuple[LoopGroup, Neur
     if slots.feedback is not None:
         loops.append(Loop("feedback", _FEEDBACK, slots.feedback[0], needs_learning=True))
     return LoopGroup(name, slots, loops, {**names, "most": _MOST}), parts
+
+
+def _make(
+    p: Projection, names: Mapping[str, Any], slots: Slots, trial_clock: Clock
+) -> tuple[LoopGroup, dict[str, NeuronGroup]]:
+    loops, parts = dense_loops(names, slots)
+    return loops, {} if parts is None else {f"parts_{p.name}": parts}
+
+
+register_loops(AllToAll, lambda _: True, _make)

@@ -12,19 +12,17 @@ from brianlearn.brian.compiler import resolve_device
 from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.genn_refuse import refuse_genn
 from brianlearn.brian.noise import SEEDED
-from brianlearn.brian.plan import Plan
+from brianlearn.brian.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.runtime import RuntimeDevice
 from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.brian.standalone import StandaloneDevice
-from brianlearn.brian.statements import trace_variables
 from brianlearn.errors import RuleError, SpecError
 from brianlearn.genn_setup import GENN_DEVICES
-from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.local import LocalRule
-from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.optimisers import SGD, Optimiser
 from brianlearn.rules.state import LearnerState
-from brianlearn.spec.layers import Layer
+from brianlearn.spec.inputs import inputs_of
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Samples
 
@@ -248,10 +246,11 @@ def parts_by_memory(plan: Plan, samples: Samples, batch: int) -> list[slice]:
     """
     spec, n = plan.spec, len(samples)
     size = np.zeros(n)
-    if spec.input.encoder.precomputed:
-        size += SPIKE_IN * spec.input.encoder.most_spikes(samples.inputs, spec.n_steps)
+    for p in spec.graph.inputs:
+        if encoder_of(p).precomputed:
+            size += SPIKE_IN * encoder_of(p).most_spikes(inputs_of(samples.inputs, p.name), spec.n_steps)
     if "spikes" in plan.record:
-        neurons = int(np.prod(spec.input.shape)) + sum(p.n_post for p in spec.projections)
+        neurons = sum(p.n for p in (*spec.graph.inputs, *spec.neurons))
         size += SPIKE_OUT * ACTIVE * neurons * spec.n_steps
     starts, sum_ = [0], 0.0
     for first in range(0, n, batch):
@@ -264,12 +263,12 @@ def parts_by_memory(plan: Plan, samples: Samples, batch: int) -> list[slice]:
 
 
 def _default_chunk(spec: NetworkSpec, device: str) -> int:
-    inputs = int(np.prod(spec.input.shape))
     # of lists, how many spikes there are is not known yet: where they are more, chunks are run in parts
-    size = 4.0 * spec.n_steps * (1 + LISTED * inputs) if spec.input.encoder.precomputed else 8.0 * inputs
-    layers = [(p.layer, p.n_post) for p in spec.projections if isinstance(p.layer, Layer)]
-    size += sum(8 * n * spec.n_steps for layer, n in layers if layer.dropout and layer.dropout_every == "step")
-    work = spec.n_steps * sum(len(p.connectivity.pre) for p in spec.projections)
+    size = sum(
+        4.0 * spec.n_steps * (1 + LISTED * p.n) if encoder_of(p).precomputed else 8.0 * p.n for p in spec.graph.inputs
+    )
+    size += sum(8 * p.n * spec.n_steps for p in spec.neurons if p.dropout and p.dropout_every == "step")
+    work = spec.n_steps * sum(p.connectivity.n_synapses for p in spec.projections)
     return int(np.clip(min(int(CHUNK_BYTES / size), max(CHUNK_WORK[device] // work, 50)), 1, CHUNK_TRIALS))
 
 
@@ -318,14 +317,13 @@ def refuse(
             remedy="use engine='discrete'; the weights then run in Brian2",
         )
     if rule is not None and rule.eligibility == "trace":
-        _refuse_names(spec)
+        _refuse_names(spec, rule)
 
 
 def _refuse_random(spec: NetworkSpec) -> None:
     """Refuse random functions whose numbers would not depend on the seed alone."""
-    for p in spec.projections:
-        assert isinstance(p.layer, Layer)
-        neuron = p.layer.neuron
+    for p in spec.neurons:
+        neuron = neuron_of(p)
         unknown = sorted(set(neuron.random) - set(SEEDED) - neuron.parsed.equations.stochastic_variables)
         if unknown:
             raise SpecError(
@@ -337,17 +335,16 @@ def _refuse_random(spec: NetworkSpec) -> None:
             )
 
 
-def _refuse_names(spec: NetworkSpec) -> None:
+def _refuse_names(spec: NetworkSpec, rule: LocalRule) -> None:
     """Refuse neurons with a variable of their own that has the name of a trace."""
-    for below, p in pairwise(spec.projections):
-        assert isinstance(below.layer, Layer)
-        response = linear_response(p, float(spec.dt))
-        ours = set(trace_variables(response))
-        parsed = below.layer.neuron.parsed
+    plan = Plan(spec, rule, SGD(1.0), 1, 1, "float64")
+    for p in spec.neurons:
+        ours = {variable for trace in plan.traces_of(p.name) for variable in trace.variables}
+        parsed = neuron_of(p).parsed
         taken = sorted(ours & {*parsed.equations.names, *parsed.constants})
         if taken:
             raise RuleError(
-                f"engine 'brian', layer {below.name}",
+                f"engine 'brian', layer {p.name}",
                 "the neuron has variables with the names of the traces of its spikes",
                 got=", ".join(taken),
                 expected=f"names other than {', '.join(sorted(ours))}",

@@ -41,6 +41,7 @@ from brianlearn.rules.weights import check_weights
 from brianlearn.spec.encoders import Spikes
 from brianlearn.spec.layers import Input
 from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.population import Population
 
 __all__ = ["TARGETS", "export_project"]
 
@@ -92,6 +93,7 @@ def export_project(
             got="DirectCurrent",
             expected="an encoder that makes spikes",
         )
+    spec.check_chain("export")
     spec = dataclasses.replace(spec, input=Input(spec.input.shape, Spikes()))
     if to == "genn":
         refuse_genn("genn-cpu", spec, None, None)
@@ -149,10 +151,10 @@ def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 class _Listed:
     """Input from a list of spikes, recorded by Brian2's own monitors."""
 
-    def _encoder(self: Any) -> None:
-        group = self._generator()
-        place(group, "thresholds" if self.plan.pipelined else "input_threshold")
-        self.net.groups["input"] = group
+    def _encoder(self: Any, p: Population) -> None:
+        group = self._generator(p)
+        place(group, "thresholds" if self.plan.pipelined else f"{p.name}_threshold")
+        self.net.groups[p.name] = group
 
     def build(self: Any) -> BrianNetwork:
         self.net.writes_files = False

@@ -11,16 +11,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from brianlearn.brian.noise import Noise, noise_keys
-from brianlearn.brian.plan import Plan
+from brianlearn.brian.plan import Plan, encoder_of
 from brianlearn.brian.recorder import steps_of_spikes
 from brianlearn.brian.shares import Share
-from brianlearn.brian.spike_input import COUNTS, NEURONS
-from brianlearn.brian.statements import coefficient_name
+from brianlearn.brian.spike_input import list_names
 from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.rules.dropout import kept
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.paths import Fixed
 from brianlearn.rules.state import LearnerState
+from brianlearn.spec.inputs import inputs_of, keys_of
+from brianlearn.spec.population import Population
 from brianlearn.spec.samples import Raster, Recordings, Samples
 
 __all__ = [
@@ -53,12 +54,14 @@ def constants(plan: Plan) -> dict[str, np.ndarray]:
     for name, step in plan.steps.items():
         for parameter in step.parameters:
             values[f"{name}.{parameter.name}"] = np.ravel(parameter.value) if parameter.value.ndim else parameter.value
-    for name, response in plan.traces.items():
-        values |= {f"{name}.{coefficient_name(*pair)}": np.asarray(v) for pair, v in response.coefficients.items()}
-    readout = plan.spec.readout
-    if readout is not None and readout.tau is not None:
-        decay = np.exp(-float(plan.spec.dt) / float(readout.tau))
-        values |= {f"{p.name}.decay": np.asarray(decay) for p in plan.readouts.values()}
+    for trace in plan.traces.values():
+        coefficients = trace.response.coefficients.items()
+        values |= {f"{trace.projection.source}.{trace.coefficient(*pair)}": np.asarray(v) for pair, v in coefficients}
+    graph = plan.spec.graph
+    for name in plan.readouts:
+        tau = graph.tau_of(name if name in graph.by_name else plan.spec.output)
+        if tau is not None:
+            values[f"{name}.decay"] = np.asarray(np.exp(-float(plan.spec.dt) / float(tau)))
     return values
 
 
@@ -99,8 +102,8 @@ def inputs(
     Returns
     -------
     dict
-        Name -> array, float64; state variables in base units. Input spikes are a list, of int32: `NEURONS` and
-        `COUNTS` of `brianlearn.brian.spike_input`; for GeNN, the step of the run and the neuron of each.
+        Name -> array, float64; state variables in base units. Input spikes are lists, of int32 (`list_names` of
+        `brianlearn.brian.spike_input`); for GeNN, the step of the run and the neuron of each.
     """
     spec, total = plan.spec, len(samples)
     if share is None:
@@ -108,12 +111,13 @@ def inputs(
     samples, trials = samples[share.samples], share.trials
     n = len(samples)
     capacity, steps = plan.capacity_trials, spec.n_steps
-    size = int(np.prod(spec.input.shape))
     result = constants(plan)
-    if spec.input.encoder.precomputed:
-        result |= _input_spikes(plan, state, samples, trials, learning=learning)
-    else:
-        result["input_values"] = _fill((capacity + 1, size), np.asarray(samples.inputs).reshape(n, size), trials)
+    for p in spec.graph.inputs:
+        if encoder_of(p).precomputed:
+            result |= _input_spikes(plan, p, state, samples, trials, learning=learning)
+        else:
+            values = np.asarray(inputs_of(samples.inputs, p.name)).reshape(n, p.n)
+            result[f"{p.name}_values"] = _fill((capacity + 1, p.n), values, trials)
     if spec.readout is not None:
         labels = np.zeros(n) if samples.labels is None else samples.labels
         result["label"] = _fill((capacity + 1,), labels, trials)
@@ -129,20 +133,20 @@ def inputs(
 
 
 def _input_spikes(
-    plan: Plan, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
+    plan: Plan, p: Population, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
 ) -> dict[str, np.ndarray]:
-    """Input spikes as a list, in the order of time and then of neurons."""
-    steps, inputs = plan.spec.n_steps, samples.inputs
+    """Spikes of an input as a list, in the order of time and then of neurons."""
+    steps, inputs = plan.spec.n_steps, inputs_of(samples.inputs, p.name)
     values = inputs if isinstance(inputs, Recordings) else np.asarray(inputs).reshape(len(samples), -1)
-    keys = state.sample_keys(samples.ids, learning=learning)
+    keys = keys_of(plan.spec, p.name, state.sample_keys(samples.ids, learning=learning))
     counts, neurons = np.zeros((plan.capacity_trials * steps + 1), np.int32), [np.zeros(0, np.int32)]
     # trials are in rising order
-    for trial, (step, neuron) in zip(trials, plan.spec.input.encoder.spikes(values, steps, keys), strict=True):
+    for trial, (step, neuron) in zip(trials, encoder_of(p).spikes(values, steps, keys), strict=True):
         counts[trial * steps : (trial + 1) * steps] = np.bincount(step, minlength=steps)
         neurons.append(neuron.astype(np.int32))
     if plan.expanded:
-        return {"input.timebins": steps_of_spikes(counts), "input.neurons": np.concatenate(neurons)}
-    return {NEURONS: np.concatenate(neurons), COUNTS: counts}
+        return {f"{p.name}.timebins": steps_of_spikes(counts), f"{p.name}.neurons": np.concatenate(neurons)}
+    return dict(zip(list_names(p.name), (np.concatenate(neurons), counts), strict=True))
 
 
 def _learning_inputs(plan: Plan, trials: np.ndarray, total: int, *, learning: bool) -> dict[str, np.ndarray]:
@@ -171,13 +175,13 @@ def _masks(
 ) -> dict[str, np.ndarray]:
     """What others see of a neuron's spikes, as a factor: 0, or 1/(1 - rate) so that the mean stays."""
     result, keys = {}, state.sample_keys(samples.ids, learning=learning)
-    for p in plan.spec.projections:
+    for p in plan.spec.neurons:
         if p.name in plan.dropped:
             each, rate = plan.drawn_in_steps(p.name), plan.dropped[p.name]
-            masks = np.ones((plan.capacity_trials * each + 1, p.n_post))
+            masks = np.ones((plan.capacity_trials * each + 1, p.n))
             if learning:
-                drawn = kept(rate, p.name, (each, p.n_post), keys) / (1.0 - rate)
-                masks[(trials[:, None] * each + np.arange(each)).ravel()] = drawn.reshape(-1, p.n_post)
+                drawn = kept(rate, p.name, (each, p.n), keys) / (1.0 - rate)
+                masks[(trials[:, None] * each + np.arange(each)).ravel()] = drawn.reshape(-1, p.n)
             result[f"keep_{p.name}"] = masks
     return result
 
@@ -194,7 +198,7 @@ def noise_inputs(plan: Plan, keys: np.ndarray, trials: np.ndarray) -> dict[str, 
         The trial of each.
     """
     result = {}
-    for p in plan.spec.projections:
+    for p in plan.spec.neurons:
         noise = Noise(p, plan.spec.n_steps)
         if noise:
             result[noise.name] = _fill((plan.capacity_trials + 1, 2), noise_keys(p.name, keys), trials)
@@ -205,16 +209,14 @@ def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict
     """Weights, learning rates and the optimiser's state."""
     spec, rule = plan.spec, plan.rule
     result: dict[str, np.ndarray] = {}
-    for p in [*spec.projections, *plan.readouts.values(), *plan.feedback]:
+    for p in [*spec.projections, *plan.onto_readouts, *plan.feedback]:
         result[f"w_{p.name}.weight"] = p.connectivity.pack(state.weights[p.name])
     if rule is None:
         return result
-    for p in spec.projections:
-        if p.name in plan.frozen:
-            continue
+    for p in plan.learned:
         rate = learning_rate * plan.learning_rate_factor(p.name)
         if plan.direct:
-            result[f"synapses_{p.name}.eta"] = np.asarray(rate * plan.gradient_scale(p.name))
+            result[f"synapses_{p.name}.eta"] = np.asarray(rate * plan.gradient_scale(p.target))
             continue
         group = f"w_{p.name}"
         result[f"{group}.gradient"] = np.zeros(p.n_weights)
@@ -269,9 +271,7 @@ def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> Lear
                 remedy="use feedback='forward', and report it with the network that shows it",
             )
     learned, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
-    for p in plan.spec.projections:
-        if p.name in plan.frozen:
-            continue
+    for p in plan.learned:
         learned[p.name] = p.connectivity.unpack(outputs[f"w_{p.name}.weight"])
         for slot in plan.optimiser.slots:
             slots[p.name][slot] = p.connectivity.unpack(outputs[f"w_{p.name}.{slot}"])
@@ -290,9 +290,7 @@ def output_names(plan: Plan) -> list[str]:
     """State variables that are read after a run."""
     names = []
     if plan.rule is not None:
-        for p in plan.spec.projections:
-            if p.name in plan.frozen:
-                continue
+        for p in plan.learned:
             names += [f"w_{p.name}.{v}" for v in ("weight", *(() if plan.direct else plan.optimiser.slots))]
         names += [f"w_mirror_{name}.weight" for name in _learned_mirrors(plan)]
         names += list(plan.rule.state(plan.spec))
@@ -302,7 +300,7 @@ def output_names(plan: Plan) -> list[str]:
 def _learned_mirrors(plan: Plan) -> list[str]:
     if not plan.mirrors:
         return []
-    learned = {p.name for p in plan.spec.projections} - plan.frozen
+    learned = {p.name for p in plan.learned}
     return [name for name in mirrored(plan) if name in learned]
 
 
@@ -321,8 +319,8 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
     """
     spec, dt = plan.spec, float(plan.spec.dt)
     steps = spec.n_steps
-    sizes = {"input": int(np.prod(spec.input.shape)), **{p.name: p.n_post for p in spec.projections}}
-    shapes = {"input": spec.input.shape, **{p.name: p.out_shape for p in spec.projections}}
+    firing = [*spec.graph.inputs, *spec.neurons]
+    sizes, shapes = {p.name: p.n for p in firing}, {p.name: p.shape for p in firing}
     counts, spikes = {}, {}
     for name, size in sizes.items():
         per_step = np.rint(outputs[f"rate_{name}"][: n * steps] * dt * size).astype(np.int64)
@@ -346,7 +344,7 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
             neuron = outputs[f"spikes_{name}.i"][keep].astype(np.int32)
             spikes[name] = Raster(trial, step, neuron, n, steps, shapes[name])
     if spec.readout is None:
-        last = spikes[spec.projections[-1].name]
+        last = spikes[spec.output]
         logits = np.zeros((n, spec.classes))
         late = last.step >= spec.burn_in_steps
         np.add.at(logits, (last.trial[late], last.neuron[late]), 1.0)

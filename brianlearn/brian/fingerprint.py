@@ -155,16 +155,18 @@ def _derived(plan: Plan) -> list[Any]:
     spec, rule = plan.spec, plan.rule
     layers = [
         [
-            *[p.name, p.source, list(p.in_shape), list(p.out_shape), deliver_expression(p)],
+            *[p.name, p.source, p.target, list(p.in_shape), list(p.out_shape), deliver_expression(p)],
             *[step.update, step.refractory, step.floor, step.psi, step.reset_trial],
             [parameter.declaration for parameter in step.parameters],
         ]
-        for p, step in zip(spec.projections, plan.steps.values(), strict=True)
+        for p in spec.projections
+        for step in [plan.steps[p.target]]
     ]
-    readouts = {source: [p.name, list(p.weight_shape)] for source, p in plan.readouts.items()}
+    readouts = {name: [[p.name, list(p.weight_shape)] for p in onto] for name, onto in plan.readouts.items()}
     traces = [
-        [name, list(r.states), r.input, r.membrane, [list(pair) for pair in r.coefficients], r.gain]
-        for name, r in plan.traces.items()
+        [name, trace.suffix, list(r.states), r.input, r.membrane, [list(pair) for pair in r.coefficients], r.gain]
+        for name, trace in plan.traces.items()
+        for r in [trace.response]
     ]
     paths = {layer: [path.name for path in found] for layer, found in plan.paths.items()}
     errors = {layer: [plan.error_of(layer, name) for name in names] for layer, names in paths.items()}

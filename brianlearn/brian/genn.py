@@ -191,7 +191,7 @@ def synapses_of(plan: Plan) -> dict[str, SynapseWeights]:
     """Weights group of a plan, as `brianlearn.brian.feed` names it -> the synapses that hold its weights."""
     from brianlearn.brian.feed import mirrored
 
-    projections = [*plan.spec.projections, *plan.readouts.values()]
+    projections = [*plan.spec.projections, *plan.onto_readouts]
     found = {f"w_{p.name}": synapse_weights(p) for p in projections}
     if plan.mirrors:
         back = set(mirrored(plan))

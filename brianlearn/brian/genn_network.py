@@ -16,9 +16,9 @@ from brian2 import Clock, Network, NeuronGroup, Synapses, defaultclock, second
 
 from brianlearn.brian.optimisers import update_statements
 from brianlearn.brian.pipelined import PipelinedBuilder
-from brianlearn.brian.plan import Plan
-from brianlearn.spec.layers import Conv
+from brianlearn.brian.plan import Plan, encoder_of
 from brianlearn.spec.network import Projection
+from brianlearn.spec.population import Population
 
 __all__ = ["GennBuilder", "SynapseWeights", "synapse_weights"]
 
@@ -67,7 +67,7 @@ class SynapseWeights:
 def synapse_weights(p: Projection, *, back: bool = False) -> SynapseWeights:
     """The synapses of a projection, or the mirror synapses that go back."""
     name = f"mirror_{p.name}" if back else f"synapses_{p.name}"
-    if not isinstance(p.layer, Conv):
+    if not p.connection.shares_weights:
         order = np.arange(p.n_weights)
         if back:
             order = order.reshape(p.n_pre, p.n_post).T.ravel()
@@ -95,11 +95,11 @@ class GennBuilder(PipelinedBuilder):
     def _double(self, *names: str) -> dict[str, Any] | None:
         return None  # a model of GeNN has one precision
 
-    def _encoder(self) -> None:
-        if not self.spec.input.encoder.precomputed:
-            super()._encoder()
+    def _encoder(self, p: Population) -> None:
+        if not encoder_of(p).precomputed:
+            super()._encoder(p)
             return
-        self.net.groups["input"] = self._generator()
+        self.net.groups[p.name] = self._generator(p)
 
     def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup | None:
         return None  # the synapses have them
@@ -116,14 +116,14 @@ class GennBuilder(PipelinedBuilder):
         on_pre: Mapping[str, str] | None = None,
         on_post: str | None = None,
     ) -> Synapses:
-        back = source == p.name
+        back = target == p.source
         model = ["weight : 1", *lines]
         if learned:
             model += (
                 ["eta : 1 (shared, constant)"] if self.plan.direct else ["gradient : 1", "lr : 1 (shared, constant)"]
             )
         pre = None if on_pre is None else on_pre["pre"]
-        if isinstance(p.layer, Conv):
+        if p.connection.shares_weights:
             pre = "received_post += weight"
         synapses = Synapses(
             self.net.groups[source],
@@ -141,7 +141,7 @@ class GennBuilder(PipelinedBuilder):
         else:
             synapses.connect(i=weights.pre, j=weights.post)
         if learned and not self.plan.direct:
-            code = update_statements(self.plan.optimiser, self.plan.gradient_scale(p.name), "batch_count(t)")
+            code = update_statements(self.plan.optimiser, self.plan.gradient_scale(p.target), "batch_count(t)")
             clock, when, order = self._update_slot()
             self._regularly(synapses, code, when, "update", order=order, clock=clock)
         self.net.synapses[f"mirror_{p.name}" if back else p.name] = synapses

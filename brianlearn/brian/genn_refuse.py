@@ -6,7 +6,6 @@ from brianlearn.errors import RuleError, SpecError
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed
-from brianlearn.spec.layers import Conv, Layer
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["refuse_genn"]
@@ -30,6 +29,7 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
         Learning convolutions, optimisers other than SGD.
     """
     owner = f"device {device!r}"
+    spec.check_chain(owner)
     if spec.timing != "pipelined":
         raise SpecError(
             owner,
@@ -47,7 +47,6 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
             remedy="use another encoder, or device='cpp_standalone'",
         )
     for p in spec.projections:
-        assert isinstance(p.layer, Layer)
         if p.layer.neuron.random:
             raise SpecError(
                 f"{owner}, layer {p.name}",
@@ -76,7 +75,7 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
                 remedy="use DALTON() or TFR(), or device='cpp_standalone' with timing='pipelined'",
             )
     for p in spec.projections:
-        if isinstance(p.layer, Conv) and rule.learning_rate_scale.get(p.name, 1.0) != 0:
+        if p.connection.shares_weights and p.learned and rule.learning_rate_scale.get(p.name, 1.0) != 0:
             raise RuleError(
                 f"{owner}, layer {p.name}",
                 "GeNN has no weights that synapses share, so that a convolution cannot learn",

@@ -7,14 +7,17 @@ against. What they are for each kind of layer: `brianlearn.brian.dense_loops`, `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Template
 from typing import Any
 
 from brian2 import Clock, Function, NeuronGroup
 
-__all__ = ["Loop", "LoopGroup", "Slots"]
+from brianlearn.spec.connections import Connection
+from brianlearn.spec.network import Projection
+
+__all__ = ["Loop", "LoopGroup", "Slots", "loops_of", "register_loops"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,24 @@ class Loop:
     order: int = 0
     clock: Clock | None = None
     needs_learning: bool = False
+
+
+#: Makes the loops of a projection: its names, slots and the clock of trials -> the group that runs them, and groups
+#: of weights and gradients that they keep beside those of the projection, by name.
+MakeLoops = Callable[[Projection, Mapping[str, Any], Slots, Clock], tuple["LoopGroup", dict[str, NeuronGroup]]]
+#: Kind of connection -> whether there are loops for a projection, and what makes them.
+_KINDS: dict[type[Connection], tuple[Callable[[Projection], bool], MakeLoops]] = {}
+
+
+def register_loops(kind: type[Connection], fits: Callable[[Projection], bool], make: MakeLoops) -> None:
+    """Say that loops stand for the synapses of a kind of connection."""
+    _KINDS[kind] = fits, make
+
+
+def loops_of(p: Projection) -> MakeLoops | None:
+    """What makes the loops of a projection; None where only synapses run it."""
+    fits, make = _KINDS.get(type(p.connection), (lambda _: False, None))
+    return make if fits(p) else None
 
 
 class LoopGroup(NeuronGroup):

@@ -25,14 +25,13 @@ from brian2 import (
     second,
 )
 
-from brianlearn.brian.conv_loops import ConvGeometry, conv_loops
-from brianlearn.brian.dense_loops import dense_loops
+from brianlearn.brian import conv_loops, dense_loops  # noqa: F401 - the loops of kinds of connections
 from brianlearn.brian.gradient_norm import GradientNorm
-from brianlearn.brian.loops import Slots
+from brianlearn.brian.loops import Slots, loops_of
 from brianlearn.brian.noise import Noise
 from brianlearn.brian.optimisers import FUNCTIONS as OPTIMISER_FUNCTIONS
 from brianlearn.brian.optimisers import update_statements
-from brianlearn.brian.plan import Plan, neuron_of
+from brianlearn.brian.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.recorder import SpikeRecorder
 from brianlearn.brian.schedule import Schedule
 from brianlearn.brian.seeded import FUNCTIONS
@@ -44,16 +43,11 @@ from brianlearn.brian.statements import (
     integrate_statements,
     plasticity_signal,
     pooled,
-    trace_delivery,
-    trace_equations,
-    trace_name,
-    trace_statements,
-    trace_variables,
 )
 from brianlearn.rules.paths import Fixed
 from brianlearn.spec.encoders import EncoderText
-from brianlearn.spec.layers import Conv, Readout
 from brianlearn.spec.network import Projection
+from brianlearn.spec.population import Population
 from brianlearn.spec.statements import expression, plain_text, substitute
 
 __all__ = ["BrianNetwork", "Builder", "frozen", "place", "start_of_input"]
@@ -75,8 +69,8 @@ class BrianNetwork:
         Layer name -> Synapses, or the group of loops that stands for them; mirror synapses as ``mirror_<layer>``.
     timed : dict
         Name -> TimedArray that a chunk of trials fills.
-    feed : SpikeFeed or SpikeFeedProgram or None
-        Fires the input spikes that a chunk of trials brings; None where the network computes them.
+    feeds : dict
+        Input -> what fires the spikes that a chunk of trials brings, where the network does not compute them.
     writes_files : bool
         Whether spikes are recorded to files (standalone only).
     """
@@ -92,17 +86,18 @@ class BrianNetwork:
     timed: dict[str, TimedArray] = field(default_factory=dict)
     monitors: dict[str, Any] = field(default_factory=dict)
     writes_files: bool = False
-    feed: SpikeFeed | SpikeFeedProgram | None = None
+    feeds: dict[str, SpikeFeed | SpikeFeedProgram] = field(default_factory=dict)
 
     def add_monitors(self) -> None:
         """Add fresh monitors: trial sums of the readout, population rates, and what the plan records."""
         self.network.remove(*self.monitors.values())
-        layers = ("input", *self.plan.layers)
+        spec = self.plan.spec
+        layers = (*(p.name for p in spec.graph.inputs), *self.plan.layers)
         monitors: dict[str, Any] = {
             f"rate_{name}": PopulationRateMonitor(self.groups[name], name=f"rate_{name}") for name in layers
         }
-        if "readout" in self.groups:
-            readout = self.groups["readout"]
+        if spec.graph.readouts:
+            readout = self.groups[spec.output]
             monitors["trials"] = StateMonitor(
                 readout,
                 ["y_sum", "loss_sum"],
@@ -116,7 +111,7 @@ class BrianNetwork:
                 monitors["readout"] = StateMonitor(
                     readout, "y", record=True, clock=self.clock, when="end", name="readout_over_time"
                 )
-        recorded = layers if "spikes" in self.plan.record else (() if "readout" in self.groups else layers[-1:])
+        recorded = layers if "spikes" in self.plan.record else (() if spec.graph.readouts else (spec.output,))
         for name in recorded:
             group, monitor = self.groups[name], f"spikes_{name}"
             compact = self.writes_files
@@ -132,9 +127,9 @@ def place(obj: Any, when: str, order: int = 0) -> None:
     obj.when, obj.order = when, order
 
 
-def start_of_input(text: EncoderText) -> str:
+def start_of_input(text: EncoderText, name: str) -> str:
     """Statements that an encoder begins a trial with."""
-    drive = plain_text(substitute(expression(text.drive), {"x": expression("input_values(t, i)")}))
+    drive = plain_text(substitute(expression(text.drive), {"x": expression(f"{name}_values(t, i)")}))
     return "\n".join([f"x = {drive}", *(f"{name} = 0" for name in text.states)])
 
 
@@ -154,7 +149,7 @@ class Builder:
             batch_clock=Clock(dt=plan.batch_trials * trial * second, name="batch_clock"),
             writes_files=standalone,
         )
-        self.noise = {p.name: Noise(p, self.n_steps) for p in self.spec.projections}
+        self.noise = {p.name: Noise(p, self.n_steps) for p in self.spec.neurons}
         self.steps = {name: self.noise[name].step(step) for name, step in plan.steps.items()}
         self.readouts = plan.readouts
         self._norm: GradientNorm | None = None
@@ -165,7 +160,7 @@ class Builder:
     def _network(self) -> Network:
         """A network without objects, with its slots."""
         network = Network()
-        network.schedule = Schedule(self.plan.layers).slots()
+        network.schedule = Schedule(self.plan.layers, tuple(p.name for p in self.spec.graph.inputs)).slots()
         return network
 
     def _step_clock(self) -> Clock:
@@ -174,12 +169,13 @@ class Builder:
 
     def _timed_rows(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """TimedArrays that a chunk of trials fills: shape, and seconds per row."""
-        n, steps, inputs = self.plan.capacity_trials, self.n_steps, int(np.prod(self.spec.input.shape))
+        n, steps = self.plan.capacity_trials, self.n_steps
         batches = -(-n // self.plan.batch_trials)
         trial, batch = self.n_steps * self.dt, self.plan.batch_trials * self.n_steps * self.dt
         rows: dict[str, tuple[tuple[int, ...], float]] = {}
-        if not self.spec.input.encoder.precomputed:
-            rows["input_values"] = ((n + 1, inputs), trial)
+        for p in self.spec.graph.inputs:
+            if not encoder_of(p).precomputed:
+                rows[f"{p.name}_values"] = ((n + 1, p.n), trial)
         if self.readouts:
             rows["label"] = ((n + 1,), trial)
         if self.spec.burn_in_steps:
@@ -188,10 +184,10 @@ class Builder:
             rows["learning"] = ((n * steps + 1,), self.dt)
             if self.rule.changes == "batch":
                 rows["batch_count"] = ((batches + 1,), batch)
-            for p in self.spec.projections:
+            for p in self.spec.neurons:
                 if p.name in self.plan.dropped:
                     each = self.plan.drawn_in_steps(p.name)
-                    rows[f"keep_{p.name}"] = ((n * each + 1, p.n_post), self.dt if each > 1 else trial)
+                    rows[f"keep_{p.name}"] = ((n * each + 1, p.n), self.dt if each > 1 else trial)
         for noise in self.noise.values():
             if noise:
                 rows[noise.name] = ((n + 1, 2), trial)
@@ -199,26 +195,31 @@ class Builder:
 
     def build(self) -> BrianNetwork:
         net = self.net
-        self._encoder()
-        for p in self.spec.projections:
-            self._neurons(p)
-            self._weights(p, learned=self._teaches(p))
-            self._forward(p)
-        for source, p in self.readouts.items():
-            self._readout(source, p)
+        for given in self.spec.graph.inputs:
+            self._encoder(given)
+        for population in self.spec.neurons:
+            self._neurons(population)
+            for p in self.spec.onto(population.name):
+                self._weights(p, learned=self._teaches(p))
+                self._forward(p)
+        for name, onto in self.readouts.items():
+            self._readout(name, onto[0].n_post)
+            for p in onto:
+                self._weights(p, learned=False)
+                self._read(p)
         if self.rule is not None:
             for p in self.plan.feedback:
                 self._error_weights(p)
-            for p in reversed(self.spec.projections):
-                self._feedback(p)
+            for population in reversed(self.spec.neurons):
+                self._feedback(population)
         objects = [*net.groups.values(), *net.weights.values(), *net.synapses.values()]
-        net.network.add(*objects, *([] if net.feed is None else [net.feed]))
+        net.network.add(*objects, *net.feeds.values())
         net.add_monitors()
         return net
 
     def _teaches(self, p: Projection) -> bool:
-        """Whether the weights of layer p are learned."""
-        return self.rule is not None and p.name not in self.plan.frozen
+        """Whether the weights of p are learned."""
+        return any(p.name == q.name for q in self.plan.learned)
 
     def _group(self, name: str, n: int, model: Any, **options: Any) -> NeuronGroup:
         options.setdefault("namespace", self.net.timed | FUNCTIONS)
@@ -235,36 +236,37 @@ class Builder:
 
     # input ----------------------------------------------------------------------------------------------------------
 
-    def _encoder(self) -> None:
-        encoder, n = self.spec.input.encoder, int(np.prod(self.spec.input.shape))
+    def _encoder(self, p: Population) -> None:
+        """One input."""
+        encoder, name = encoder_of(p), p.name
         if not encoder.precomputed:
             text = encoder.text()
-            model = "\n".join(f"{name} : 1" for name in ("x", *text.states))
-            group = self._source("input", n, model, threshold=text.threshold, reset=text.reset)
-            self._regularly(group, start_of_input(text), "start", "trial", clock=self.net.trial_clock)
+            model = "\n".join(f"{variable} : 1" for variable in ("x", *text.states))
+            group = self._source(name, p.n, model, threshold=text.threshold, reset=text.reset)
+            self._regularly(group, start_of_input(text, name), "start", "trial", clock=self.net.trial_clock)
             if text.update:
-                self._regularly(group, text.update, "input_integrate", "integrate")
+                self._regularly(group, text.update, f"{name}_integrate", "integrate")
         else:
-            group = self._source("input", n, "", threshold="False", reset="")
-            self._fed(group, "input_threshold")
-        self._placed("input", group)
+            group = self._source(name, p.n, "", threshold="False", reset="")
+            self._fed(group, f"{name}_threshold")
+        self._placed(name, group)
 
     def _fed(self, group: NeuronGroup, when: str) -> None:
         """Let a group fire the list of spikes that a run brings, in slot ``when``."""
         fires_a_list(group)
         kind = SpikeFeedProgram if self.net.writes_files else SpikeFeed
-        self.net.feed = kind(group, self.net.clock, when)
+        self.net.feeds[group.name] = kind(group, self.net.clock, when)
 
-    def _generator(self) -> SpikeGeneratorGroup:
+    def _generator(self, p: Population) -> SpikeGeneratorGroup:
         """A population that fires the spikes of a list, which a run brings."""
-        n = int(np.prod(self.spec.input.shape))
-        return SpikeGeneratorGroup(n, [0], [0] * second, name="input", clock=self.net.clock)
+        return SpikeGeneratorGroup(p.n, [0], [0] * second, name=p.name, clock=self.net.clock)
 
     def _carries(self, source: str) -> str:
         """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""
         if source in self.plan.dropped:
             return "keep"
-        return "x" if source == "input" and self.spec.input.encoder.carries_values else ""
+        population = self.spec.graph.by_name[source]
+        return "x" if population.is_input and encoder_of(population).carries_values else ""
 
     def _amplitude(self, source: str, side: str = "_pre") -> str:
         """Factor on a presynaptic event beside its weight."""
@@ -272,15 +274,15 @@ class Builder:
         return f"*{carried}{side}" if carried else ""
 
     def _source(self, name: str, n: int, model: Any, *, reset: str, **options: Any) -> NeuronGroup:
-        """A group of neurons that fire; with the traces of their spikes, where the layer above learns from them."""
-        response = self.plan.traces.get(name)
-        if response is not None:
+        """A group of neurons that fire; with the traces of their spikes, where projections learn from them."""
+        traces = self.plan.traces_of(name)
+        if traces:
             model = Equations(model) if isinstance(model, str) else model
-            model = model + Equations(trace_equations(response))
-            options["dtype"] = self._double(*trace_variables(response))
-            delivery = trace_delivery(response, self._amplitude(name, side=""))
-            reset = "\n".join([*(line.strip() for line in reset.splitlines()), delivery])
-            options["events"] = {"eligible": f"{trace_name(response.membrane)} != 0"}
+            model = model + Equations("\n".join(trace.equations for trace in traces))
+            options["dtype"] = self._double(*(variable for trace in traces for variable in trace.variables))
+            deliveries = [trace.delivery(self._amplitude(name, side="")) for trace in traces]
+            reset = "\n".join([*(line.strip() for line in reset.splitlines()), *deliveries])
+            options["events"] = {trace.event: f"{trace.variable} != 0" for trace in traces}
         return self._group(name, n, model, reset=reset, **options)
 
     def _placed(self, name: str, group: NeuronGroup) -> None:
@@ -288,18 +290,17 @@ class Builder:
         place(group.thresholder["spike"], f"{name}_threshold")
         if group.event_codes["spike"].strip():
             place(group.resetter["spike"], f"{name}_reset")
-        response = self.plan.traces.get(name)
-        if response is not None:
-            above = next(p.name for p in self.spec.projections if p.source == name)
-            zero = "\n".join(f"{trace_name(state)} = 0" for state in response.states)
-            self._regularly(group, zero, "start", "trial_traces", clock=self.net.trial_clock)
-            self._regularly(group, trace_statements(response), f"{above}_integrate", "traces")
-            place(group.thresholder["eligible"], f"{above}_threshold")
+        for trace in self.plan.traces_of(name):
+            above, which = trace.projection.target, f"_{trace.suffix}" if trace.suffix else ""
+            zero = "\n".join(f"{state} = 0" for state in trace.states)
+            self._regularly(group, zero, "start", f"trial_traces{which}", clock=self.net.trial_clock)
+            self._regularly(group, trace.statements, f"{above}_integrate", f"traces{which}")
+            place(group.thresholder[trace.event], f"{above}_threshold")
         self.net.groups[name] = group
 
     # layers ---------------------------------------------------------------------------------------------------------
 
-    def _neurons(self, p: Projection) -> None:
+    def _neurons(self, p: Population) -> None:
         neuron, step = neuron_of(p), self.steps[p.name]
         noise = self.noise[p.name]
         errors = self.plan.error_variables(p.name).values()
@@ -312,7 +313,7 @@ class Builder:
             options["refractory"] = neuron.refractory
         if step.update is None:
             options["method"] = noise.method
-        group = self._source(p.name, p.n_post, model, **options)
+        group = self._source(p.name, p.n, model, **options)
         self._start_of_trial(p, group)
         if step.refractory is not None:
             self._regularly(group, step.refractory, f"{p.name}_deliver", "refractory", order=-1)
@@ -329,7 +330,7 @@ class Builder:
             self._regularly(group, code, f"{p.name}_integrate", "integrate")
         self._placed(p.name, group)
 
-    def _start_of_trial(self, p: Projection, group: NeuronGroup) -> None:
+    def _start_of_trial(self, p: Population, group: NeuronGroup) -> None:
         """The key of the trial's random numbers; after it and the trial's reset, what is held for a step."""
         if self.noise[p.name]:
             self._regularly(group, self.noise[p.name].start, "start", "noise", order=1, clock=self.net.trial_clock)
@@ -352,7 +353,7 @@ class Builder:
         functions = self.net.timed | FUNCTIONS | OPTIMISER_FUNCTIONS
         group = self._group(f"w_{prefix}{p.name}", p.n_weights, "\n".join(lines), dtype=dtype, namespace=functions)
         if accumulate:
-            scale = plan.gradient_scale(p.name)
+            scale = plan.gradient_scale(p.target)
             clock, when, order = self._update_slot()
             code = update_statements(plan.optimiser, scale, self._count(), () if norm is None else norm.names)
             self._regularly(group, code, when, "update", order=order, clock=clock)
@@ -370,7 +371,7 @@ class Builder:
     def _gradient_norm(self) -> GradientNorm | None:
         """What sums the squares of all gradients, where the optimiser clips their norm."""
         if self.plan.optimiser.clip_norm is not None and self._norm is None:
-            layers = [p.name for p in self.spec.projections if self._teaches(p)]
+            layers = [p.name for p in self.plan.learned]
             self._norm = GradientNorm(layers, self.plan.optimiser, self._count(), self._update_slot(), self.net.timed)
             self.net.groups["gradient_norm"] = self._norm.group
         return self._norm
@@ -380,13 +381,13 @@ class Builder:
         if self.implementation != "loops" or not self._has_third_factor(p):
             return False
         # synapses onto a frozen variable look at every target's refractoriness
-        return isinstance(p.layer, Readout) or not frozen(p)
+        return p.target in self.readouts or not frozen(p)
 
     def _has_third_factor(self, p: Projection) -> bool:
         """Whether a C++ function takes errors down through p."""
         if self.implementation == "synapses" or (self.rule is not None and self.rule.feedback != "forward"):
             return False
-        return not isinstance(p.layer, Conv) or ConvGeometry(p.layer, p.in_shape, p.out_shape).merges_well
+        return loops_of(p) is not None
 
     def _add_loops(
         self, p: Projection, slots: Slots, variable: str = "", scale: float = 1.0, target: str | None = None
@@ -394,19 +395,15 @@ class Builder:
         """The loops of p: in the place of its synapses, or for the third factor alone."""
         carried = self._carries(p.source)
         names = {
-            **dict(name=p.name, source=p.source, target=target or p.name, n_pre=p.n_pre, n_post=p.n_post),
+            **dict(name=p.name, source=p.source, target=target or p.target, n_pre=p.n_pre, n_post=p.n_post),
             **dict(variable=variable, scale=repr(scale), third_factor=self._error_variable(p)),
             "amplitude": f"*brian::_array_{p.source}_{carried}[spikes[k]]" if carried else "",
             "real": "float" if self.plan.dtype == "float32" else "double",
         }
-        if isinstance(p.layer, Conv):
-            geometry = ConvGeometry(p.layer, p.in_shape, p.out_shape)
-            group, effective = conv_loops(names, slots, geometry, self.net.trial_clock)
-            self.net.weights[f"effective_{p.name}"] = effective
-        else:
-            group, parts = dense_loops(names, slots)
-            if parts is not None:
-                self.net.weights[f"parts_{p.name}"] = parts
+        loops = loops_of(p)
+        assert loops is not None
+        group, others = loops(p, names, slots, self.net.trial_clock)
+        self.net.weights |= others
         if slots.deliver is None:
             self.net.groups[group.name] = group
         else:
@@ -428,18 +425,18 @@ class Builder:
         self._add_loops(p, slots, target=target)
 
     def _forward_loops(self, p: Projection) -> None:
-        neuron, learning = neuron_of(p), self.rule is not None
-        response = self.plan.traces.get(p.source)
+        neuron, trace = neuron_of(p), self.plan.traces.get(p.name)
+        back = self.rule is not None and self._feeds_forward_back(p)
         slots = Slots(
             self.net.clock,
-            deliver=f"{p.name}_deliver",
+            deliver=f"{p.target}_deliver",
             update=self._update_slot(),
-            learn="plasticity" if learning else None,
+            learn="plasticity" if self._teaches(p) else None,
             direct=self.plan.direct,
-            error=plasticity_signal(self.steps[p.name]),
-            feedback=(f"{p.source}_feedback", "delta") if learning and self._feeds_forward_back(p) else None,
+            error=plasticity_signal(self.steps[p.target]),
+            feedback=(f"{p.source}_feedback", "delta") if back else None,
             learning=self.net.timed.get("learning"),
-            trace=None if response is None else trace_name(response.membrane),
+            trace=None if trace is None else trace.variable,
         )
         self._add_loops(p, slots, neuron.input, float(np.asarray(neuron.weight_unit)))
 
@@ -456,17 +453,17 @@ class Builder:
         neuron, amplitude = neuron_of(p), self._amplitude(p.source)
         on_pre = {"deliver": f"{neuron.input}_post += {deliver_expression(p)}{amplitude}"}
         names, model = ["weight"], ["weight_index : integer (constant)"]
-        learning = self.rule is not None
+        learning = self._teaches(p)
         if learning:
             on_pre["learn"] = self._change(p, "post", "pre")
             names += [] if self.plan.direct else ["gradient"]
             model += ["eta : 1 (shared, constant)"] if self.plan.direct else []
-        back = learning and self._feeds_forward_back(p)
+        back = self.rule is not None and self._feeds_forward_back(p)
         if back and self._has_third_factor(p):
             self._add_third_factor(p, "delta")
         elif back:
             model.append(f"{self._error_variable(p)}_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
-        source, target = self.net.groups[p.source], self.net.groups[p.name]
+        source, target = self.net.groups[p.source], self.net.groups[p.target]
         synapses = Synapses(
             source,
             target,
@@ -478,7 +475,7 @@ class Builder:
         )
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], tuple(names), c.pre, c.post, c.weight)
-        place(synapses.deliver, f"{p.name}_deliver")
+        place(synapses.deliver, f"{p.target}_deliver")
         if learning:
             place(synapses.learn, "plasticity")
         self._place_feedback(synapses, p.source)
@@ -491,17 +488,18 @@ class Builder:
 
     def _change(self, p: Projection, side: str, source_side: str) -> str:
         """What a presynaptic event does to its weight: lower it, or add to the gradient."""
-        error = f"{plasticity_signal(self.steps[p.name])}_{side}"
-        response = self.plan.traces.get(p.source)
-        if response is not None:
-            error += f"*{trace_name(response.membrane)}_{source_side}"
+        error = f"{plasticity_signal(self.steps[p.target])}_{side}"
+        trace = self.plan.traces.get(p.name)
+        if trace is not None:
+            error += f"*{trace.variable}_{source_side}"
         else:
             error += self._amplitude(p.source, f"_{source_side}")
         return f"weight -= {pooled('eta', p)}*{error}" if self.plan.direct else f"gradient += {pooled('', p)}{error}"
 
     def _on_event(self, p: Projection, pathways: Mapping[str, str]) -> dict[str, str]:
         """The presynaptic event of each pathway: spikes deliver; a trace that is not zero changes weights."""
-        return {name: "eligible" if name == "learn" and p.source in self.plan.traces else "spike" for name in pathways}
+        trace = self.plan.traces.get(p.name)
+        return {name: trace.event if name == "learn" and trace is not None else "spike" for name in pathways}
 
     # third factor ---------------------------------------------------------------------------------------------------
 
@@ -510,8 +508,8 @@ class Builder:
         assert self.rule is not None
         return p.name in self.plan.transposed and self.rule.feedback == "forward"
 
-    def _feedback(self, p: Projection) -> None:
-        """The third factor of layer p, and what follows from it."""
+    def _feedback(self, p: Population) -> None:
+        """The third factor of population p, and what follows from it."""
         assert self.rule is not None
         if self.rule.feedback == "mirror":
             self._mirrors(p)
@@ -519,19 +517,20 @@ class Builder:
         lines += ["delta_gated = gate*delta"] if self.steps[p.name].floor is not None else []
         self._regularly(self.net.groups[p.name], "\n".join(lines), f"{p.name}_feedback", "delta", order=1)
 
-    def _summed_errors(self, p: Projection) -> list[str]:
+    def _summed_errors(self, p: Population) -> list[str]:
         """The statement that sums what several error paths bring."""
         errors = list(self.plan.error_variables(p.name).values())
         return [f"L = {' + '.join(errors)}"] if len(errors) > 1 else []
 
-    def _mirrors(self, p: Projection) -> None:
-        """Synapses of their own for all error paths of layer p."""
-        onto = {q.name: q for q in self.spec.projections}
-        for path in self.plan.paths[p.name]:
+    def _mirrors(self, p: Population) -> None:
+        """Synapses of their own for all error paths of population p."""
+        for path in self.plan.paths.get(p.name, ()):
+            above, error = self.plan.error_of(p.name, path.name)
             if isinstance(path, Fixed):
-                self._mirror(path.weights, path.readout, "err", learned=False)
+                self._mirror(path.weights, above, error, learned=False)
             else:
-                self._mirror(onto[path.projection], path.projection, "delta", learned=True)
+                down = self.plan.onto[path.projection]
+                self._mirror(down, above, error, learned=self._teaches(down))
 
     def _error_weights(self, p: Projection) -> None:
         """Fixed weights that carry errors alone, from a readout down to the source of p."""
@@ -587,33 +586,41 @@ class Builder:
 
     # readout --------------------------------------------------------------------------------------------------------
 
-    def _readout(self, source: str, p: Projection) -> None:
-        """A linear readout of layer ``source``; the network's own also sums what the metrics need."""
-        assert self.spec.readout is not None
-        leaky, own, learning = self.spec.readout.tau is not None, p.name == "readout", self.rule is not None
+    def _tau(self, readout: str) -> Any:
+        """The time constant of a readout; one of a rule's own is like the network's first."""
+        graph = self.spec.graph
+        return graph.tau_of(readout if readout in graph.by_name else self.spec.output)
+
+    def _readout(self, name: str, n: int) -> None:
+        """A readout; the one that makes predictions also sums what the metrics need."""
+        leaky, own, learning = self._tau(name) is not None, name == self.spec.output, self.rule is not None
         lines = ["y : 1", "target : 1"]
         lines += ["err : 1"] if learning else []
         lines += ["decay : 1 (shared, constant)"] if leaky else []
         lines += ["y_sum : 1", "loss_sum : 1"] if own else []
         dtype = self._double("y", "decay", "y_sum", "loss_sum")
-        group = self._group(p.name, p.n_post, "\n".join(lines), dtype=dtype)
+        group = self._group(name, n, "\n".join(lines), dtype=dtype)
         start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", *(["y_sum = 0", "loss_sum = 0"] if own else [])]
         self._regularly(group, "\n".join(start), "start", "trial", clock=self.net.trial_clock)
         self._regularly(group, "y = decay*y" if leaky else "y = 0", "readout_decay", "decay")
         error = ["err = learning(t)*(y - target)"] if learning else []
         measured = "measured(t)*" if self.spec.burn_in_steps else ""
         error += [f"y_sum += {measured}y", f"loss_sum += {measured}(y - target)**2"] if own else []
-        self._regularly(group, "\n".join(error), "readout_error", "error")
-        self.net.groups[p.name] = group
-        self._weights(p, learned=False)
+        if error:
+            self._regularly(group, "\n".join(error), "readout_error", "error")
+        self.net.groups[name] = group
+
+    def _read(self, p: Projection) -> None:
+        """What one population sends to a readout, and the error that goes back through the same weights."""
         model = ["weight_index : integer (constant)"]
-        back = self.rule is not None and self.rule.feedback == "forward" and p.name in self.plan.error_variables(source)
+        forward = self.rule is not None and self.rule.feedback == "forward"
+        back = forward and p.name in self.plan.error_variables(p.source)
         if self._has_loops(p):
             slots = Slots(
                 self.net.clock,
                 deliver="readout_deliver",
                 update=self._update_slot(),
-                feedback=(f"{source}_feedback", "err") if back else None,
+                feedback=(f"{p.source}_feedback", "err") if back else None,
                 learning=self.net.timed.get("learning"),
             )
             self._add_loops(p, slots, "y")
@@ -623,21 +630,21 @@ class Builder:
         elif back:
             model.append(f"{self._error_variable(p)}_pre = weight*err_post : 1 (summed)")
         synapses = Synapses(
-            self.net.groups[source],
-            group,
+            self.net.groups[p.source],
+            self.net.groups[p.target],
             "\n".join(model),
-            on_pre={"deliver": f"y_post += weight{self._amplitude(source)}"},
+            on_pre={"deliver": f"y_post += weight{self._amplitude(p.source)}"},
             name=f"synapses_{p.name}",
             clock=self.net.clock,
         )
         c = p.connectivity
         connect_shared(synapses, self.net.weights[p.name], ("weight",), c.pre, c.post, c.weight)
         place(synapses.deliver, "readout_deliver")
-        self._place_feedback(synapses, source)
+        self._place_feedback(synapses, p.source)
         self.net.synapses[p.name] = synapses
 
 
-def frozen(p: Projection) -> bool:
-    """Whether the input variable of a layer stands still while a neuron is refractory."""
+def frozen(p: Projection | Population) -> bool:
+    """Whether the input variable of a population stands still while a neuron is refractory."""
     neuron = neuron_of(p)
     return "unless refractory" in neuron.parsed.equations[neuron.input].flags

@@ -20,7 +20,7 @@ from brian2.stateupdaters.base import StateUpdateMethod
 
 from brianlearn.brian.plan import neuron_of
 from brianlearn.brian.seeded import philox
-from brianlearn.spec.network import Projection
+from brianlearn.spec.population import Population
 from brianlearn.spec.step import NeuronStep
 
 __all__ = ["SEEDED", "Noise", "noise_keys"]
@@ -58,8 +58,8 @@ class Noise:
 
     Parameters
     ----------
-    p : Projection
-        A spiking layer.
+    p : Population
+        One that fires.
     n_steps : int
         Of a trial.
 
@@ -72,7 +72,7 @@ class Noise:
     #: What a group with noise has more.
     declarations = "noise_key_0 : integer (shared)\nnoise_key_1 : integer (shared)"
 
-    def __init__(self, p: Projection, n_steps: int) -> None:
+    def __init__(self, p: Population, n_steps: int) -> None:
         self.neuron, self.n_steps, self.name = neuron_of(p), n_steps, f"noise_{p.name}"
 
     def __bool__(self) -> bool:

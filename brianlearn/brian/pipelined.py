@@ -23,11 +23,12 @@ import numpy as np
 from brian2 import Equations, Network, NeuronGroup, Synapses
 
 from brianlearn.brian.network import Builder, frozen, place, start_of_input
-from brianlearn.brian.plan import neuron_of
+from brianlearn.brian.plan import encoder_of, neuron_of
 from brianlearn.brian.shared_weights import connect_shared
 from brianlearn.brian.statements import group_equations, pooled
 from brianlearn.spec.equations import unit_text
 from brianlearn.spec.network import Projection
+from brianlearn.spec.population import Population
 from brianlearn.spec.update_code import update_code
 
 __all__ = ["SLOTS", "PipelinedBuilder"]
@@ -71,28 +72,31 @@ class PipelinedBuilder(Builder):
 
     # input ----------------------------------------------------------------------------------------------------------
 
-    def _encoder(self) -> None:
-        encoder, n = self.spec.input.encoder, int(np.prod(self.spec.input.shape))
-        trial = self.net.trial_clock
+    def _encoder(self, p: Population) -> None:
+        encoder, name, n, trial = encoder_of(p), p.name, p.n, self.net.trial_clock
         if not encoder.precomputed:
             text = encoder.text()
-            model = "\n".join(f"{name} : 1" for name in ("x", *text.states))
+            model = "\n".join(f"{variable} : 1" for variable in ("x", *text.states))
             fires: dict[str, Any] = dict(threshold=text.threshold, reset=text.reset)
             if text.update:
-                group = self._updated("input", n, model, text.update, **fires)
+                group = self._updated(name, n, model, text.update, **fires)
             else:
-                group = self._group("input", n, model, **fires)
-            self._regularly(group, start_of_input(text), "start", "trial", clock=trial)
+                group = self._group(name, n, model, **fires)
+            self._regularly(group, start_of_input(text, name), "start", "trial", clock=trial)
         else:
-            group = self._group("input", n, "", threshold="False", reset="")
+            group = self._group(name, n, "", threshold="False", reset="")
             self._fed(group, "thresholds")
-        self.net.groups["input"] = group
+        self.net.groups[name] = group
 
     # layers ---------------------------------------------------------------------------------------------------------
 
-    def _neurons(self, p: Projection) -> None:
+    def _learns(self, p: Population) -> bool:
+        """Whether errors reach a population."""
+        return self.rule is not None and p.name not in self.plan.frozen
+
+    def _neurons(self, p: Population) -> None:
         neuron, step = neuron_of(p), self.steps[p.name]
-        learning = self._teaches(p)
+        learning = self._learns(p)
         lines = []
         if learning:
             lines += [*self._summed_errors(p), "delta = psi*L"]
@@ -107,7 +111,7 @@ class PipelinedBuilder(Builder):
             options["refractory"] = neuron.refractory
         errors = self.plan.error_variables(p.name).values()
         model = group_equations(p, step, noise, learning=learning, errors=errors) + Equations("received : 1")
-        group = self._updated(p.name, p.n_post, model, "\n".join(lines), **options)
+        group = self._updated(p.name, p.n, model, "\n".join(lines), **options)
         self._start_of_trial(p, group)
         if step.refractory is not None:
             ready = "not_refractory = True\nlastspike = -10000*second"
@@ -119,7 +123,7 @@ class PipelinedBuilder(Builder):
         self._regularly(group, "\n".join(reset), "start", "trial", clock=self.net.trial_clock)
         self.net.groups[p.name] = group
 
-    def _delivery(self, p: Projection) -> str:
+    def _delivery(self, p: Population) -> str:
         """What arrived is added to the input variable."""
         neuron = neuron_of(p)
         scale, unit = float(np.asarray(neuron.weight_unit)), unit_text(neuron.parsed.dimensions[neuron.input])
@@ -140,7 +144,9 @@ class PipelinedBuilder(Builder):
             on_pre["learn"] = str(change)
         elif change is not None:
             on_pre["pre"] = f"{deliver}\n{change}"
-        synapses = self._synapses(p, p.source, p.name, f"synapses_{p.name}", on_pre=on_pre, learned=change is not None)
+        synapses = self._synapses(
+            p, p.source, p.target, f"synapses_{p.name}", on_pre=on_pre, learned=change is not None
+        )
         if apart:
             synapses.learn.order = 1
 
@@ -180,8 +186,8 @@ class PipelinedBuilder(Builder):
 
     # third factor ---------------------------------------------------------------------------------------------------
 
-    def _feedback(self, p: Projection) -> None:
-        if not self._teaches(p):
+    def _feedback(self, p: Population) -> None:
+        if not self._learns(p):
             return
         self._mirrors(p)
 
@@ -205,9 +211,8 @@ class PipelinedBuilder(Builder):
 
     # readout --------------------------------------------------------------------------------------------------------
 
-    def _readout(self, source: str, p: Projection) -> None:
-        assert self.spec.readout is not None
-        leaky, own, learning = self.spec.readout.tau is not None, p.name == "readout", self.rule is not None
+    def _readout(self, name: str, n: int) -> None:
+        leaky, own, learning = self._tau(name) is not None, name == self.spec.output, self.rule is not None
         lines = ["y : 1", "received : 1", "target : 1"]
         lines += ["err : 1", "learns : 1"] if learning else []
         lines += ["decay : 1 (shared, constant)"] if leaky else []
@@ -220,15 +225,16 @@ class PipelinedBuilder(Builder):
             measured = _from_step(self.spec.burn_in_steps)
             code += [f"y_sum = y_sum + {measured}y", f"loss_sum = loss_sum + {measured}(y - target)**2"]
         dtype = self._double("y", "decay", "y_sum", "loss_sum")
-        group = self._updated(p.name, p.n_post, "\n".join(lines), "\n".join(code), dtype=dtype)
+        group = self._updated(name, n, "\n".join(lines), "\n".join(code), dtype=dtype)
         start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", "received = 0", "age = 0"]
         start += ["learns = learning(t)", "err = 0"] if learning else []
         start += ["y_sum = 0", "loss_sum = 0"] if own else []
         self._regularly(group, "\n".join(start), "start", "trial", clock=self.net.trial_clock)
-        self.net.groups[p.name] = group
-        self._weights(p, learned=False)
-        on_pre = {"pre": f"received_post += weight{self._amplitude(source)}"}
-        self._synapses(p, source, p.name, f"synapses_{p.name}", on_pre=on_pre, learned=False)
+        self.net.groups[name] = group
+
+    def _read(self, p: Projection) -> None:
+        on_pre = {"pre": f"received_post += weight{self._amplitude(p.source)}"}
+        self._synapses(p, p.source, p.target, f"synapses_{p.name}", on_pre=on_pre, learned=False)
 
 
 def _from_step(step: int) -> str:

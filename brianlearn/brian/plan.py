@@ -5,23 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from brianlearn.rules.eligibility import LinearResponse, linear_response
+from brianlearn.brian.traces import Trace
+from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.paths import Fixed, Paths, fixed_weights, transposed
-from brianlearn.spec.layers import Conv, Layer
+from brianlearn.rules.paths import Fixed, Paths, fixed_weights, readout_groups, transposed
+from brianlearn.spec.encoders import Encoder
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.population import Population
 from brianlearn.spec.step import NeuronStep, neuron_step
 
-__all__ = ["Plan", "neuron_of"]
+__all__ = ["Plan", "encoder_of", "neuron_of"]
 
 
-def neuron_of(projection: Projection) -> Neuron:
-    """The neuron of a spiking layer."""
-    layer = projection.layer
-    assert isinstance(layer, Layer)
-    return layer.neuron
+def neuron_of(part: Projection | Population) -> Neuron:
+    """The neuron of a population that fires, or of the target of a projection."""
+    neuron = part.layer.neuron if isinstance(part, Projection) else part.neuron
+    assert isinstance(neuron, Neuron)
+    return neuron
+
+
+def encoder_of(population: Population) -> Encoder:
+    """The encoder of an input."""
+    encoder = population.neuron
+    assert isinstance(encoder, Encoder)
+    return encoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +91,17 @@ class Plan:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the spiking layers."""
-        return tuple(p.name for p in self.spec.projections)
+        """Names of the populations that fire, each behind those that it hears."""
+        return tuple(p.name for p in self.spec.neurons)
 
     def learning_rate_factor(self, layer: str) -> float:
         """Factor on the learning rate of a layer, from the rule's options."""
         return 1.0 if self.rule is None else float(self.rule.learning_rate_scale.get(layer, 1.0))
 
-    def gradient_scale(self, layer: str) -> float:
-        """What makes the sum over events of a layer a gradient: 2/n_l^R."""
+    def gradient_scale(self, population: str) -> float:
+        """What makes the sum over events of what reaches a population a gradient: 2/n_l^R."""
         assert self.rule is not None
-        return float(self.rule.scale(self.spec)[layer])
+        return float(self.rule.scale(self.spec)[population])
 
     @property
     def pipelined(self) -> bool:
@@ -106,19 +115,26 @@ class Plan:
 
     @property
     def frozen(self) -> frozenset[str]:
-        """Layers whose weights the device cannot change: convolutions where every synapse has a weight of its own."""
-        convolutions = (p.name for p in self.spec.projections if isinstance(p.layer, Conv))
-        return frozenset(convolutions) if self.expanded else frozenset()
+        """Layers whose weights the device cannot change: shared ones, where every synapse has a weight of its own."""
+        shared = (p.name for p in self.spec.projections if p.connection.shares_weights)
+        return frozenset(shared) if self.expanded else frozenset()
 
     @cached_property
-    def readouts(self) -> dict[str, Projection]:
-        """Layer that is looked at -> readout; those of frozen layers teach nobody, except the network's own."""
-        own = self.spec.readout_projection
-        found = {} if own is None else {own.source: own}
+    def learned(self) -> tuple[Projection, ...]:
+        """Projections whose weights the rule changes."""
         if self.rule is None:
-            return found
-        readouts = self.rule.readouts(self.spec)
-        return {source: p for source, p in readouts.items() if source not in self.frozen or p.name == "readout"} | found
+            return ()
+        return tuple(p for p in self.spec.projections if p.learned and p.name not in self.frozen)
+
+    @cached_property
+    def readouts(self) -> dict[str, tuple[Projection, ...]]:
+        """Readout -> what reaches it; readouts of frozen layers teach nobody, except the network's own."""
+        return readout_groups(self.spec, self.paths)
+
+    @property
+    def onto_readouts(self) -> list[Projection]:
+        """What reaches readouts."""
+        return [p for onto in self.readouts.values() for p in onto]
 
     @cached_property
     def paths(self) -> Paths:
@@ -135,7 +151,7 @@ class Plan:
     @cached_property
     def feedback(self) -> list[Projection]:
         """Fixed weights that carry errors and read no spikes."""
-        readouts = {p.name for p in self.readouts.values()}
+        readouts = {p.name for p in self.onto_readouts}
         return [p for p in fixed_weights(self.paths) if p.name not in readouts]
 
     def error_variables(self, layer: str) -> dict[str, str]:
@@ -146,30 +162,42 @@ class Plan:
     def error_of(self, layer: str, weights: str) -> tuple[str, str]:
         """Where a path's error lies: the group, and its variable."""
         path = next(path for path in self.paths[layer] if path.name == weights)
-        return (path.readout, "err") if isinstance(path, Fixed) else (path.projection, "delta")
+        if isinstance(path, Fixed):
+            return path.readout, "err"
+        return self.onto[path.projection].target, "delta"
 
     @cached_property
-    def traces(self) -> dict[str, LinearResponse]:
-        """Presynaptic layer -> the response that its spikes' traces follow, where the rule learns with traces."""
+    def onto(self) -> dict[str, Projection]:
+        """Projections between populations that fire, by name."""
+        return {p.name: p for p in self.spec.projections}
+
+    @cached_property
+    def traces(self) -> dict[str, Trace]:
+        """Projection -> the trace of its presynaptic spikes, where the rule learns with traces."""
         if self.rule is None or self.rule.eligibility != "trace":
             return {}
-        return {p.source: linear_response(p, float(self.spec.dt)) for p in self.spec.projections}
+        sources = [p.source for p in self.spec.projections]
+        return {
+            p.name: Trace(linear_response(p, float(self.spec.dt)), p, "" if sources.count(p.source) == 1 else p.name)
+            for p in self.spec.projections
+        }
+
+    def traces_of(self, source: str) -> list[Trace]:
+        """The traces that a presynaptic population keeps."""
+        return [trace for trace in self.traces.values() if trace.projection.source == source]
 
     @cached_property
     def dropped(self) -> dict[str, float]:
         """Layer -> probability with which a neuron is silent, where the network learns with dropout."""
         if self.rule is None:
             return {}
-        rates = {p.name: p.layer.dropout for p in self.spec.projections if isinstance(p.layer, Layer)}
-        return {name: rate for name, rate in rates.items() if rate}
+        return {p.name: p.dropout for p in self.spec.neurons if p.dropout}
 
     def drawn_in_steps(self, name: str) -> int:
         """How often a layer's dropout mask is drawn in a trial: once, or in each of its steps."""
-        layer = next(p.layer for p in self.spec.projections if p.name == name)
-        assert isinstance(layer, Layer)
-        return self.spec.n_steps if layer.dropout_every == "step" else 1
+        return self.spec.n_steps if self.spec.graph.by_name[name].dropout_every == "step" else 1
 
     @cached_property
     def steps(self) -> dict[str, NeuronStep]:
-        """The neuron step of every layer."""
-        return {p.name: neuron_step(neuron_of(p), float(self.spec.dt)) for p in self.spec.projections}
+        """The neuron step of every population that fires."""
+        return {p.name: neuron_step(neuron_of(p), float(self.spec.dt)) for p in self.spec.neurons}

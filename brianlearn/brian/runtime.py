@@ -14,7 +14,7 @@ from brianlearn.brian.build import build
 from brianlearn.brian.feed import output_names
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
-from brianlearn.brian.spike_input import COUNTS, NEURONS, SpikeFeed
+from brianlearn.brian.spike_input import SpikeFeed, list_names
 
 __all__ = ["RuntimeDevice", "runtime_device"]
 
@@ -58,10 +58,14 @@ class RuntimeDevice:
         net, spec = self.net, self.plan.spec
         with runtime_device(), preferences(self.plan.dtype, self.target):
             net.add_monitors()
-            if isinstance(net.feed, SpikeFeed):
-                net.feed.load(values[NEURONS], values[COUNTS])
+            lists: set[str] = set()
+            for group, feed in net.feeds.items():
+                neurons, counts = list_names(group)
+                assert isinstance(feed, SpikeFeed)
+                feed.load(values[neurons], values[counts])
+                lists |= {neurons, counts}
             for name, value in values.items():
-                if name in (NEURONS, COUNTS):
+                if name in lists:
                     continue
                 if name in net.timed:
                     net.timed[name].values[...] = value

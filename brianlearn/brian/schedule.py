@@ -22,10 +22,13 @@ class Schedule:
     Attributes
     ----------
     layers : tuple of str
-        Names of the spiking layers, from the input on.
+        Names of the populations that fire, each behind those that it hears.
+    inputs : tuple of str
+        Names of the inputs.
     """
 
     layers: tuple[str, ...]
+    inputs: tuple[str, ...] = ("input",)
 
     def slots(self) -> list[str]:
         """All slots in order."""
@@ -34,8 +37,9 @@ class Schedule:
     def _slots(self) -> Iterator[str]:
         yield "start"
         yield from _DEFAULTS
-        for part in ("integrate", "threshold", "reset"):
-            yield f"input_{part}"
+        for name in self.inputs:
+            for part in ("integrate", "threshold", "reset"):
+                yield f"{name}_{part}"
         for layer in self.layers:
             for part in ("deliver", "integrate", "threshold", "reset"):
                 yield f"{layer}_{part}"

@@ -1,9 +1,9 @@
 """Input spikes as a list: what is given to a run, and how a network fires it, on every device.
 
-A run brings two arrays of int32: ``input.i``, the neurons that fire, in the order of time and then of neurons; and
-``input.n``, how many fire in each step (as a `SpikeRecorder` writes them). A group without a threshold of its own has
-them put into its list of spikes, step by step: in runtime mode by Python, in a standalone program by a C++ function
-that reads them from files as it goes, and so never holds more than one step of them.
+A run brings two arrays of int32 for each input: ``input.i``, the neurons that fire, in the order of time and then of
+neurons; and ``input.n``, how many fire in each step (as a `SpikeRecorder` writes them). A group without a threshold
+of its own has them put into its list of spikes, step by step: in runtime mode by Python, in a standalone program by a
+C++ function that reads them from files as it goes, and so never holds more than one step of them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from string import Template
 import numpy as np
 from brian2 import Clock, Function, NetworkOperation, NeuronGroup
 
-__all__ = ["COUNTS", "NEURONS", "SpikeFeed", "SpikeFeedProgram", "fires_a_list"]
+__all__ = ["SpikeFeed", "SpikeFeedProgram", "fires_a_list", "list_names"]
 
-#: Names of the two arrays.
-NEURONS, COUNTS = "input.i", "input.n"
+
+def list_names(group: str) -> tuple[str, str]:
+    """Names of the two arrays of an input: neurons, and how many of them fire in each step."""
+    return f"{group}.i", f"{group}.n"
+
 
 #: A program runs in another folder than its files; its folder for results is beside them.
 _CODE = Template("""
-inline double feed_input(double x) {
+inline double feed_$source(double x) {
     static FILE* neurons = std::fopen((brian::results_dir + "../$neurons.bin").c_str(), "rb");
     static FILE* counts = std::fopen((brian::results_dir + "../$counts.bin").c_str(), "rb");
     int32_t* spikes = brian::_array_${source}__spikespace;
@@ -83,10 +86,13 @@ class SpikeFeedProgram(NeuronGroup):
     """
 
     def __init__(self, group: NeuronGroup, clock: Clock, when: str) -> None:
-        code = _CODE.substitute(source=group.name, size=int(group.N), neurons=NEURONS, counts=COUNTS)
+        neurons, counts = list_names(group.name)
+        code = _CODE.substitute(source=group.name, size=int(group.N), neurons=neurons, counts=counts)
         feed = Function(None, arg_units=[1], return_unit=1, arg_types=["float"], return_type="float", stateless=False)
         headers = ["<cstdio>", "<cstdlib>", "<string>"]
-        feed.implementations.add_implementation("cpp", code, name="feed_input", compiler_kwds={"headers": headers})
+        feed.implementations.add_implementation(
+            "cpp", code, name=f"feed_{group.name}", compiler_kwds={"headers": headers}
+        )
         name = f"{group.name}_feed"
-        super().__init__(1, "done : 1", name=name, clock=clock, namespace={"feed_input": feed})
-        self.run_regularly("done = feed_input(done)", clock=clock, when=when, name=f"{name}_step")
+        super().__init__(1, "done : 1", name=name, clock=clock, namespace={f"feed_{group.name}": feed})
+        self.run_regularly(f"done = feed_{group.name}(done)", clock=clock, when=when, name=f"{name}_step")

@@ -32,7 +32,7 @@ from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.plan import Plan
 from brianlearn.brian.preferences import preferences
 from brianlearn.brian.run_files import check_writes, read_result, run_folder
-from brianlearn.brian.spike_input import COUNTS, NEURONS
+from brianlearn.brian.spike_input import list_names
 from brianlearn.errors import DeviceError
 from brianlearn.scratch import SCRATCH_VARIABLE
 
@@ -121,10 +121,10 @@ class StandaloneDevice:
     ) -> subprocess.Popen[bytes]:
         (run / "results").mkdir(parents=True)
         stop = n_trials * self.plan.spec.n_steps * float(self.plan.spec.dt)
-        arguments = [self._argument(run, key, value) for key, value in values.items() if key not in (NEURONS, COUNTS)]
-        for key in (NEURONS, COUNTS):  # which the program looks for itself
-            if key in values:
-                np.asarray(values[key], np.int32).tofile(run / f"{key}.bin")
+        lists = {key for p in self.plan.spec.graph.inputs for key in list_names(p.name)}
+        arguments = [self._argument(run, key, value) for key, value in values.items() if key not in lists]
+        for key in lists & values.keys():  # which the program looks for itself
+            np.asarray(values[key], np.int32).tofile(run / f"{key}.bin")
         arguments.append(f"run_control.stop_time={stop!r}")
         # the program joins file names to the folder's name as they are
         command = [str(self._folder / "main"), "--results_dir", str(run / "results") + os.sep, *arguments]

@@ -10,23 +10,17 @@ from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPR
 
 from brianlearn.brian.noise import Noise
 from brianlearn.brian.plan import neuron_of
-from brianlearn.rules.eligibility import LinearResponse
 from brianlearn.spec.equations import unit_text
 from brianlearn.spec.network import Projection
+from brianlearn.spec.population import Population
 from brianlearn.spec.step import NeuronStep
 
 __all__ = [
-    "coefficient_name",
     "deliver_expression",
     "group_equations",
     "integrate_statements",
     "plasticity_signal",
     "pooled",
-    "trace_delivery",
-    "trace_equations",
-    "trace_name",
-    "trace_statements",
-    "trace_variables",
 ]
 
 
@@ -56,53 +50,13 @@ def plasticity_signal(step: NeuronStep) -> str:
     return "delta" if step.floor is None else "delta_gated"
 
 
-def trace_equations(response: LinearResponse) -> str:
-    """Variables of presynaptic neurons that follow the response of the layer above to their spikes; plain numbers."""
-    names = [trace_name(state) for state in response.states]
-    # the next values are variables as well: Brian2 has temporary ones in the network's precision
-    lines = [f"{name} : 1" for name in (*names, *(f"{name}_next" for name in names))]
-    lines += [f"{coefficient_name(*pair)} : 1 (shared, constant)" for pair in response.coefficients]
-    return "\n".join(lines)
-
-
-def trace_variables(response: LinearResponse) -> list[str]:
-    """Names of the variables of `trace_equations`."""
-    names = [trace_name(state) for state in response.states]
-    coefficients = [coefficient_name(*pair) for pair in response.coefficients]
-    return [*names, *(f"{name}_next" for name in names), *coefficients]
-
-
-def trace_delivery(response: LinearResponse, amplitude: str) -> str:
-    """What a presynaptic neuron's own spike adds to its trace; ``amplitude`` is a factor, or empty."""
-    return f"{trace_name(response.input)} += {response.gain!r}{amplitude}"
-
-
-def trace_statements(response: LinearResponse) -> str:
-    """One step of the traces: the propagator of the layer above, without its floor and reset."""
-    lines = []
-    for state in response.states:
-        terms = [f"{coefficient_name(state, source)}*{trace_name(source)}" for source in response.row(state)]
-        lines.append(f"{trace_name(state)}_next = {' + '.join(terms)}")
-    return "\n".join([*lines, *(f"{trace_name(state)} = {trace_name(state)}_next" for state in response.states)])
-
-
-def trace_name(state: str) -> str:
-    """The trace variable that stands for a state variable of the layer above."""
-    return f"trace_{state}"
-
-
-def coefficient_name(target: str, source: str) -> str:
-    """The entry of the propagator that takes one trace variable to the next value of another."""
-    return f"E_{target}_{source}"
-
-
 def integrate_statements(step: NeuronStep, *, learning: bool) -> str:
     """What runs in a layer's integrate slot, beside Brian2's own state updater."""
     return "\n".join(s for s in (step.update, step.floor, step.psi if learning else None) if s)
 
 
 def group_equations(
-    p: Projection, step: NeuronStep, noise: Noise, *, learning: bool, errors: Iterable[str] = ("L",)
+    p: Population, step: NeuronStep, noise: Noise, *, learning: bool, errors: Iterable[str] = ("L",)
 ) -> Equations:
     """The equations of a layer's neuron group.
 

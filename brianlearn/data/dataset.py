@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import DataError
+from brianlearn.spec.inputs import NamedInputs
 from brianlearn.spec.samples import Events, Recordings, Samples
 
 __all__ = ["DataSet"]
@@ -107,6 +108,14 @@ class DataSet:
 
 def _shape(samples: Samples) -> tuple[int, ...]:
     inputs = samples.inputs
+    if isinstance(inputs, NamedInputs):
+        raise DataError(
+            "DataSet",
+            "its samples have several inputs",
+            got=", ".join(inputs.parts),
+            expected="one",
+            remedy="give an experiment the samples themselves: data=(train, test)",
+        )
     return tuple(inputs.shape) if isinstance(inputs, Recordings) else tuple(inputs.shape[1:])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -32,6 +33,8 @@ class DiscreteActivity:
         Layer name -> weighted sum of presynaptic spikes that arrive in each step. Recorded on request.
     psps : dict
         Layer name -> postsynaptic potentials that the layer's spikes make. Recorded on request.
+    others : dict
+        Readouts beside the one that makes predictions -> their values, shape of ``readout``.
     """
 
     spikes: Mapping[str, torch.Tensor]
@@ -40,6 +43,13 @@ class DiscreteActivity:
     membranes: Mapping[str, torch.Tensor] = field(default_factory=dict)
     synaptic_input: Mapping[str, torch.Tensor] = field(default_factory=dict)
     psps: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    others: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def each_readout(self) -> Iterator[DiscreteActivity]:
+        """The same activity as each readout of the network says it, the one that makes predictions first."""
+        yield self
+        for readout in self.others.values():
+            yield dataclasses.replace(self, readout=readout, others={})
 
     @property
     def output(self) -> torch.Tensor:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.rules.stbp import BackPropagation
 
-__all__ = ["gradients"]
+__all__ = ["gradients", "total_loss"]
 
 
 def gradients(
@@ -44,7 +45,15 @@ def gradients(
     record : BatchRecord
     """
     activity = network(inputs, keys=keys)
-    losses = loss(activity, labels)
+    losses = total_loss(loss, activity, labels)
     names = rule.learned(network.spec)
     found = torch.autograd.grad(losses.mean(), [network.get_parameter(name) for name in names])
     return dict(zip(names, found, strict=True)), BatchRecord.of(activity, losses)
+
+
+def total_loss(loss: TrialLoss, activity: DiscreteActivity, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of every trial, shape (B,); of a network with several readouts the sum of theirs."""
+    first, *others = (loss(one, labels) for one in activity.each_readout())
+    for other in others:
+        first = first + other
+    return first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -16,11 +17,12 @@ from brianlearn.errors import DataError, ShapeError
 from brianlearn.rules.dropout import kept
 from brianlearn.spec.arrays import numbers
 from brianlearn.spec.encoders import Encoder, EncoderText
-from brianlearn.spec.layers import Layer
-from brianlearn.spec.network import NetworkSpec, Projection
+from brianlearn.spec.inputs import NamedInputs, keys_of
+from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.population import Population
 from brianlearn.spec.samples import Recordings
 
-__all__ = ["dropout_mask", "encode", "random_keys"]
+__all__ = ["dropout_mask", "encode", "encode_all", "encode_population", "given_spikes", "random_keys"]
 
 #: Types of numpy that every torch has.
 KNOWN = ("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
@@ -33,12 +35,16 @@ def random_keys(n: int) -> np.ndarray:
     return torch.randint(2**63 - 1, (n, 2)).numpy().astype(np.uint64)
 
 
-def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarray | None) -> torch.Tensor:
-    """What the first layer's synapses see.
+def encode_population(
+    population: Population, steps: int, inputs: object, like: torch.Tensor, keys: np.ndarray | None
+) -> torch.Tensor:
+    """What the synapses of an input see.
 
     Parameters
     ----------
-    spec : NetworkSpec
+    population : Population
+    steps : int
+        Of a trial.
     inputs : torch.Tensor or array_like, shape (samples, *input shape)
         Values; with the encoder ``Spikes()``, spikes (steps, samples, *input shape), or `Recordings`; with
         ``IntegrateEvents()``, how many events there are, in the same shape, or `Recordings`.
@@ -56,7 +62,8 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     ------
     ShapeError, DataError
     """
-    encoder, steps, shape = spec.input.encoder, spec.n_steps, spec.input.shape
+    encoder, shape = population.neuron, population.shape
+    assert isinstance(encoder, Encoder)
     if encoder.takes_recordings:
         return _given(encoder, inputs, like, steps, shape)
     if isinstance(inputs, Recordings):
@@ -82,6 +89,58 @@ def encode(spec: NetworkSpec, inputs: object, like: torch.Tensor, keys: np.ndarr
     if (text.states, text.update, text.threshold, text.reset) == INTEGRATE_AND_FIRE:
         return _integrate_and_fire(drive.expand(steps, *values.shape))
     return _computed(text, drive, steps)
+
+
+def encode_all(
+    spec: NetworkSpec, inputs: Any, like: torch.Tensor, keys: np.ndarray | None = None
+) -> dict[str, torch.Tensor]:
+    """What all inputs of a network send, by population.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    inputs : array_like, or `NamedInputs` or a dict of these
+        See `encode_population`; by population where there are several.
+    like, keys
+        As in `encode_population`.
+
+    Raises
+    ------
+    ShapeError, DataError
+    """
+    populations = {p.name: p for p in spec.graph.inputs}
+    parts = inputs.parts if isinstance(inputs, NamedInputs) else inputs
+    if not isinstance(parts, Mapping):
+        parts = dict.fromkeys(populations, parts) if len(populations) == 1 else {}
+    if parts.keys() != populations.keys():
+        raise DataError(
+            "inputs",
+            "they are not those of the network",
+            got=", ".join(parts) or type(inputs).__name__,
+            expected=f"a dict: {', '.join(populations)} -> values or events",
+        )
+    return {
+        name: encode_population(p, spec.n_steps, parts[name], like, None if keys is None else keys_of(spec, name, keys))
+        for name, p in populations.items()
+    }
+
+
+def encode(spec: NetworkSpec, inputs: Any, like: torch.Tensor, keys: np.ndarray | None) -> torch.Tensor:
+    """What the synapses of a network's only input see; parameters as in `encode_population`."""
+    (found,) = encode_all(spec, inputs, like, keys).values()
+    return found
+
+
+def given_spikes(spec: NetworkSpec, sources: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Spikes of the inputs in all steps, by population; a direct current counts as a spike in every step."""
+    found = {}
+    for population in spec.graph.inputs:
+        source = sources[population.name]
+        encoder = population.neuron
+        if isinstance(encoder, Encoder) and encoder.carries_values:
+            source = (source != 0).to(source.dtype).expand(spec.n_steps, *source.shape[1:])
+        found[population.name] = source
+    return found
 
 
 def _tensor(inputs: object) -> torch.Tensor:
@@ -168,20 +227,19 @@ def _computed(text: EncoderText, drive: torch.Tensor, steps: int) -> torch.Tenso
 
 
 def dropout_mask(
-    p: Projection, steps: int, samples: int, like: torch.Tensor, keys: np.ndarray | None
+    p: Population, steps: int, samples: int, like: torch.Tensor, keys: np.ndarray | None
 ) -> torch.Tensor | None:
-    """Which neurons of a layer speak while it learns: 0, or 1/(1 - rate) so that the mean stays; None without dropout.
+    """Which neurons speak while a population learns: 0, or 1/(1 - rate) so that the mean stays; None without dropout.
 
     The shape is (samples, *shape), or (steps, samples, *shape) where they are drawn in every step.
     """
-    layer, shape = p.layer, p.out_shape
-    assert isinstance(layer, Layer)
-    if not layer.dropout:
+    shape = p.shape
+    if not p.dropout:
         return None
-    each = layer.dropout_every == "step"
+    each = p.dropout_every == "step"
     drawn = (steps, *shape) if each else shape
     if keys is None:
-        keep = torch.rand((samples, *drawn), dtype=like.dtype, device=like.device) >= layer.dropout
+        keep = torch.rand((samples, *drawn), dtype=like.dtype, device=like.device) >= p.dropout
     else:
-        keep = torch.from_numpy(kept(layer.dropout, p.name, drawn, keys)).to(like.device)
-    return (keep.transpose(0, 1) if each else keep).to(like.dtype) / (1.0 - layer.dropout)
+        keep = torch.from_numpy(kept(p.dropout, p.name, drawn, keys)).to(like.device)
+    return (keep.transpose(0, 1) if each else keep).to(like.dtype) / (1.0 - p.dropout)

@@ -13,6 +13,7 @@ import torch
 from brianlearn.discrete import bptt
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
+from brianlearn.discrete.bptt import total_loss
 from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import export
 from brianlearn.discrete.optimisers import TensorOptimiser
@@ -143,7 +144,7 @@ class DiscreteEngine:
                 part = slice(start, min(start + self._at_once, len(samples)))
                 activity = self._network(samples.inputs[part], keys=keys[part])
                 if labels is not None and self._loss is not None:
-                    loss = self._loss(activity, labels[part])
+                    loss = total_loss(self._loss, activity, labels[part])
                 else:
                     loss = torch.zeros(part.stop - part.start)
                 records.append(BatchRecord.of(activity, loss))
@@ -204,7 +205,7 @@ class DiscreteEngine:
 
 
 def _trials_at_once(spec: NetworkSpec, device: str) -> int:
-    neurons = int(np.prod(spec.input.shape)) + sum(p.n_post for p in spec.projections)
+    neurons = sum(p.n for p in (*spec.graph.inputs, *spec.neurons))
     return max(1, VALUES_AT_ONCE.get(device, VALUES_AT_ONCE["cuda"]) // (spec.n_steps * neurons))
 
 

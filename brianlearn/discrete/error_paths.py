@@ -8,58 +8,55 @@ from typing import TYPE_CHECKING
 import torch
 
 from brianlearn.discrete.synapses import in_order
-from brianlearn.rules.paths import fixed_weights
+from brianlearn.rules.paths import fixed_weights, readout_groups
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.network import Projection
 
 if TYPE_CHECKING:
     from brianlearn.discrete.network import DiscreteNetwork
-    from brianlearn.discrete.three_factor import LayerRun
+    from brianlearn.discrete.three_factor import PopulationRun
 
 __all__ = ["fixed_tensors", "readout_errors", "readout_weights", "total"]
 
 
 def readout_weights(
-    network: DiscreteNetwork, readouts: Mapping[str, torch.Tensor], name: str, p: Projection, *, channels_last: bool
+    network: DiscreteNetwork, fixed: Mapping[str, torch.Tensor], p: Projection, *, channels_last: bool
 ) -> torch.Tensor:
-    """The weights (classes, neurons) of a readout of layer p, for neurons in the order of memory."""
-    weight = network.get_parameter("readout") if name == "readout" else readouts[name]
-    return in_order(weight.detach(), p.out_shape, channels_last)
+    """Fixed weights (classes, neurons), or those of a readout of the network, for neurons in the order of memory."""
+    weight = fixed[p.name] if p.name in fixed else network.get_parameter(p.name)
+    return in_order(weight.detach(), p.in_shape, channels_last)
 
 
 def fixed_tensors(
-    network: DiscreteNetwork, rule: ThreeFactorRule, readouts: Mapping[str, torch.Tensor], runs: Sequence[LayerRun]
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    readouts: Mapping[str, torch.Tensor],
+    runs: Sequence[PopulationRun],
 ) -> dict[str, torch.Tensor]:
-    """Name -> fixed weights (classes, neurons), neurons in the order of memory; the network's readout among them."""
-    spec, by_layer = network.spec, {run.p.name: run for run in runs}
-    own = spec.readout_projection
-    wanted = fixed_weights(rule.paths(spec)) + ([own] if own is not None else [])
-    found = {}
-    for p in wanted:
-        run = by_layer[p.source]
-        found[p.name] = readout_weights(network, readouts, p.name, run.p, channels_last=run.channels_last)
-    return found
+    """Name -> weights (classes, neurons) of readouts and error paths, neurons in the order of memory."""
+    spec, last = network.spec, {run.p.name: run.channels_last for run in runs}
+    wanted = {p.name: p for p in [*fixed_weights(rule.paths(spec)), *spec.readout_projections]}
+    return {
+        name: readout_weights(network, readouts, p, channels_last=last.get(p.source, False))
+        for name, p in wanted.items()
+    }
 
 
 def readout_errors(
     network: DiscreteNetwork,
     rule: ThreeFactorRule,
     weights: Mapping[str, torch.Tensor],
-    runs: Sequence[LayerRun],
+    runs: Sequence[PopulationRun],
     target: torch.Tensor,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Errors y - target of all readouts by name, shape (T, B, classes), and the network's readout."""
-    own = network.spec.readout_projection
-    assert own is not None
-    readouts = {own.source: own, **rule.readouts(network.spec)}
+    """Errors y - target of all readouts by name, shape (T, B, classes), and the network's output."""
+    spec, by_name = network.spec, {run.p.name: run for run in runs}
     errors: dict[str, torch.Tensor] = {}
     output = None
-    for run in runs:
-        if run.p.name in readouts:
-            name = readouts[run.p.name].name
-            y = network.read(run.heard, weights[name])
-            errors[name] = y - target
-            output = y if name == own.name else output
+    for name, onto in readout_groups(spec, rule.paths(spec)).items():
+        y = network.read(name, [(by_name[p.source].heard, weights[p.name]) for p in onto])
+        errors[name] = y - target
+        output = y if name == spec.output else output
     assert output is not None
     return errors, output
 

@@ -11,17 +11,19 @@ import torch.nn.functional as F
 from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.discrete import conv_map, dense_map, list_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.encoding import dropout_mask, encode
+from brianlearn.discrete.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.memory import keep_freed_memory
 from brianlearn.discrete.pipelined import later
 from brianlearn.discrete.program import filter_program, neuron_program, response_program
 from brianlearn.discrete.recurrence import Recurrence
-from brianlearn.discrete.synapses import SynapticMap, unflatten
+from brianlearn.discrete.synapses import SynapticMap, arrive, unflatten
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.weights import check_weights, initial_weights
 from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.population import Population
 
 __all__ = ["DiscreteNetwork", "export", "postsynaptic_potential"]
 
@@ -33,7 +35,7 @@ class DiscreteNetwork(torch.nn.Module):
     """A network in discrete time: the statements that Brian2 runs, differentiable by torch.
 
     Made by `export`. Parameters and state dict are the weights dict of the package: ``conv1``, ``dense1``, ...,
-    ``readout``. In training mode, dropout drops spikes.
+    ``readout``: the names of projections. In training mode, dropout drops spikes.
 
     Attributes
     ----------
@@ -56,17 +58,22 @@ class DiscreteNetwork(torch.nn.Module):
         dt = float(spec.dt)
         recurrences: dict[str, Recurrence] = {}
         maps: dict[str, SynapticMap] = {}
+        for population in spec.neurons:
+            program = neuron_program(spec.onto(population.name)[0], dt)
+            recurrences[population.name] = Recurrence(
+                program, population.shape, reset_kept=reset_path == "kept", kernels=kernels
+            )
         for p in spec.projections:
-            program = neuron_program(p, dt)
-            recurrences[p.name] = Recurrence(program, p.out_shape, reset_kept=reset_path == "kept", kernels=kernels)
             maps[p.name] = SynapticMap(p, events=kernels)
         self._recurrences, self._maps, self._kernels = recurrences, maps, kernels
         self._traces: dict[str, Recurrence] = {}
         self._psp_decay = None if psp_tau is None else float(np.exp(-dt / float(psp_tau)))
-        tau = spec.readout.tau if spec.readout is not None else None
-        self._leak = (
-            None if tau is None else Recurrence(filter_program(float(np.exp(-dt / float(tau)))), (), kernels=kernels)
-        )
+        self._leaks: dict[str, Recurrence] = {}
+        for readout in spec.graph.readouts:
+            tau = spec.graph.tau_of(readout.name)
+            if tau is not None:
+                decay = float(np.exp(-dt / float(tau)))
+                self._leaks[readout.name] = Recurrence(filter_program(decay), (), kernels=kernels)
         for name, array in weights.items():
             if hasattr(self, name):
                 raise SpecError(
@@ -98,16 +105,11 @@ class DiscreteNetwork(torch.nn.Module):
         """
         self._check_record(record)
         spec, steps = self.spec, self.spec.n_steps
-        source = encode(spec, inputs, next(self.parameters()), keys)
-        direct = spec.input.encoder.carries_values
-        given = (source != 0).to(source.dtype).expand(steps, *source.shape[1:]) if direct else source
-        spikes: dict[str, torch.Tensor] = {"input": given}
+        heard = encode_all(spec, inputs, next(self.parameters()), keys)
+        spikes = given_spikes(spec, heard)
         recorded: dict[str, dict[str, torch.Tensor]] = {name: {} for name in RECORDS}
-        for p in spec.projections:
-            synapses = self._maps[p.name]
-            delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
-            if len(delivered) != steps:  # a direct current is the same in every step
-                delivered = delivered.expand(steps, *delivered.shape[1:])
+        for p in spec.neurons:
+            delivered, last = self._delivered(p, heard)
             if self.pipelined:
                 delivered = later(delivered)
             fired, membrane = self._recurrences[p.name](
@@ -117,32 +119,55 @@ class DiscreteNetwork(torch.nn.Module):
                 overwrite="synaptic_input" not in record,  # the sums are nobody else's
             )
             assert fired is not None
-            spikes[p.name] = source = unflatten(fired, p.out_shape, last)
+            spikes[p.name] = source = unflatten(fired, p.shape, last)
             if membrane is not None:
-                recorded["membranes"][p.name] = unflatten(membrane, p.out_shape, last)
+                recorded["membranes"][p.name] = unflatten(membrane, p.shape, last)
             if "synaptic_input" in record:
-                recorded["synaptic_input"][p.name] = unflatten(delivered, p.out_shape, last)
+                recorded["synaptic_input"][p.name] = unflatten(delivered, p.shape, last)
             if "psps" in record:
                 assert self._psp_decay is not None
                 recorded["psps"][p.name] = postsynaptic_potential(source, self._psp_decay, kernels=self._kernels)
             mask = dropout_mask(p, steps, source.shape[1], source, keys) if self.training else None
-            if mask is not None:
-                source = source * mask
-        return DiscreteActivity(spikes, self._readout(source), spec.burn_in_steps, **recorded)
+            heard[p.name] = source if mask is None else source * mask
+        readouts = {readout.name: self._readout(readout.name, heard) for readout in spec.graph.readouts}
+        output = readouts.pop(spec.output, None)
+        return DiscreteActivity(spikes, output, spec.burn_in_steps, **recorded, others=readouts)
 
-    def _readout(self, source: torch.Tensor) -> torch.Tensor | None:
-        if self.spec.readout is None:
-            return None
-        return self.read(source.flatten(2), self.get_parameter("readout"))
+    def _delivered(self, population: Population, heard: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, bool]:
+        """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
+        parts = []
+        for p in self.spec.onto(population.name):
+            source, synapses = heard[p.source], self._maps[p.name]
+            delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
+            if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step
+                delivered = delivered.expand(self.spec.n_steps, *delivered.shape[1:])
+            parts.append((delivered, last))
+        return arrive(parts, population.shape)
 
-    def read(self, spikes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """A readout of the network's kind, memoryless or leaky, of spikes (T, B, neurons)."""
-        sums = F.linear(spikes, weight)
+    def _readout(self, name: str, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """One readout of the network."""
+        onto = self.spec.onto(name)
+        return self.read(name, [(heard[p.source].flatten(2), self.get_parameter(p.name)) for p in onto])
+
+    def read(self, name: str, parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """A readout, memoryless or leaky, shape (T, B, classes).
+
+        Parameters
+        ----------
+        name : str
+            Of the readout. One that is not the network's is like the network's first.
+        parts : sequence of (torch.Tensor, torch.Tensor)
+            Spikes (T, B, neurons) and weights (classes, neurons) of all that reach it.
+        """
+        sums = F.linear(*parts[0])
+        for spikes, weight in parts[1:]:
+            sums = sums + F.linear(spikes, weight)
         if self.pipelined:
             sums = later(sums)
-        if self._leak is None:
+        leak = self._leaks.get(name if name in self.spec.graph.by_name else self.spec.output)
+        if leak is None:
             return sums
-        readout = self._leak(sums, overwrite=True)[1]
+        readout = leak(sums, overwrite=True)[1]
         assert readout is not None
         return readout
 
@@ -151,27 +176,27 @@ class DiscreteNetwork(torch.nn.Module):
         """Whether spikes reach the next layer in the next step."""
         return self.spec.timing == "pipelined"
 
-    def synapses(self, layer: str) -> SynapticMap:
-        """The synaptic map onto a layer."""
-        return self._maps[layer]
+    def synapses(self, projection: str) -> SynapticMap:
+        """The synaptic map of a projection."""
+        return self._maps[projection]
 
-    def recurrence(self, layer: str) -> Recurrence:
-        """The neurons of a layer."""
-        return self._recurrences[layer]
+    def recurrence(self, population: str) -> Recurrence:
+        """The neurons of a population."""
+        return self._recurrences[population]
 
-    def trace(self, layer: str) -> Recurrence:
-        """The eligibility traces of what the synapses onto a layer see.
+    def trace(self, projection: str) -> Recurrence:
+        """The eligibility traces of what the synapses of a projection see.
 
         Raises
         ------
         RuleError
             Neurons without a linear response, by name.
         """
-        if layer not in self._traces:
-            p = next(p for p in self.spec.projections if p.name == layer)
+        if projection not in self._traces:
+            p = next(p for p in self.spec.projections if p.name == projection)
             program = response_program(linear_response(p, float(self.spec.dt)))
-            self._traces[layer] = Recurrence(program, (), kernels=self._kernels)
-        return self._traces[layer]
+            self._traces[projection] = Recurrence(program, (), kernels=self._kernels)
+        return self._traces[projection]
 
     def _check_record(self, record: Sequence[str]) -> None:
         for name in record:

@@ -19,7 +19,7 @@ from brianlearn.rules.three_factor import ThreeFactorRule
 
 if TYPE_CHECKING:
     from brianlearn.discrete.network import DiscreteNetwork
-    from brianlearn.discrete.three_factor import LayerRun
+    from brianlearn.discrete.three_factor import PopulationRun
 
 __all__ = ["gradient", "later", "third_factors"]
 
@@ -33,7 +33,7 @@ def third_factors(
     network: DiscreteNetwork,
     rule: ThreeFactorRule,
     weights: Mapping[str, torch.Tensor],
-    runs: Sequence[LayerRun],
+    runs: Sequence[PopulationRun],
     target: torch.Tensor,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """L of every layer, shape (T, B, neurons) in the order of memory, and the network's readout.
@@ -44,7 +44,7 @@ def third_factors(
     rule : ThreeFactorRule
     weights : mapping
         Name -> fixed weights (classes, neurons), neurons in the order of memory.
-    runs : sequence of LayerRun
+    runs : sequence of PopulationRun
     target : torch.Tensor, shape (B, classes)
     """
     burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
@@ -52,17 +52,16 @@ def third_factors(
     for error in errors.values():
         error[:burn_in] = 0
     factors: dict[str, torch.Tensor] = {}
-    by_name = {run.p.name: run for run in runs}
+    arrivals = {arrival.p.name: (run, arrival) for run in runs for arrival in run.arrivals}
     for run in reversed(runs):
         parts = []
         for path in paths[run.p.name]:
             if isinstance(path, Fixed):
                 parts.append(torch.matmul(later(errors[path.readout]), weights[path.name]))
                 continue
-            above = by_name[path.projection]
-            psi = above.passage.values["psi" if "psi" in above.passage.values else "psi_gated"]
-            down = above.synapses.transpose(
-                later(later(psi) * factors[above.p.name]),
+            above, arrival = arrivals[path.projection]
+            down = arrival.synapses.transpose(
+                later(later(above.psi) * factors[above.p.name]),
                 network.get_parameter(path.projection).detach(),
                 channels_last=above.channels_last,
                 source_last=run.channels_last,
@@ -72,15 +71,20 @@ def third_factors(
     return factors, output
 
 
-def gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, factor: torch.Tensor) -> torch.Tensor:
-    """The mean gradient of one layer from its third factor.
+def gradient(
+    network: DiscreteNetwork, rule: ThreeFactorRule, run: PopulationRun, factor: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The mean gradient of one layer from its third factor, by name.
 
     The error of a step changes weights in the next one, with the spikes that arrive then; the last step has no next.
     """
     scale = float(Fraction(rule.scale(network.spec)[run.p.name]) / factor.shape[1])
     error = later(run.passage.values["psi_gated"]) * factor
     error[-1] = 0
-    if len(run.source) == 1:  # the same in every step
+    (arrival,) = run.arrivals
+    if len(arrival.source) == 1:  # the same in every step
         error = error.sum(dim=0, keepdim=True)
-    found = run.synapses.weight_gradient(error, run.source, channels_last=run.channels_last, listed=run.listed)
-    return found.mul_(scale)
+    found = arrival.synapses.weight_gradient(
+        error, arrival.source, channels_last=run.channels_last, listed=arrival.listed
+    )
+    return {arrival.p.name: found.mul_(scale)} if arrival.p.learned else {}

@@ -27,8 +27,8 @@ from brianlearn.discrete.expressions import (
 )
 from brianlearn.errors import EquationError
 from brianlearn.rules.eligibility import LinearResponse
-from brianlearn.spec.network import Projection
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.projection import Projection
 from brianlearn.spec.step import NeuronStep, neuron_step
 from brianlearn.spec.update_code import update_code
 
@@ -245,12 +245,12 @@ def _steps(period: object, dt: float) -> int:
 
 
 def neuron_program(p: Projection, dt: float) -> Program:
-    """The program of the neurons of one layer.
+    """The program of the neurons that a projection leads to.
 
     Parameters
     ----------
     p : Projection
-        A spiking layer.
+        Onto neurons that fire.
     dt : float
         Seconds.
 
@@ -263,18 +263,18 @@ def neuron_program(p: Projection, dt: float) -> Program:
     EquationError
         What cannot be exported, by name.
     """
-    neuron: Neuron = p.layer.neuron  # type: ignore[union-attr]
+    neuron: Neuron = p.layer.neuron
     parsed = neuron.parsed
     if parsed.equations.is_stochastic:
         raise EquationError(
-            p.name,
+            p.target,
             "the neuron cannot be exported: its equations are stochastic",
             got=", ".join(sorted(parsed.equations.stochastic_variables)),
             expected="deterministic equations",
             remedy="leave the noise out, or run the network on engine='brian'",
         )
     step = neuron_step(neuron, dt)
-    b = _Builder(p.name, neuron, step, dt, p.n_post)
+    b = _Builder(p.target, neuron, step, dt, p.n_post)
     exact = step.update is not None
     unit = float(np.asarray(neuron.weight_unit))
     delivery = f"{neuron.input} + {DELIVERED}" + ("" if unit == 1.0 else f"*{unit!r}")

@@ -1,7 +1,8 @@
 """Synaptic maps: the weighted sums of presynaptic spikes, for all time steps at once.
 
-A synaptic map has no memory, so that it runs once over the merged axis of time and samples. An average pool behind a
-convolution is a convolution with a larger kernel and stride, with fewer operations than both where kernels overlap.
+A synaptic map has no memory, so that it runs once over the merged axis of time and samples. Each kind of connection may
+have a map of its own (`brianlearn.discrete.dense_map`, `brianlearn.discrete.conv_map`); all others follow their list
+of synapses (`brianlearn.discrete.list_map`).
 
 On the CPU, sums and gradients of weights follow lists of spikes (`brianlearn.discrete.event_products`) where spikes are
 sparse; torch's matrix products and convolutions do the rest.
@@ -9,54 +10,19 @@ sparse; torch's matrix products and convolutions do the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 
-from brianlearn.discrete.event_products import ConvProduct, DenseProduct
 from brianlearn.discrete.kernels import have_numba
 from brianlearn.discrete.spike_lists import SpikeLists, spike_lists
-from brianlearn.spec.layers import Conv
+from brianlearn.spec.connections import Connection
 from brianlearn.spec.network import Projection
 
-__all__ = ["Listed", "SynapticMap", "fold_pool", "in_order", "unflatten", "unfold_pool"]
-
-
-def fold_pool(weight: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
-    """The kernels of a convolution and the average pool behind it as one.
-
-    Parameters
-    ----------
-    weight : torch.Tensor, shape (out, in, kh, kw)
-    pool : int
-        Side of the pool.
-    stride : int
-        Of the convolution; that of the folded one is pool * stride.
-
-    Returns
-    -------
-    torch.Tensor, shape (out, in, kh + (pool - 1)*stride, kw + (pool - 1)*stride)
-    """
-    if pool == 1:
-        return weight
-    rest = (pool - 1) * stride
-    shifts = [k * stride for k in range(pool)]
-    return sum(F.pad(weight, (x, rest - x, y, rest - y)) for y in shifts for x in shifts) / pool**2  # type: ignore[return-value]
-
-
-def unfold_pool(gradient: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
-    """The transpose of `fold_pool`: from a gradient of folded kernels to that of the kernels."""
-    if pool == 1:
-        return gradient
-    rest = (pool - 1) * stride
-    height, width = gradient.shape[2] - rest, gradient.shape[3] - rest
-    shifts = [k * stride for k in range(pool)]
-    return sum(gradient[:, :, y : y + height, x : x + width] for y in shifts for x in shifts) / pool**2  # type: ignore[return-value]
-
+__all__ = ["Listed", "SynapticMap", "arrive", "in_order", "unflatten"]
 
 #: Rows (steps times samples) below which the time to arrange weights for lists is not won back.
 FEWEST_ROWS = 256
@@ -79,35 +45,59 @@ class Listed:
 
 
 class SynapticMap:
-    """The linear map of one layer.
+    """The linear map of one projection; what is made is the map of its kind of connection.
 
     Parameters
     ----------
     p : Projection
     events : bool
         Whether to follow lists of spikes where that is possible.
+
+    Attributes
+    ----------
+    is_conv : bool
+        Whether what follows lists gives sums in the order (height, width, channels).
+    multiplications : int
+        Per step and sample.
     """
+
+    is_conv: ClassVar[bool] = False
+    multiplications: int
+    _kinds: ClassVar[dict[type[Connection], type[SynapticMap]]] = {}
+    _others: ClassVar[type[SynapticMap]]
+
+    def __init_subclass__(cls, *, kind: type[Connection] | None = None, others: bool = False, **options: Any) -> None:
+        """Register the map of a kind of connection, or of all that have none."""
+        super().__init_subclass__(**options)
+        if kind is not None:
+            SynapticMap._kinds[kind] = cls
+        if others:
+            SynapticMap._others = cls
+
+    def __new__(cls, p: Projection | None = None, *, events: bool = True) -> SynapticMap:
+        if p is None:  # a copy
+            return super().__new__(cls)
+        # a subclass of a kind may have other synapses
+        found = SynapticMap._kinds.get(type(p.connection)) or SynapticMap._others
+        return super().__new__(found.of(p))
+
+    @classmethod
+    def of(cls, p: Projection) -> type[SynapticMap]:
+        """The map for this projection: another one where this cannot."""
+        return cls
 
     def __init__(self, p: Projection, *, events: bool = True) -> None:
         self.events = events and have_numba()
-        self.in_shape, self.out_shape, self.layer = p.in_shape, p.out_shape, p.layer
-        self.is_conv = isinstance(p.layer, Conv)
-        #: Per step and sample.
-        self.multiplications = prod(p.weight_shape)
-        if isinstance(p.layer, Conv):
-            side = p.layer.kernel + (p.layer.pool - 1) * p.layer.stride
-            self.multiplications = prod(p.out_shape) * p.in_shape[0] * side**2
+        self.in_shape, self.out_shape, self.connection = p.in_shape, p.out_shape, p.connection
 
-    @cached_property
-    def _product(self) -> DenseProduct | ConvProduct:
-        layer = self.layer
-        if not isinstance(layer, Conv):
-            return DenseProduct(prod(self.in_shape), prod(self.out_shape))
-        kernel = layer.kernel + (layer.pool - 1) * layer.stride
-        return ConvProduct(self.in_shape, self.out_shape, kernel, layer.stride * layer.pool, layer.padding)
+    @property
+    def _product(self) -> Any:
+        """The kernels that follow lists; None where there are none."""
+        return None
 
     def _by_events(self, like: torch.Tensor) -> bool:
-        return self.events and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+        usable = like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+        return self.events and usable and self._product is not None
 
     def lists(self, source: torch.Tensor) -> Listed | None:
         """List presynaptic spikes, for the map and its gradient.
@@ -151,73 +141,33 @@ class SynapticMap:
         """
         if listed is not None:
             return _ByEvents.apply(spikes, weight, self, listed), self.is_conv
-        steps, samples = spikes.shape[:2]
-        if not self.is_conv:
-            return self._dense(spikes, weight), False
-        merged = spikes.reshape(steps * samples, *self.in_shape)
-        sums = self._convolution(merged, weight)
-        channels_last = not sums.is_contiguous()
-        if channels_last:
-            sums = sums.permute(0, 2, 3, 1)
-        return sums.reshape(steps, samples, prod(sums.shape[1:])), channels_last
+        return self.sums(spikes, weight)
+
+    def sums(self, spikes: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Weighted sums by products; parameters and results as those of a call."""
+        raise NotImplementedError
 
     def follow(self, listed: Listed, weight: torch.Tensor) -> torch.Tensor:
-        """Weighted sums from lists, shape (rows, neurons), channels last; without a gradient."""
-        if isinstance(self._product, DenseProduct):
-            return self._product.sums(listed.lists, in_order(weight, self.in_shape, listed.channels_last))
-        return self._product.sums(listed.lists, self._folded(weight), source_last=listed.channels_last)
-
-    def _folded(self, weight: torch.Tensor) -> torch.Tensor:
-        assert isinstance(self.layer, Conv)
-        return fold_pool(weight, self.layer.pool, self.layer.stride)
-
-    def _dense(self, spikes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        if len(self.in_shape) == 3 and not spikes.is_contiguous():
-            # spikes lie in memory as (height, width, channels): reorder the few weights, not the many spikes
-            spikes = spikes.permute(0, 1, 3, 4, 2)
-            weight = in_order(weight, self.in_shape, True)
-        return F.linear(spikes.flatten(2), weight)
-
-    def _convolution(self, merged: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        layer = self.layer
-        assert isinstance(layer, Conv)
-        merged = self._channels_last(merged)
-        if layer.pool > 1 and layer.stride < layer.kernel:
-            folded = fold_pool(weight, layer.pool, layer.stride)
-            return F.conv2d(merged, folded, stride=layer.stride * layer.pool, padding=layer.padding)
-        sums = F.conv2d(merged, weight, stride=layer.stride, padding=layer.padding)
-        return sums if layer.pool == 1 else F.avg_pool2d(sums, layer.pool)
+        """Weighted sums from lists, shape (rows, neurons), channels last if `is_conv`; without a gradient."""
+        raise NotImplementedError
 
     def transpose(
         self, error: torch.Tensor, weight: torch.Tensor, *, channels_last: bool, source_last: bool
     ) -> torch.Tensor:
-        """The transposed map: what errors of this layer add up to at its presynaptic neurons.
+        """The transposed map: what errors of the target add up to at the presynaptic neurons.
 
         Parameters
         ----------
         error : torch.Tensor, shape (steps, samples, neurons)
         weight : torch.Tensor
         channels_last, source_last : bool
-            Whether neurons of this layer, and of its source, are in the order (height, width, channels).
+            Whether neurons of the target, and of the source, are in the order (height, width, channels).
 
         Returns
         -------
         torch.Tensor, shape (steps, samples, presynaptic neurons)
         """
-        steps, samples = error.shape[:2]
-        if not self.is_conv:
-            return torch.matmul(error, in_order(weight, self.in_shape, source_last))
-        if self._by_events(error) and channels_last and (source_last or self.in_shape[0] == 1):
-            assert isinstance(self._product, ConvProduct)
-            back = self._product.transpose(error.flatten(0, 1), self._folded(weight))
-            return back.view(steps, samples, prod(self.in_shape))
-        merged = unflatten(error, self.out_shape, channels_last).flatten(0, 1)
-        source = merged.new_empty(1).expand(steps * samples, *self.in_shape)  # only its shape counts
-        assert isinstance(self.layer, Conv)
-        folded = self._channels_last(fold_pool(weight, self.layer.pool, self.layer.stride))
-        back = self._backward(merged, source, folded, (True, False, False))[0]
-        back = back.permute(0, 2, 3, 1) if source_last else back
-        return back.reshape(steps, samples, prod(self.in_shape))
+        raise NotImplementedError
 
     def weight_gradient(
         self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool, listed: Listed | None = None
@@ -241,53 +191,15 @@ class SynapticMap:
         """
         if listed is not None and channels_last == self.is_conv:
             return self.gradient_of(listed, error.flatten(0, 1))
-        steps, samples = error.shape[:2]
-        if not self.is_conv:
-            source_last = len(self.in_shape) == 3 and not source.is_contiguous()
-            if source_last:
-                source = source.permute(0, 1, 3, 4, 2)
-            found = error.flatten(0, 1).T @ source.reshape(steps * samples, -1)
-            return self._as_weights(found, source_last)
-        merged = unflatten(error, self.out_shape, channels_last).flatten(0, 1)
-        layer = self.layer
-        assert isinstance(layer, Conv)
-        side = layer.kernel + (layer.pool - 1) * layer.stride
-        folded = error.new_empty(1).expand(self.out_shape[0], self.in_shape[0], side, side)  # only its shape counts
-        source = self._channels_last(source.reshape(steps * samples, *self.in_shape))
-        found = self._backward(merged, source, folded, (False, True, False))[1]
-        return unfold_pool(found, layer.pool, layer.stride)
+        return self.products(error, source, channels_last=channels_last)
+
+    def products(self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool) -> torch.Tensor:
+        """`weight_gradient` by products."""
+        raise NotImplementedError
 
     def gradient_of(self, listed: Listed, error: torch.Tensor) -> torch.Tensor:
-        """Gradient of the weights from lists; ``error``: shape (rows, neurons), channels last."""
-        if isinstance(self._product, DenseProduct):
-            return self._as_weights(self._product.gradient(listed.lists, error), listed.channels_last)
-        assert isinstance(self.layer, Conv)
-        folded = self._product.gradient(listed.lists, error, source_last=listed.channels_last)
-        return unfold_pool(folded, self.layer.pool, self.layer.stride)
-
-    def _as_weights(self, found: torch.Tensor, source_last: bool) -> torch.Tensor:
-        """Dense weights (out, in) for sources in the order (height, width, channels), as in the weights dict."""
-        if not source_last:
-            return found
-        channels, height, width = self.in_shape
-        return found.view(-1, height, width, channels).permute(0, 3, 1, 2).flatten(1)
-
-    def _channels_last(self, images: torch.Tensor) -> torch.Tensor:
-        """Sources or kernels of a convolution in the memory layout that is fastest."""
-        if images.device.type == "cpu" and self.in_shape[0] > 1:  # pays for several channels only
-            return images.contiguous(memory_format=torch.channels_last)
-        return images
-
-    def _backward(
-        self, error: torch.Tensor, source: torch.Tensor, folded: torch.Tensor, wanted: tuple[bool, bool, bool]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Derivatives of the convolution folded with its pool, by its source and by the folded kernels."""
-        layer = self.layer
-        assert isinstance(layer, Conv)
-        stride, padding = [layer.stride * layer.pool] * 2, [layer.padding] * 2
-        return torch.ops.aten.convolution_backward(
-            error, source, folded, None, stride, padding, [1, 1], False, [0, 0], 1, wanted
-        )
+        """Gradient of the weights from lists; ``error``: shape (rows, neurons), channels last if `is_conv`."""
+        raise NotImplementedError
 
 
 class _ByEvents(torch.autograd.Function):
@@ -334,3 +246,16 @@ def unflatten(spikes: torch.Tensor, shape: tuple[int, ...], channels_last: bool)
         return spikes.view(steps, samples, *shape)
     channels, height, width = shape
     return spikes.view(steps, samples, height, width, channels).permute(0, 1, 4, 2, 3)
+
+
+def arrive(parts: Sequence[tuple[torch.Tensor, bool]], shape: tuple[int, ...]) -> tuple[torch.Tensor, bool]:
+    """The sum of what several projections deliver to one population of ``shape``, each with its order in memory."""
+    if len(parts) == 1:
+        return parts[0]
+    last = all(channels_last for _, channels_last in parts)
+    total: torch.Tensor | None = None
+    for delivered, channels_last in parts:
+        plain = unflatten(delivered, shape, True).flatten(2) if channels_last and not last else delivered
+        total = plain if total is None else total + plain
+    assert total is not None
+    return total, last

@@ -7,7 +7,7 @@ samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,21 +19,23 @@ import torch.nn.functional as F
 from brianlearn.discrete import pipelined
 from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
-from brianlearn.discrete.encoding import dropout_mask, encode
+from brianlearn.discrete.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.error_paths import fixed_tensors, readout_errors, total
 from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.discrete.recurrence import Passage
-from brianlearn.discrete.synapses import Listed, SynapticMap, unflatten
+from brianlearn.discrete.synapses import Listed, SynapticMap, arrive, unflatten
 from brianlearn.rules.paths import Fixed, transposed
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.spec.network import Projection
+from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.population import Population
 
 __all__ = ["gradients", "layer_masks", "wanted_factors"]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerRun:
-    """What one layer did in a batch.
+class Arrival:
+    """What one projection brought to a population in a batch.
 
     Attributes
     ----------
@@ -43,6 +45,22 @@ class LayerRun:
         What its synapses saw; (1, B, *in_shape) for a direct current.
     listed : Listed or None
         The same in lists.
+    """
+
+    p: Projection
+    synapses: SynapticMap
+    source: torch.Tensor
+    listed: Listed | None
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationRun:
+    """What one population did in a batch.
+
+    Attributes
+    ----------
+    p : Population
+    arrivals : list of Arrival
     channels_last : bool
         Whether its neurons lie in memory as (height, width, channels).
     passage : Passage
@@ -51,19 +69,22 @@ class LayerRun:
         What its spikes are multiplied by on their way to others, in the order of memory.
     """
 
-    p: Projection
-    synapses: SynapticMap
-    source: torch.Tensor
-    listed: Listed | None
+    p: Population
+    arrivals: Sequence[Arrival]
     channels_last: bool
     passage: Passage
     mask: torch.Tensor | None
 
     @property
     def heard(self) -> torch.Tensor:
-        """The layer's spikes as others see them, shape (T, B, neurons) in the order of memory."""
+        """The population's spikes as others see them, shape (T, B, neurons) in the order of memory."""
         spikes = self.passage.values["spike"]
         return spikes if self.mask is None else spikes * self.mask
+
+    @property
+    def psi(self) -> torch.Tensor:
+        """The surrogate derivative that errors take down."""
+        return self.passage.values["psi" if "psi" in self.passage.values else "psi_gated"]
 
 
 def gradients(
@@ -99,64 +120,68 @@ def gradients(
         runs, spikes = _forward(network, rule, inputs, keys)
         target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
         weights = fixed_tensors(network, rule, readouts, runs)
-        if network.pipelined:
-            factors, readout = pipelined.third_factors(network, rule, weights, runs, target)
-            found = {run.p.name: pipelined.gradient(network, rule, run, factors[run.p.name]) for run in runs}
-        else:
-            factors, readout = _third_factors(network, rule, weights, runs, target)
-            found = {run.p.name: _gradient(network, rule, run, factors[run.p.name]) for run in runs}
+        third_factors = pipelined.third_factors if network.pipelined else _third_factors
+        gradient = pipelined.gradient if network.pipelined else _gradient
+        factors, readout = third_factors(network, rule, weights, runs, target)
+        found: dict[str, torch.Tensor] = {}
+        for run in runs:
+            found |= gradient(network, rule, run, factors[run.p.name]) if run.p.name in factors else {}
         activity = DiscreteActivity(spikes, readout, network.spec.burn_in_steps)
         loss = (readout[network.spec.burn_in_steps :] - target).square_().mean(dim=(0, 2))
     return found, BatchRecord.of(activity, loss)
 
 
-def wanted_factors(network: DiscreteNetwork, rule: ThreeFactorRule, p: Projection) -> tuple[str, ...]:
-    """What a layer computes beside its spikes: psi for errors that go down, psi gate for what changes weights."""
-    down = p.name in transposed(rule.paths(network.spec))
+def wanted_factors(network: DiscreteNetwork, rule: ThreeFactorRule, p: Population) -> tuple[str, ...]:
+    """What a population computes beside its spikes: psi for errors that go down, psi gate for what changes weights."""
+    below = transposed(rule.paths(network.spec))
+    down = any(q.name in below for q in network.spec.onto(p.name))
     if rule.credit == "through_time":  # the floor's gate is in the derivative of the step
         return ("psi",) if down else ()
-    floor = p.layer.neuron.floor is not None  # type: ignore[union-attr]
-    return ("psi", "psi_gated") if down and floor else ("psi_gated",)
+    assert isinstance(p.neuron, Neuron)
+    return ("psi", "psi_gated") if down and p.neuron.floor is not None else ("psi_gated",)
 
 
 def layer_masks(
-    network: DiscreteNetwork, p: Projection, samples: int, like: torch.Tensor, keys: np.ndarray, *, channels_last: bool
+    network: DiscreteNetwork, p: Population, samples: int, like: torch.Tensor, keys: np.ndarray, *, channels_last: bool
 ) -> torch.Tensor | None:
-    """The dropout mask of one layer, neurons in the order of memory; None without dropout.
+    """The dropout mask of one population, neurons in the order of memory; None without dropout.
 
     Shape (samples, neurons), or (steps, samples, neurons) where a mask is drawn in every step.
     """
     mask = dropout_mask(p, network.spec.n_steps, samples, like, keys) if network.training else None
     if mask is None:
         return None
-    return (mask.movedim(-3, -1) if channels_last else mask).flatten(-len(p.out_shape))
+    return (mask.movedim(-3, -1) if channels_last else mask).flatten(-len(p.shape))
 
 
 def _forward(
     network: DiscreteNetwork, rule: ThreeFactorRule, inputs: Any, keys: np.ndarray
-) -> tuple[list[LayerRun], dict[str, torch.Tensor]]:
-    """All layers over the whole sequence, and their spikes by name."""
+) -> tuple[list[PopulationRun], dict[str, torch.Tensor]]:
+    """All populations over the whole sequence, and their spikes by name."""
     spec, steps = network.spec, network.spec.n_steps
-    source = encode(spec, inputs, next(network.parameters()), keys)
-    direct = spec.input.encoder.carries_values
-    spikes = {"input": (source != 0).to(source.dtype).expand(steps, *source.shape[1:]) if direct else source}
-    runs: list[LayerRun] = []
-    for p in spec.projections:
-        synapses, recurrence = network.synapses(p.name), network.recurrence(p.name)
-        listed = synapses.lists(source)
-        delivered, last = synapses(source, network.get_parameter(p.name).detach(), listed)
-        if len(delivered) != steps:  # a direct current is the same in every step
-            delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
+    heard = encode_all(spec, inputs, next(network.parameters()), keys)
+    spikes = given_spikes(spec, heard)
+    runs: list[PopulationRun] = []
+    for p in spec.neurons:
+        arrivals, parts = [], []
+        for q in spec.onto(p.name):
+            synapses, source = network.synapses(q.name), heard[q.source]
+            arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
+            delivered, last = synapses(source, network.get_parameter(q.name).detach(), arrivals[-1].listed)
+            if len(delivered) != steps:  # a direct current is the same in every step
+                delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
+            parts.append((delivered, last))
+        delivered, last = arrive(parts, p.shape)
         if network.pipelined:
             delivered = pipelined.later(delivered)
-        passage = recurrence.factors(
+        passage = network.recurrence(p.name).factors(
             delivered, wanted_factors(network, rule, p), channels_last=last, save=rule.credit == "through_time"
         )
         fired = passage.values["spike"]
         mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
-        runs.append(LayerRun(p, synapses, source, listed, last, passage, mask))
-        spikes[p.name] = unflatten(fired, p.out_shape, last)
-        source = unflatten(runs[-1].heard, p.out_shape, last)
+        runs.append(PopulationRun(p, arrivals, last, passage, mask))
+        spikes[p.name] = unflatten(fired, p.shape, last)
+        heard[p.name] = unflatten(runs[-1].heard, p.shape, last)
     return runs, spikes
 
 
@@ -164,41 +189,43 @@ def _third_factors(
     network: DiscreteNetwork,
     rule: ThreeFactorRule,
     weights: Mapping[str, torch.Tensor],
-    runs: list[LayerRun],
+    runs: list[PopulationRun],
     target: torch.Tensor,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """L of every layer, shape (learning steps, B, neurons) in the order of memory, and the network's readout."""
+    """L of every population, shape (learning steps, B, neurons) in the order of memory, and the network's output."""
     burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
     errors, output = readout_errors(network, rule, weights, runs, target)
     factors: dict[str, torch.Tensor] = {}
-    by_name = {run.p.name: run for run in runs}
+    arrivals = {arrival.p.name: (run, arrival) for run in runs for arrival in run.arrivals}
     for run in reversed(runs):
         parts = []
-        for path in paths[run.p.name]:
+        for path in paths.get(run.p.name, ()):
             if isinstance(path, Fixed):
                 parts.append(torch.matmul(errors[path.readout][burn_in:], weights[path.name]))
                 continue
-            above = by_name[path.projection]
-            psi = above.passage.values["psi" if "psi" in above.passage.values else "psi_gated"]
-            down = above.synapses.transpose(
-                psi[burn_in:] * factors[above.p.name],
+            above, arrival = arrivals[path.projection]
+            down = arrival.synapses.transpose(
+                above.psi[burn_in:] * factors[above.p.name],
                 network.get_parameter(path.projection).detach(),
                 channels_last=above.channels_last,
                 source_last=run.channels_last,
             )
             parts.append(down)
+        if not parts:
+            continue
         factor = factors[run.p.name] = total(parts)
         if run.mask is not None:
             factor.mul_(run.mask if run.mask.ndim == 2 else run.mask[burn_in:])
     return factors, output
 
 
-def _gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, factor: torch.Tensor) -> torch.Tensor:
-    """The gradient of one layer from its third factor."""
+def _gradient(
+    network: DiscreteNetwork, rule: ThreeFactorRule, run: PopulationRun, factor: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The gradients of all projections onto a population, from its third factor."""
     spec = network.spec
     burn_in, samples = rule.burn_in_steps(spec), factor.shape[1]
     scale = float(Fraction(rule.scale(spec)[run.p.name]) / samples)
-    source, listed = run.source, run.listed
     if rule.credit == "through_time":
         scale /= len(factor)
         if burn_in:
@@ -206,24 +233,30 @@ def _gradient(network: DiscreteNetwork, rule: ThreeFactorRule, run: LayerRun, fa
         error = run.passage.pull_back(factor)
     else:
         error = factor.mul_(run.passage.values["psi_gated"][burn_in:])
-        if rule.eligibility == "trace":
-            source, listed = _trace(network, run), None
-        if len(source) > 1 and burn_in:
-            source = source[burn_in:]
-            listed = listed and Listed(listed.lists.rows_from(burn_in * samples), listed.channels_last)
-    if len(source) == 1:  # the same in every step
-        error = error.sum(dim=0, keepdim=True)
-    found = run.synapses.weight_gradient(error, source, channels_last=run.channels_last, listed=listed)
-    return found.mul_(scale)
+    found = {}
+    for arrival in run.arrivals:
+        source, listed, mine = arrival.source, arrival.listed, error
+        if rule.credit == "online":
+            if rule.eligibility == "trace":
+                source, listed = _trace(network, arrival), None
+            if len(source) > 1 and burn_in:
+                source = source[burn_in:]
+                listed = listed and Listed(listed.lists.rows_from(burn_in * samples), listed.channels_last)
+        if len(source) == 1:  # the same in every step
+            mine = error.sum(dim=0, keepdim=True)
+        if arrival.p.learned:
+            g = arrival.synapses.weight_gradient(mine, source, channels_last=run.channels_last, listed=listed)
+            found[arrival.p.name] = g.mul_(scale)
+    return found
 
 
-def _trace(network: DiscreteNetwork, run: LayerRun) -> torch.Tensor:
-    """Traces of what the layer's synapses saw, shape (T, B, *in_shape)."""
-    steps, source = network.spec.n_steps, run.source
+def _trace(network: DiscreteNetwork, arrival: Arrival) -> torch.Tensor:
+    """Traces of what a projection's synapses saw, shape (T, B, *in_shape)."""
+    steps, source = network.spec.n_steps, arrival.source
     if len(source) != steps:
         source = source.expand(steps, *source.shape[1:])
-    last = source.ndim == 5 and not source.is_contiguous() and len(run.source) == steps
+    last = source.ndim == 5 and not source.is_contiguous() and len(arrival.source) == steps
     flat = (source.permute(0, 1, 3, 4, 2) if last else source).flatten(2).contiguous()
-    trace = network.trace(run.p.name)(flat)[1]
+    trace = network.trace(arrival.p.name)(flat)[1]
     assert trace is not None
-    return unflatten(trace, run.p.in_shape, last)
+    return unflatten(trace, arrival.p.in_shape, last)

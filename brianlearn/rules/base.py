@@ -46,7 +46,7 @@ class Rule(Storable, abstract=True):
 
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
         """Names of the weights that the rule changes."""
-        return tuple(p.name for p in spec.projections)
+        return tuple(p.name for p in spec.projections if p.learned)
 
     def state(self, spec: NetworkSpec) -> dict[str, np.ndarray]:
         """What the rule itself carries from trial to trial, as it is before learning: name -> array of float64."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 from brianlearn.rules.paths import Paths
-from brianlearn.rules.three_factor import ThreeFactorRule, local_readout
+from brianlearn.rules.three_factor import TFR, ThreeFactorRule
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["DECOLLE"]
@@ -42,7 +42,7 @@ class DECOLLE(ThreeFactorRule):
     name: ClassVar[str] = "decolle"
 
     def paths(self, spec: NetworkSpec) -> Paths:
-        return {p.name: (local_readout(spec, p),) for p in spec.projections}
+        return TFR().paths(spec)
 
     def scale(self, spec: NetworkSpec) -> dict[str, Fraction]:
-        return {p.name: Fraction(1) for p in spec.projections}
+        return {p.name: Fraction(1) for p in spec.neurons}

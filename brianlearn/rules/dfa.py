@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from brianlearn.rules.paths import Fixed, Paths
-from brianlearn.rules.three_factor import ThreeFactorRule, local_readout
+from brianlearn.rules.three_factor import ThreeFactorRule, own_readouts
 from brianlearn.spec.network import NetworkSpec
 
 __all__ = ["DFA"]
@@ -17,7 +17,7 @@ class DFA(ThreeFactorRule):
     r"""Direct feedback alignment.
 
     All layers hear the error of the network's readout, hidden ones through fixed random weights B_l (classes x n_l) of
-    their own (``feedback_<layer>``):
+    their own (``feedback_<layer>``, and ``_<readout>`` where there are several readouts):
 
         err = R s_L - onehot(y),    L_L = R^T err,    L_l = B_l^T err,    n_l^R = classes.
 
@@ -38,6 +38,10 @@ class DFA(ThreeFactorRule):
     name: ClassVar[str] = "dfa"
 
     def paths(self, spec: NetworkSpec) -> Paths:
-        *hidden, last = spec.projections
-        down: Paths = {p.name: (Fixed(spec.readout_of(p, f"feedback_{p.name}"), "readout"),) for p in hidden}
-        return {**down, last.name: (local_readout(spec, last),)}
+        readouts = [readout.name for readout in spec.graph.readouts]
+        one = len(readouts) == 1
+        return {
+            p.name: own_readouts(spec, p)
+            or tuple(Fixed(spec.readout_of(p, f"feedback_{p.name}" + ("" if one else f"_{r}")), r) for r in readouts)
+            for p in spec.neurons
+        }

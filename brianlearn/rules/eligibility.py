@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from brianlearn.errors import RuleError
-from brianlearn.spec.layers import Layer
 from brianlearn.spec.network import Projection
 
 __all__ = ["LinearResponse", "linear_response"]
@@ -65,7 +64,6 @@ def linear_response(p: Projection, dt: float, owner: str = "eligibility='trace'"
     RuleError
         Neurons without a linear response that is the same for all of a layer, by name.
     """
-    assert isinstance(p.layer, Layer)
     neuron, parsed, system = p.layer.neuron, p.layer.neuron.parsed, p.layer.neuron.linear_system
     remedy = "use eligibility='spike'"
     if system is None:

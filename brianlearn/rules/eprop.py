@@ -64,4 +64,4 @@ class EProp(ThreeFactorRule):
         return (DALTON() if self.signal == "symmetric" else DFA()).paths(spec)
 
     def scale(self, spec: NetworkSpec) -> dict[str, Fraction]:
-        return {p.name: Fraction(1) for p in spec.projections}
+        return {p.name: Fraction(1) for p in spec.neurons}

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from brianlearn.spec.network import Projection
+from brianlearn.spec.network import NetworkSpec, Projection
 
-__all__ = ["OF_RULES", "Fixed", "Path", "Paths", "Transpose", "fixed_weights", "readouts_of", "transposed"]
+__all__ = [
+    "OF_RULES",
+    "Fixed",
+    "Path",
+    "Paths",
+    "Transpose",
+    "fixed_weights",
+    "readout_groups",
+    "readouts_of",
+    "transposed",
+]
 
 #: How names of the fixed weights of rules begin, beside those of the network's own readout.
 OF_RULES = ("readout_", "feedback_")
@@ -24,8 +34,8 @@ class Fixed:
     Attributes
     ----------
     weights : Projection
-        R, from the layer to the classes, shape (classes, neurons). It is a readout of the layer itself where its name
-        is that of the readout (`NetworkSpec.readout_of`), else a matrix that carries errors alone.
+        R, from the population to the classes, shape (classes, neurons). It is what the readout itself reads where its
+        target is the readout (`NetworkSpec.readout_of`), else a matrix that carries errors alone.
     readout : str
         The readout whose error err = y - target goes down.
     """
@@ -41,7 +51,7 @@ class Fixed:
     @property
     def reads(self) -> bool:
         """Whether the weights are those of the readout itself."""
-        return self.weights.name == self.readout
+        return self.weights.target == self.readout
 
 
 @dataclass(frozen=True)
@@ -72,8 +82,23 @@ def _fixed(paths: Paths) -> Iterator[Fixed]:
 
 
 def readouts_of(paths: Paths) -> dict[str, Projection]:
-    """The readouts that errors come from: layer that is looked at -> readout."""
+    """The readouts that errors come from: population that is looked at -> the projection onto its (last) readout."""
     return {path.weights.source: path.weights for path in _fixed(paths) if path.reads}
+
+
+def readout_groups(spec: NetworkSpec, paths: Paths) -> dict[str, tuple[Projection, ...]]:
+    """All readouts that a network has under a rule: those of the network, and those of the rule's paths.
+
+    Returns
+    -------
+    dict
+        Name of the readout -> the projections onto it.
+    """
+    found = {readout.name: spec.onto(readout.name) for readout in spec.graph.readouts}
+    for path in _fixed(paths):
+        if path.reads and path.readout not in found:
+            found[path.readout] = (path.weights,)
+    return found
 
 
 def fixed_weights(paths: Paths) -> list[Projection]:

@@ -39,8 +39,7 @@ class BackPropagation(Rule, abstract=True):
         self._check_learning_rate_scale()
 
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
-        names = super().learned(spec)
-        return (*names, "readout") if spec.readout is not None else names
+        return (*super().learned(spec), *(p.name for p in spec.readout_projections if p.learned))
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         super().check(spec, batch_size)
@@ -124,8 +123,8 @@ class SurrogateBPTT(BackPropagation):
             )
 
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
-        names = super().learned(spec)
-        return names if self.train_readout else tuple(name for name in names if name != "readout")
+        fixed = () if self.train_readout else {p.name for p in spec.readout_projections}
+        return tuple(name for name in super().learned(spec) if name not in fixed)
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         if spec.readout is None:

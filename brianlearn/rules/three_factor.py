@@ -11,10 +11,11 @@ from brianlearn.errors import RuleError
 from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.local import LocalRule, choice
 from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.paths import OF_RULES, Fixed, Paths, Transpose
+from brianlearn.rules.paths import OF_RULES, Fixed, Paths, Transpose, readout_groups
 from brianlearn.spec.network import NetworkSpec, Projection
+from brianlearn.spec.population import Population
 
-__all__ = ["DALTON", "TFR", "ThreeFactorRule", "local_readout"]
+__all__ = ["DALTON", "TFR", "ThreeFactorRule", "local_readout", "own_readouts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +91,10 @@ class ThreeFactorRule(LocalRule, abstract=True):
         return self.update == "step" and optimiser.is_plain
 
     def paths(self, spec: NetworkSpec) -> Paths:
-        """From where the third factor of each layer comes: layer -> its error paths.
+        """From where the third factor of each population comes: population -> its error paths.
 
-        Every layer that learns needs one at least.
+        Every population onto which a projection learns needs one at least. (In a chain, populations, layers and
+        projections have the same names.)
         """
         raise RuleError(
             type(self).__name__,
@@ -132,8 +134,8 @@ class ThreeFactorRule(LocalRule, abstract=True):
     def _check_paths(self, spec: NetworkSpec) -> None:
         """Refuse paths that no engine could build, and layers that would learn nothing, by name."""
         owner, paths = f"rule {self.name or type(self).__name__!r}", self.paths(spec)
-        above, names = {p.name: p for p in spec.projections}, [p.name for p in spec.projections]
-        for layer in names:
+        above, names = {p.name: p for p in spec.projections}, [p.name for p in spec.neurons]
+        for layer in dict.fromkeys(p.target for p in spec.projections if p.learned):
             if not paths.get(layer):
                 raise RuleError(
                     owner,
@@ -154,15 +156,14 @@ class ThreeFactorRule(LocalRule, abstract=True):
                         got=f"{path.name!r} comes from {source!r}",
                         expected=f"weights whose source is {layer!r}",
                     )
-        readouts = self.readouts(spec)
-        heard = {p.name for p in readouts.values()} | {"readout"}
+        heard, own = readout_groups(spec, paths), {q.name for q in spec.readout_projections}
         for path in (path for found in paths.values() for path in found if isinstance(path, Fixed)):
             if path.readout not in heard:
                 raise RuleError(
                     owner, "there is no such readout", got=repr(path.readout), expected=", ".join(sorted(heard))
                 )
         for name in (p.name for p in self.fixed(spec)):
-            if name != "readout" and (not name.startswith(OF_RULES) or name in above):
+            if name not in own and (not name.startswith(OF_RULES) or name in above):
                 raise RuleError(
                     owner,
                     "fixed weights of a rule cannot have this name",
@@ -181,7 +182,7 @@ class ThreeFactorRule(LocalRule, abstract=True):
                     expected=f"{name}={plain!r}",
                     remedy=f"use {name}={plain!r}, or timing='same_step'",
                 )
-        dropped = [p.name for p in spec.projections if p.layer.dropout]  # type: ignore[union-attr]
+        dropped = [p.name for p in spec.projections if p.layer.dropout]
         if dropped:
             raise RuleError(
                 f"rule {self.name!r}, pipelined timing",
@@ -206,7 +207,7 @@ class TFR(ThreeFactorRule):
     name: ClassVar[str] = "tfr"
 
     def paths(self, spec: NetworkSpec) -> Paths:
-        return {p.name: (local_readout(spec, p),) for p in spec.projections}
+        return {p.name: own_readouts(spec, p) or (local_readout(spec, p),) for p in spec.neurons}
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,14 +225,20 @@ class DALTON(ThreeFactorRule):
     name: ClassVar[str] = "dalton"
 
     def paths(self, spec: NetworkSpec) -> Paths:
-        last = spec.projections[-1]
-        down: Paths = {p.source: (Transpose(p.name),) for p in spec.projections[1:]}
-        return {**down, last.name: (local_readout(spec, last),)}
+        return {
+            p.name: (*(Transpose(q.name) for q in spec.projections if q.source == p.name), *own_readouts(spec, p))
+            for p in spec.neurons
+        }
 
 
-def local_readout(spec: NetworkSpec, p: Projection) -> Fixed:
-    """The path from a readout of layer p itself: the network's own for the last layer, else ``readout_<layer>``."""
-    name = "readout" if p.name == spec.projections[-1].name else f"readout_{p.name}"
+def own_readouts(spec: NetworkSpec, p: Population) -> tuple[Fixed, ...]:
+    """The paths from the network's own readouts that population p reaches."""
+    return tuple(Fixed(q, q.target) for q in spec.readout_projections if q.source == p.name)
+
+
+def local_readout(spec: NetworkSpec, p: Population) -> Fixed:
+    """The path from a readout of a rule's own, which looks at population p: ``readout_<population>``."""
+    name = f"readout_{p.name}"
     return Fixed(spec.readout_of(p, name), name)
 
 

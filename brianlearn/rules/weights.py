@@ -18,12 +18,9 @@ __all__ = ["check_weights", "initial_weights", "weight_shapes"]
 
 
 def _projections(spec: NetworkSpec, rule: Rule | None) -> list[Projection]:
-    result = list(spec.projections)
-    if spec.readout_projection is not None:
-        result.append(spec.readout_projection)
-    if rule is not None:
-        result += [p for p in rule.fixed(spec) if p.name != "readout"]
-    return result
+    result = [*spec.projections, *spec.readout_projections]
+    own = {p.name for p in result}
+    return result + ([p for p in rule.fixed(spec) if p.name not in own] if rule is not None else [])
 
 
 def weight_shapes(spec: NetworkSpec, rule: Rule | None = None) -> dict[str, tuple[int, ...]]:
@@ -58,13 +55,13 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
     weights = {}
     for p in _projections(spec, rule):
         rng = np.random.default_rng([seed, zlib.crc32(p.name.encode())])
-        weights[p.name] = _drawn(p, p.layer.weights.of(p, spec, rng))
+        weights[p.name] = _drawn(p, p.draw(rng, spec))
     return weights
 
 
 def _drawn(p: Projection, drawn: Any) -> np.ndarray:
     """Initial weights, checked: a class of the user's may have drawn them."""
-    owner, shape = f"{type(p.layer.weights).__name__}, layer {p.name}", p.weight_shape
+    owner, shape = f"{type(p.weights).__name__}, layer {p.name}", p.weight_shape
     array = numbers(owner, "the initial weights", drawn, f"finite numbers, shape {shape}", error=WeightsError)
     if array.shape != shape:
         raise WeightsError(owner, "the initial weights have the wrong shape", got=array.shape, expected=shape)

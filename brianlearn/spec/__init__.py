@@ -2,6 +2,7 @@
 
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
+from brianlearn.spec.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Sparse, SumPool2d
 from brianlearn.spec.connectivity import Connectivity
 from brianlearn.spec.encoders import (
     Bernoulli,
@@ -17,6 +18,7 @@ from brianlearn.spec.initial import Array, Constant, Init, Normal, Orthogonal, U
 from brianlearn.spec.layers import Conv, Dense, Input, Layer, Readout
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.population import LinearReadout, Population
 from brianlearn.spec.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
 from brianlearn.spec.samples import Activity, Events, Raster, Recordings, Samples
 from brianlearn.spec.step import NeuronStep, Parameter, neuron_step
@@ -26,12 +28,16 @@ __all__ = [
     "LIF",
     "Activity",
     "AdaptiveLIF",
+    "AllToAll",
     "ArcTan",
     "Array",
+    "AvgPool2d",
     "Bernoulli",
+    "Connection",
     "Connectivity",
     "Constant",
     "Conv",
+    "Conv2d",
     "CubaLIF",
     "DaltonIF",
     "Dense",
@@ -47,12 +53,15 @@ __all__ = [
     "IntegrateEvents",
     "Latency",
     "Layer",
+    "LinearReadout",
     "NetworkSpec",
     "Neuron",
     "NeuronStep",
     "Normal",
+    "OneToOne",
     "Orthogonal",
     "Parameter",
+    "Population",
     "Projection",
     "Raster",
     "Readout",
@@ -62,7 +71,9 @@ __all__ = [
     "Samples",
     "SequenceLIF",
     "Sigmoid",
+    "Sparse",
     "Spikes",
+    "SumPool2d",
     "Surrogate",
     "Triangular",
     "Uniform",

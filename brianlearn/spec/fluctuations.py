@@ -132,7 +132,7 @@ class FluctuationDriven(Init):
 
     def _targets(self, owner: str, projection: Projection, distance: float) -> tuple[float, float]:
         """Mean and standard deviation of the membrane, in base units."""
-        neuron = projection.layer.neuron  # type: ignore[union-attr]
+        neuron = projection.layer.neuron
         dimensions = neuron.parsed.dimensions[neuron.parsed.membrane]
         for name in ("mean", "deviation"):
             value = getattr(self, name)
@@ -156,7 +156,7 @@ class FluctuationDriven(Init):
 
 def _membrane(owner: str, projection: Projection, dt: float) -> tuple[np.ndarray, float]:
     """The membrane's response to one spike of weight 1, step by step, and the threshold's distance from rest."""
-    neuron = projection.layer.neuron  # type: ignore[union-attr]
+    neuron = projection.layer.neuron
     parsed, system = neuron.parsed, neuron.linear_system
     if system is None or parsed.membrane not in system.names:
         raise SpecError(

@@ -45,6 +45,8 @@ class Init(Storable, ABC, abstract=True):
 
     #: Whether it is for spiking neurons alone, which have a membrane and a threshold.
     needs_neuron: ClassVar[bool] = False
+    #: Whether weights are scaled by the number of weights of a neuron, which of sparse connections is no axis of them.
+    by_fan_in: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -119,6 +121,7 @@ class Normal(Init):
     """
 
     scale: float = 2.0
+    by_fan_in: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_scale(self, "scale", self.scale)
@@ -140,6 +143,7 @@ class Uniform(Init):
     """
 
     scale: float = 1.0
+    by_fan_in: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_scale(self, "scale", self.scale)

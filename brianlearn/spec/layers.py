@@ -7,25 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import second
-from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import SpecError, UnitError
+from brianlearn.errors import SpecError
 from brianlearn.spec.checks import is_number
+from brianlearn.spec.connections import AllToAll, Connection, Conv2d
+from brianlearn.spec.connections.base import whole
 from brianlearn.spec.encoders import Encoder, IntegrateAndFire
 from brianlearn.spec.initial import Init, Normal, Uniform
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.population import Population, readout_tau
 from brianlearn.spec.storable import Storable
-from brianlearn.spec.taking import take_quantity
-from brianlearn.spec.unit_names import quantity_text
 
 __all__ = ["Conv", "Dense", "Input", "Layer", "Readout"]
-
-
-def _whole(owner: str, name: str, value: Any, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise SpecError(owner, f"{name} is wrong", got=repr(value), expected=f"a whole number >= {low}")
-    return int(value)
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Input(Storable):
 
     def __post_init__(self) -> None:
         shape = tuple(self.shape) if isinstance(self.shape, Sequence | np.ndarray) else (self.shape,)
-        object.__setattr__(self, "shape", tuple(_whole("Input", "shape", n, 1) for n in shape))
+        object.__setattr__(self, "shape", tuple(whole("Input", "shape", n, 1) for n in shape))
         if not shape:
             raise SpecError("Input", "shape is empty", expected="e.g. (1, 28, 28)")
         if not isinstance(self.encoder, Encoder):
@@ -87,6 +80,20 @@ class Layer(Storable, abstract=True):
     name: str | None
     weights: Init
     kind: str
+
+    @property
+    def connection(self) -> Connection:
+        """The kind of its connection."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Its shape, where the connection does not say it."""
+        return None
+
+    def population(self, name: str) -> Population:
+        """Its neurons."""
+        return Population(name, self.shape, self.neuron, self.dropout, self.dropout_every)
 
     def _check(self) -> None:
         owner = self.name or type(self).__name__
@@ -136,8 +143,16 @@ class Dense(Layer):
     kind = "dense"
 
     def __post_init__(self) -> None:
-        _whole(self.name or "Dense", "size", self.size, 1)
+        whole(self.name or "Dense", "size", self.size, 1)
         self._check()
+
+    @property
+    def connection(self) -> Connection:
+        return AllToAll()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.size,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +194,13 @@ class Conv(Layer):
     def __post_init__(self) -> None:
         owner = self.name or "Conv"
         for field in ("channels", "kernel", "stride", "pool"):
-            _whole(owner, field, getattr(self, field), 1)
-        _whole(owner, "padding", self.padding, 0)
+            whole(owner, field, getattr(self, field), 1)
+        whole(owner, "padding", self.padding, 0)
         self._check()
+
+    @property
+    def connection(self) -> Connection:
+        return Conv2d(self.channels, self.kernel, self.stride, self.padding, pool=self.pool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +221,7 @@ class Readout(Storable):
     weights: Init = Uniform(1.0)
 
     def __post_init__(self) -> None:
-        _whole("readout", "classes", self.classes, 2)
+        whole("readout", "classes", self.classes, 2)
         _check_weights("readout", self.weights)
         if self.weights.needs_neuron:
             raise SpecError(
@@ -211,11 +230,4 @@ class Readout(Storable):
                 got=repr(self.weights),
                 expected="e.g. Uniform(1.0)",
             )
-        if self.tau is not None:
-            object.__setattr__(self, "tau", take_quantity("readout", "tau", self.tau))
-            if get_dimensions(self.tau) is not second.dim:
-                raise UnitError(
-                    "readout", "tau has the wrong unit", got=quantity_text(self.tau), expected="a time, e.g. 10*ms"
-                )
-            if not float(self.tau) > 0:
-                raise SpecError("readout", "tau is wrong", got=self.tau, expected="a time > 0")
+        object.__setattr__(self, "tau", readout_tau(self.tau))

@@ -1,21 +1,25 @@
-"""The network: input, layers, readout and time, with every shape inferred and checked."""
+"""The network: a chain of layers, or any graph of populations, and time."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import BrianLearnWarning, ShapeError, SpecError, UnitError, did_you_mean
-from brianlearn.spec.connectivity import Connectivity, convolution, dense
+from brianlearn.errors import ArgumentError, BrianLearnWarning, ShapeError, SpecError, UnitError, did_you_mean
 from brianlearn.spec.dynamics import dynamics_warnings
-from brianlearn.spec.layers import Conv, Dense, Input, Layer, Readout
+from brianlearn.spec.encoders import Encoder
+from brianlearn.spec.graph import Graph
+from brianlearn.spec.layers import Input, Layer, Readout
+from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.population import LinearReadout, Population
+from brianlearn.spec.projection import Projection
 from brianlearn.spec.storable import Storable
 from brianlearn.spec.taking import take_quantity
 from brianlearn.spec.unit_names import quantity_text
@@ -25,79 +29,40 @@ __all__ = ["NetworkSpec", "Projection"]
 TIMINGS = ("same_step", "pipelined")
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """One layer with everything inferred: the synapses onto a population.
-
-    Attributes
-    ----------
-    name : str
-        Name of the layer and of its weights.
-    layer : Dense, Conv or Readout
-    source : str
-        Name of the presynaptic layer (``"input"`` for the first one).
-    in_shape, out_shape : tuple of int
-        Shapes of the two populations.
-    weight_shape : tuple of int
-        (out, in) or (out, in, kh, kw).
-    """
-
-    name: str
-    layer: Dense | Conv | Readout
-    source: str
-    in_shape: tuple[int, ...]
-    out_shape: tuple[int, ...]
-    weight_shape: tuple[int, ...]
-
-    @property
-    def n_pre(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(np.prod(self.in_shape))
-
-    @property
-    def n_post(self) -> int:
-        """Number of postsynaptic neurons."""
-        return int(np.prod(self.out_shape))
-
-    @property
-    def n_weights(self) -> int:
-        """Number of different weights."""
-        return int(np.prod(self.weight_shape))
-
-    @cached_property
-    def connectivity(self) -> Connectivity:
-        """The synapse list."""
-        layer = self.layer
-        if isinstance(layer, Conv):
-            c, h, w = self.in_shape
-            return convolution((c, h, w), layer.channels, layer.kernel, layer.stride, layer.padding, layer.pool)
-        return dense(self.n_pre, self.n_post)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class NetworkSpec(Storable):
-    """A deep spiking network.
+    """A spiking network: a chain of layers, or populations and the projections between them.
 
     Parameters
     ----------
-    input : Input
-    layers : sequence of Dense and Conv
+    input : Input, optional
+        With ``layers`` and ``readout``, the short way to a chain: ``NetworkSpec(input, layers, readout, ...)``. Its
+        populations are ``input``, the layers by name, and ``readout``; each projection has the name of its target.
+    layers : sequence of Dense and Conv, optional
         From the input on; at least one.
     readout : Readout, optional
         Without one, the last layer is the output.
-    dt : brian2.Quantity, optional
-        Time step.
     duration : brian2.Quantity
         Length of a trial (one presentation of one sample), a whole number of steps.
+    dt : brian2.Quantity, optional
+        Time step.
     burn_in : brian2.Quantity, optional
         Start of a trial that neither the prediction nor the loss uses.
     timing : {"same_step", "pipelined"}, optional
-        When a spike reaches the next layer: in the same step, or in the next one.
+        When a spike reaches the next layer: in the same step, or in the next one (chains only).
+    populations, projections : sequence of Population, of Projection
+        In the place of a chain: any graph without cycles. The first readout that is declared is the output that makes
+        predictions; where there is none, the one population that leads to nothing.
+
+    Attributes
+    ----------
+    graph : Graph
+        Populations and projections of either form.
 
     Raises
     ------
     ShapeError
-        Shapes that do not fit, naming the layer.
+        Shapes that do not fit, naming the layer or projection.
     SpecError, UnitError
     """
 
@@ -105,11 +70,69 @@ class NetworkSpec(Storable):
     layers: Sequence[Layer]
     readout: Readout | None
     duration: Any
-    dt: Any = field(default_factory=lambda: 1 * ms)
-    burn_in: Any = field(default_factory=lambda: 0 * ms)
-    timing: str = "same_step"
+    dt: Any
+    burn_in: Any
+    timing: str
+    declared: Graph | None
+    made_from_fields: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        input: Input | None = None,
+        layers: Sequence[Layer] = (),
+        readout: Readout | None = None,
+        duration: Any = None,
+        dt: Any = 1 * ms,
+        burn_in: Any = 0 * ms,
+        timing: str = "same_step",
+        declared: Graph | None = None,
+        *,
+        populations: Sequence[Population] | None = None,
+        projections: Sequence[Projection] | None = None,
+    ) -> None:
+        if duration is None:
+            raise ArgumentError(
+                "NetworkSpec", "duration is missing", got="no duration", expected="the length of a trial, e.g. 40*ms"
+            )
+        values: dict[str, Any] = dict(duration=duration, dt=dt, burn_in=burn_in, timing=timing)
+        if populations is not None or projections is not None:
+            chain = {"input": input, "layers": layers or None, "readout": readout}
+            given = [name for name, value in chain.items() if value is not None]
+            if given and declared is None:
+                raise SpecError(
+                    "NetworkSpec",
+                    "it is a chain or a graph",
+                    got=f"{', '.join(given)} beside populations and projections",
+                    expected="input, layers and readout, or populations and projections",
+                )
+            old_populations, old_projections = (declared.populations, declared.projections) if declared else ((), ())
+            declared = Graph(
+                old_populations if populations is None else populations,
+                old_projections if projections is None else projections,
+            )
+        values["declared"] = declared
+        if declared is None:
+            values |= dict(input=input, layers=layers, readout=readout)
+        else:
+            values |= dict(input=None, layers=(), readout=None)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if declared is None:
+            self._check_chain()
+        else:
+            self._read_graph(declared)
+        self._check()
+
+    def _read_graph(self, graph: Graph) -> None:
+        """What a chain has as well: the input, and the readout that makes predictions."""
+        first = graph.inputs[0]
+        assert isinstance(first.neuron, Encoder)
+        object.__setattr__(self, "input", Input(first.shape, first.neuron))
+        if graph.readouts:
+            output = graph.readouts[0]
+            object.__setattr__(self, "readout", Readout(output.n, graph.tau_of(output.name)))
+
+    def _check_chain(self) -> None:
         if not isinstance(self.layers, Sequence):
             raise SpecError(
                 "NetworkSpec", "layers is not a list", got=repr(self.layers), expected="a list such as [bl.Dense(...)]"
@@ -120,7 +143,7 @@ class NetworkSpec(Storable):
         if not self.layers:
             raise SpecError("NetworkSpec", "there are no layers", expected="at least one Dense or Conv")
         for layer in self.layers:
-            if not isinstance(layer, Dense | Conv):
+            if not isinstance(layer, Layer):
                 raise SpecError(
                     "NetworkSpec",
                     "a layer is of the wrong type",
@@ -131,6 +154,8 @@ class NetworkSpec(Storable):
             raise SpecError(
                 "NetworkSpec", "readout is of the wrong type", got=repr(self.readout), expected="bl.Readout(classes)"
             )
+
+    def _check(self) -> None:
         if self.timing not in TIMINGS:
             raise SpecError(
                 "NetworkSpec",
@@ -169,6 +194,14 @@ class NetworkSpec(Storable):
                 got=f"duration {self.duration}, burn_in {self.burn_in}",
                 expected="0 <= burn_in < duration",
             )
+        self.graph  # noqa: B018 - infers shapes, and refuses
+        if self.timing == "pipelined" and not self.is_chain:
+            raise SpecError(
+                "NetworkSpec",
+                "pipelined timing is for chains of layers",
+                got="populations that several projections reach or leave",
+                expected="timing='same_step'",
+            )
         self._check_neuron_counts()
         self.warnings  # noqa: B018 - looks, and refuses or warns
 
@@ -188,40 +221,87 @@ class NetworkSpec(Storable):
         return round(float(self.burn_in) / float(self.dt))
 
     @cached_property
-    def projections(self) -> tuple[Projection, ...]:
-        """The spiking layers, shapes inferred, from the input on."""
-        counts = {"dense": 0, "conv": 0}
-        names: set[str] = set()
-        result: list[Projection] = []
-        source, shape = "input", self.input.shape
+    def graph(self) -> Graph:
+        """Populations and projections, shapes inferred."""
+        return self.declared if self.declared is not None else self._chain()
+
+    def _chain(self) -> Graph:
+        """The graph of a chain of layers."""
+        counts = dict.fromkeys((layer.kind for layer in self.layers), 0)
+        populations = [Population("input", self.input.shape, self.input.encoder)]
+        projections: list[Projection] = []
+        by_name: dict[str, Layer | Readout] = {}
         for layer in self.layers:
             counts[layer.kind] += 1
             name = layer.name or f"{layer.kind}{counts[layer.kind]}"
-            if name in names:
+            if name in by_name:
                 raise SpecError(name, "two layers have this name", expected="different names")
-            names.add(name)
-            out, weights = _infer(name, layer, source, shape)
-            assert isinstance(layer, Dense | Conv)
-            result.append(Projection(name, layer, source, shape, out, weights))
-            source, shape = name, out
-        return tuple(result)
+            by_name[name] = layer
+            projections.append(Projection(name, populations[-1].name, name, layer.connection, layer.weights))
+            populations.append(layer.population(name))
+        if self.readout is not None:
+            last, by_name["readout"] = populations[-1].name, self.readout
+            projections.append(Projection("readout", last, "readout", weights=self.readout.weights))
+            populations.append(Population("readout", self.readout.classes, LinearReadout(self.readout.tau)))
+        return Graph(populations, projections, by_name)
 
     @cached_property
-    def readout_projection(self) -> Projection | None:
-        """The readout, shapes inferred."""
-        return None if self.readout is None else self.readout_of(self.projections[-1], "readout")
+    def is_chain(self) -> bool:
+        """Whether every population hears one projection and leads to one at most."""
+        every = [*self.graph.between_neurons, *self.graph.onto_readouts]
+        sources, targets = [q.source for q in every], [q.target for q in every]
+        return len(set(sources)) == len(sources) and len(set(targets)) == len(targets)
 
-    def readout_of(self, layer: Projection, name: str) -> Projection:
-        """A readout of the network's kind that looks at ``layer``."""
+    @cached_property
+    def populations(self) -> tuple[Population, ...]:
+        """All populations, each behind those that it hears."""
+        return tuple(self.graph.by_name.values())
+
+    @cached_property
+    def neurons(self) -> tuple[Population, ...]:
+        """The populations that fire, inputs left out, each behind those that it hears."""
+        return self.graph.neurons
+
+    @cached_property
+    def projections(self) -> tuple[Projection, ...]:
+        """The projections onto populations that fire, in the order of these; of a chain one for each layer."""
+        return self.graph.between_neurons
+
+    @cached_property
+    def readout_projections(self) -> tuple[Projection, ...]:
+        """The projections onto readouts."""
+        return self.graph.onto_readouts
+
+    @property
+    def readout_projection(self) -> Projection | None:
+        """The projection onto the readout of a chain; None without a readout."""
+        return self.graph.onto_readouts[0] if self.graph.onto_readouts else None
+
+    @property
+    def output(self) -> str:
+        """The population that makes predictions: the first readout, or the one that leads to nothing."""
+        if self.graph.readouts:
+            return self.graph.readouts[0].name
+        sources = {q.source for q in self.projections}
+        return next(p.name for p in self.neurons if p.name not in sources)
+
+    def onto(self, population: str) -> tuple[Projection, ...]:
+        """The projections onto a population."""
+        return self.graph.onto(population)
+
+    def readout_of(self, layer: Projection | Population, name: str) -> Projection:
+        """A readout of the network's kind that looks at ``layer``, a population (or the target of a projection)."""
         if self.readout is None:
             raise SpecError("NetworkSpec", "the network has no readout", remedy="give readout=bl.Readout(classes)")
-        shape = (self.readout.classes, layer.n_post)
-        return Projection(name, self.readout, layer.name, layer.out_shape, (self.readout.classes,), shape)
+        source = layer.target if isinstance(layer, Projection) else layer.name
+        shape = self.graph.by_name[source].shape
+        made = Projection(name, source, name, weights=self.readout.weights)
+        return made.placed(self.readout, shape, (self.readout.classes,))
 
     @property
     def classes(self) -> int:
         """Number of classes that the output tells apart."""
-        return self.readout.classes if self.readout is not None else self.projections[-1].n_post
+        return self.graph.by_name[self.output].n
 
     def with_constants(self, **constants: Any) -> NetworkSpec:
         """A copy with other values of neuron constants, in every layer whose neuron has them.
@@ -231,7 +311,7 @@ class NetworkSpec(Storable):
         SpecError
             If no neuron has a constant of that name.
         """
-        known = {name for layer in self.layers for name in layer.neuron.constants}
+        known = {name for part in self.parts.values() for name in part.neuron.constants}
         for name in constants:
             if name not in known:
                 raise SpecError(
@@ -240,12 +320,41 @@ class NetworkSpec(Storable):
                     expected=", ".join(sorted(known)) or "none",
                     remedy=did_you_mean(name, known),
                 )
-        layers = []
-        for layer in self.layers:
-            mine = {k: v for k, v in constants.items() if k in layer.neuron.constants}
-            neuron = layer.neuron.with_constants(**mine) if mine else layer.neuron
-            layers.append(dataclasses.replace(layer, neuron=neuron))  # type: ignore[type-var]
-        return dataclasses.replace(self, layers=layers)
+        changed = {}
+        for name, part in self.parts.items():
+            mine = {k: v for k, v in constants.items() if k in part.neuron.constants}
+            neuron = part.neuron.with_constants(**mine) if mine else part.neuron
+            changed[name] = dataclasses.replace(part, neuron=neuron)
+        return self.with_parts(changed)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What declares the populations that fire, by their names: the layers of a chain, else the populations."""
+        if self.declared is None:
+            return {p.name: layer for p, layer in zip(self.projections, self.layers, strict=True)}
+        return {p.name: p for p in self.declared.populations if p.is_spiking}
+
+    def with_parts(self, changed: Mapping[str, Any]) -> NetworkSpec:
+        """A copy with others in the place of some `parts`."""
+        if self.declared is None:
+            return dataclasses.replace(self, layers=[changed.get(name, part) for name, part in self.parts.items()])
+        populations = [changed.get(p.name, p) for p in self.declared.populations]
+        return dataclasses.replace(self, declared=Graph(populations, self.declared.projections))
+
+    def check_chain(self, owner: str) -> None:
+        """Refuse what is not declared as a chain of layers.
+
+        Raises
+        ------
+        SpecError
+        """
+        if self.declared is not None:
+            raise SpecError(
+                owner,
+                "it is for chains of layers",
+                got="a network of populations and projections",
+                expected="NetworkSpec(input, layers, readout, ...)",
+            )
 
     def describe(self) -> str:
         """A table of layers, shapes and parameter counts.
@@ -254,23 +363,27 @@ class NetworkSpec(Storable):
         -------
         str
         """
-        encoder = self.input.encoder
-        rows: list[tuple[str, ...]] = [("layer", "kind", "shape", "neurons", "weights", "neuron, method")]
-        rows.append(
-            ("input", type(encoder).__name__, _by(self.input.shape), f"{int(np.prod(self.input.shape))}", "", "")
-        )
+        title = "layer" if self.declared is None else "population"
+        rows: list[tuple[str, ...]] = [(title, "kind", "shape", "neurons", "weights", "neuron, method")]
         total = neurons = 0
-        for p in self.projections:
-            layer = p.layer
-            assert isinstance(layer, Dense | Conv)
-            method = f"{', '.join(layer.neuron.parsed.state_names)}; {layer.neuron.method_used}"
-            rows.append((p.name, _kind(layer), _by(p.out_shape), f"{p.n_post}", f"{p.n_weights}", method))
-            total, neurons = total + p.n_weights, neurons + p.n_post
-        if self.readout_projection is not None:
-            p, tau = self.readout_projection, self.readout.tau if self.readout else None
-            kind = "memoryless" if tau is None else f"leaky, tau {tau}"
-            rows.append((p.name, kind, _by(p.out_shape), "", f"{p.n_weights}", ""))
-            total += p.n_weights
+        for population in self.populations:
+            name, neuron, onto = population.name, population.neuron, self.onto(population.name)
+            count, size = f"{population.n}", "" if population.is_input else f"{sum(p.n_weights for p in onto)}"
+            total += sum(p.n_weights for p in onto)
+            if isinstance(neuron, Neuron):
+                neurons += population.n
+                kind, last = (
+                    self._kind(population, onto),
+                    f"{', '.join(neuron.parsed.state_names)}; {neuron.method_used}",
+                )
+            elif isinstance(neuron, LinearReadout):
+                kind = "memoryless" if neuron.tau is None else f"leaky, tau {neuron.tau}"
+                if self.declared is not None:
+                    kind = f"{kind}; {', '.join(f'{p.name} from {p.source}' for p in onto)}"
+                count = last = ""
+            else:
+                kind, last = type(neuron).__name__, ""
+            rows.append((name, kind, _by(population.shape), count, size, last))
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         timing = self.timing.replace("_", "-")
@@ -280,67 +393,27 @@ class NetworkSpec(Storable):
         lines.append(f"{neurons} neurons, {total} weights")
         return "\n".join(lines)
 
+    def _kind(self, population: Population, onto: Sequence[Projection]) -> str:
+        """What reaches a population, in a word or a list of projections."""
+        if self.declared is None:
+            text = onto[0].connection.describe()
+        else:
+            text = ", ".join(f"{p.name}: {p.connection.describe()} from {p.source}" for p in onto)
+        every = " in each step" if population.dropout_every == "step" else ""
+        return text + (f", dropout {population.dropout:g}{every}" if population.dropout else "")
+
     def _check_neuron_counts(self) -> None:
-        for p in self.projections:
-            assert isinstance(p.layer, Dense | Conv)
-            for name, (value, _) in p.layer.neuron.parsed.constants.items():
-                if value.ndim and value.size != p.n_post:
+        for population in self.neurons:
+            assert isinstance(population.neuron, Neuron)
+            for name, (value, _) in population.neuron.parsed.constants.items():
+                if value.ndim and value.size != population.n:
                     raise ShapeError(
-                        p.name,
+                        population.name,
                         f"constant {name!r} does not have one value per neuron",
                         got=f"{value.size} values, shape {value.shape}",
-                        expected=f"one value, or {p.n_post} values, shape {p.out_shape}",
+                        expected=f"one value, or {population.n} values, shape {population.shape}",
                     )
 
 
 def _by(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
-
-
-def _kind(layer: Dense | Conv) -> str:
-    if isinstance(layer, Dense):
-        text = "dense"
-    else:
-        text = f"conv {layer.kernel}x{layer.kernel}"
-        options: Mapping[str, tuple[int, int]] = {
-            "stride": (layer.stride, 1),
-            "padding": (layer.padding, 0),
-            "pool": (layer.pool, 1),
-        }
-        text += "".join(f", {name} {value}" for name, (value, default) in options.items() if value != default)
-    every = " in each step" if layer.dropout_every == "step" else ""
-    return text + (f", dropout {layer.dropout:g}{every}" if layer.dropout else "")
-
-
-def _infer(name: str, layer: Layer, source: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if isinstance(layer, Dense):
-        return (layer.size,), (layer.size, int(np.prod(shape)))
-    assert isinstance(layer, Conv)
-    if len(shape) != 3:
-        raise ShapeError(
-            name,
-            "a convolution needs (channels, height, width)",
-            got=f"{source} has shape {shape}",
-            expected="three axes, e.g. (1, 28, 28)",
-            remedy="put convolutions before dense layers, and give Input a shape of three axes",
-        )
-    sides = []
-    for axis, side in (("height", shape[1]), ("width", shape[2])):
-        padded = side + 2 * layer.padding
-        if padded < layer.kernel:
-            raise ShapeError(
-                name,
-                f"the kernel is larger than the padded {axis} of {source}",
-                got=f"kernel {layer.kernel}, {axis} {side}, padding {layer.padding}",
-                expected=f"a kernel of at most {padded}",
-            )
-        out = (padded - layer.kernel) // layer.stride + 1
-        if out < layer.pool:
-            raise ShapeError(
-                name,
-                f"the pool is larger than the {axis} of the convolution",
-                got=f"pool {layer.pool}, {axis} {out} after the convolution",
-                expected=f"a pool of at most {out}",
-            )
-        sides.append(out // layer.pool)
-    return (layer.channels, *sides), (layer.channels, shape[0], layer.kernel, layer.kernel)

@@ -11,8 +11,11 @@ import numpy as np
 from brianlearn.errors import DataError, ShapeError
 from brianlearn.spec.arrays import integers, numbers
 from brianlearn.spec.dense_spikes import batches
+from brianlearn.spec.encoders import Encoder
 from brianlearn.spec.events import Events, Recordings
+from brianlearn.spec.inputs import NamedInputs, inputs_of
 from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.population import Population
 
 __all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
 
@@ -31,9 +34,9 @@ class Samples:
 
     Parameters
     ----------
-    inputs : array_like or Recordings
+    inputs : array_like or Recordings, or dict of these
         Values, shape (n, *input shape), finite, as an array of any layout or a tensor; or `Events`, or recordings on
-        disk.
+        disk. For a network with several inputs: population -> one of these.
     labels : array_like of int, shape (n,), optional
         Classes from 0 on. Learning and accuracy need them.
     ids : array_like of int, shape (n,), optional
@@ -45,12 +48,11 @@ class Samples:
     ids: Any = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, Recordings):
-            values = numbers("Samples", "inputs", self.inputs, "an array (n, ...)")
-            values = values if values.dtype in (np.float32, np.float64, np.uint8) else values.astype(float)
-            if values.ndim < 2:
-                raise DataError("Samples", "inputs have the wrong shape", got=values.shape, expected="(n, ...)")
-            object.__setattr__(self, "inputs", values)
+        if isinstance(self.inputs, Mapping):
+            parts = {name: _values(part, f"inputs of {name!r}") for name, part in self.inputs.items()}
+            object.__setattr__(self, "inputs", NamedInputs(parts))
+        elif not isinstance(self.inputs, NamedInputs):
+            object.__setattr__(self, "inputs", _values(self.inputs, "inputs"))
         n = len(self.inputs)
         if self.labels is not None:
             labels = _whole_labels(_given("labels", self.labels, n))
@@ -140,26 +142,23 @@ class Samples:
         ShapeError, DataError
             Wrong shapes, labels out of range, values that are not finite (naming the sample).
         """
-        if isinstance(self.inputs, Recordings) != spec.input.encoder.takes_recordings:
+        populations = {p.name: p for p in spec.graph.inputs}
+        if isinstance(self.inputs, NamedInputs) and self.inputs.parts.keys() != populations.keys():
             raise DataError(
                 "Samples",
-                "inputs and encoder do not fit",
-                got=f"{type(self.inputs).__name__} for encoder {type(spec.input.encoder).__name__}",
-                expected="Events with the encoders Spikes() and IntegrateEvents(), values with the others",
+                "inputs are not those of the network",
+                got=", ".join(self.inputs.parts),
+                expected=", ".join(populations),
             )
-        shape = self.inputs.shape if isinstance(self.inputs, Recordings) else self.inputs.shape[1:]
-        if tuple(shape) != spec.input.shape:
-            raise ShapeError("Samples", "inputs do not fit the network", got=shape, expected=spec.input.shape)
-        if not isinstance(self.inputs, Recordings) and self.inputs.dtype != np.uint8:
-            bad = ~np.isfinite(self.inputs).all(axis=tuple(range(1, self.inputs.ndim)))
-            if bad.any():
-                k = int(np.argmax(bad))
-                raise DataError(
-                    "Samples",
-                    "an input is not finite",
-                    got=f"NaN or infinity in sample {int(self.ids[k])} (position {k}), {int(bad.sum())} samples in all",
-                    expected="finite values",
-                )
+        if len(populations) > 1 and not isinstance(self.inputs, NamedInputs):
+            raise DataError(
+                "Samples",
+                "the network has several inputs",
+                got=type(self.inputs).__name__,
+                expected=f"a dict: {', '.join(populations)} -> values or events",
+            )
+        for name, population in populations.items():
+            self._check_part(inputs_of(self.inputs, name), population)
         if labels:
             if self.labels is None:
                 raise DataError("Samples", "there are no labels", expected="labels=..., integers from 0 on")
@@ -173,6 +172,42 @@ class Samples:
                     expected=f"0 to {spec.classes - 1}: the output has {spec.classes} classes",
                     remedy="correct the labels, or give the readout more classes",
                 )
+
+    def _check_part(self, inputs: Any, population: Population) -> None:
+        """Check what one population is given."""
+        encoder = population.neuron
+        assert isinstance(encoder, Encoder)
+        if isinstance(inputs, Recordings) != encoder.takes_recordings:
+            raise DataError(
+                "Samples",
+                "inputs and encoder do not fit",
+                got=f"{type(inputs).__name__} for encoder {type(encoder).__name__}",
+                expected="Events with the encoders Spikes() and IntegrateEvents(), values with the others",
+            )
+        shape = inputs.shape if isinstance(inputs, Recordings) else inputs.shape[1:]
+        if tuple(shape) != population.shape:
+            raise ShapeError("Samples", "inputs do not fit the network", got=shape, expected=population.shape)
+        if not isinstance(inputs, Recordings) and inputs.dtype != np.uint8:
+            bad = ~np.isfinite(inputs).all(axis=tuple(range(1, inputs.ndim)))
+            if bad.any():
+                k = int(np.argmax(bad))
+                raise DataError(
+                    "Samples",
+                    "an input is not finite",
+                    got=f"NaN or infinity in sample {int(self.ids[k])} (position {k}), {int(bad.sum())} samples in all",
+                    expected="finite values",
+                )
+
+
+def _values(inputs: Any, name: str) -> Any:
+    """Recordings as they are, or an array of values."""
+    if isinstance(inputs, Recordings):
+        return inputs
+    values = numbers("Samples", name, inputs, "an array (n, ...)")
+    values = values if values.dtype in (np.float32, np.float64, np.uint8) else values.astype(float)
+    if values.ndim < 2:
+        raise DataError("Samples", f"{name} have the wrong shape", got=values.shape, expected="(n, ...)")
+    return values
 
 
 def _given(name: str, value: Any, n: int) -> np.ndarray:

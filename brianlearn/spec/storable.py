@@ -196,6 +196,8 @@ def _public_base(cls: type) -> type:
 
 def _is_dataclass(cls: type) -> bool:
     """Whether an object is what its fields say: its ``__init__`` is that of a dataclass."""
+    if is_dataclass(cls) and vars(cls).get("made_from_fields"):  # with an __init__ of its own that takes them
+        return True
     maker = next((base for base in cls.__mro__ if "__init__" in vars(base)), object)
     return is_dataclass(cls) and "__dataclass_fields__" in vars(maker) and maker.__dataclass_params__.init  # type: ignore[attr-defined]
 

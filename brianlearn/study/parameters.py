@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from brianlearn.errors import SpecError
 from brianlearn.rules.named import rule_named, with_loss_named
-from brianlearn.spec.layers import Layer
 from brianlearn.spec.network import NetworkSpec
 
 if TYPE_CHECKING:
@@ -119,23 +118,23 @@ def _spec_with_one(spec: NetworkSpec, name: str, value: Any) -> NetworkSpec | No
     if not rest:
         return spec.with_constants(**{name: value}) if name in _constants(spec) else None
     if first in ("input", "readout"):
+        spec.check_chain(f"parameter {name}")
         part = getattr(spec, first)
         if part is None:
             raise SpecError(f"parameter {name}", f"the network has no {first}", expected="another parameter")
         return dataclasses.replace(spec, **{first: _at(part, rest, value, name)})
-    layers = {p.name: layer for p, layer in zip(spec.projections, spec.layers, strict=True)}
+    layers = spec.parts
     return _with_layers(spec, layers, first, rest, value, name) if first == "layer" or first in layers else None
 
 
 def _with_layers(
-    spec: NetworkSpec, layers: Mapping[str, Layer], first: str, rest: str, value: Any, name: str
+    spec: NetworkSpec, layers: Mapping[str, Any], first: str, rest: str, value: Any, name: str
 ) -> NetworkSpec:
     """The network with one layer changed, or all that have what the path names."""
     wanted = [n for n, layer in layers.items() if first == n or (first == "layer" and _has(layer, rest))]
     if not wanted:
         raise _unknown(name, [f"layer.{field}" for layer in layers.values() for field in _fields(layer)])
-    changed = [_at(layer, rest, value, name) if n in wanted else layer for n, layer in layers.items()]
-    return dataclasses.replace(spec, layers=changed)
+    return spec.with_parts({n: _at(layers[n], rest, value, name) for n in wanted})
 
 
 def _at(part: Any, path: str, value: Any, name: str) -> Any:
@@ -162,7 +161,7 @@ def _fields(part: Any) -> list[str]:
 
 
 def _constants(spec: NetworkSpec) -> dict[str, None]:
-    return dict.fromkeys(name for layer in spec.layers for name in layer.neuron.constants)
+    return dict.fromkeys(name for part in spec.parts.values() for name in part.neuron.constants)
 
 
 def _names(experiment: Experiment) -> Iterator[str]:
@@ -176,9 +175,9 @@ def _spec_names(spec: NetworkSpec) -> Iterator[str]:
     yield from _constants(spec)
     for part in ("input", "readout"):
         yield from (f"{part}.{field}" for field in _fields(getattr(spec, part)))
-    for p, layer in zip(spec.projections, spec.layers, strict=True):
-        yield from (f"{p.name}.{field}" for field in _fields(layer))
-        yield from (f"layer.{field}" for field in _fields(layer))
+    for name, part in spec.parts.items():
+        yield from (f"{name}.{field}" for field in _fields(part))
+        yield from (f"layer.{field}" for field in _fields(part))
 
 
 def _unknown(name: str, known: list[str]) -> SpecError:

@@ -231,7 +231,7 @@ def _experiment(experiment: Any, trial: TrialFolder, stop: SuccessiveHalving | N
     rates = result.metrics[-1]["firing_rates_hz"]
     for layer, rate in rates.items():
         metrics[f"firing_rate_{layer}"], units[f"firing_rate_{layer}"] = rate, "Hz"
-    neurons = {p.name: p.n_post for p in experiment.spec.projections}
+    neurons = {p.name: p.n for p in experiment.spec.neurons}
     together = sum(n * rates[name] for name, n in neurons.items()) / sum(neurons.values())
     metrics["firing_rate"], units["firing_rate"] = together, "Hz"  # of all spiking neurons
     return {"metrics": metrics, "units": units, "curves": _curves(result.metrics), "run": result.run.name}

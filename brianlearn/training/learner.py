@@ -293,7 +293,7 @@ class Learner:
         return activity
 
     def _rates(self, record: TrialRecord) -> dict[str, float]:
-        sizes = {"input": int(np.prod(self.spec.input.shape)), **{p.name: p.n_post for p in self.spec.projections}}
+        sizes = {p.name: p.n for p in (*self.spec.graph.inputs, *self.spec.neurons)}
         duration = float(self.spec.duration)
         return {name: float(np.mean(n)) / (sizes[name] * duration) for name, n in record.spike_counts.items()}
 

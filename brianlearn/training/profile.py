@@ -13,6 +13,7 @@ import numpy as np
 from brianlearn.brian.engine import BrianEngine
 from brianlearn.errors import RuleError
 from brianlearn.rules.local import LocalRule
+from brianlearn.spec.encoders import Encoder
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
@@ -135,7 +136,7 @@ def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
     measured.learn(state, data, rate)
     whole, times = time.perf_counter() - started, measured.times
     total = sum(times.values())
-    layers = ["input", *(p.name for p in spec.projections)]
+    layers = [p.name for p in spec.populations]
     parts = [
         Part(name, _layer(name, layers), 1000 * t / len(data), t / total)
         for name, t in sorted(times.items(), key=lambda item: -item[1])
@@ -155,30 +156,30 @@ def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
         sum(events.values()) * len(data) / seconds,
         {
             name: n / (size_ * float(spec.duration))
-            for (name, n), size_ in zip(counts.items(), _sizes(spec), strict=True)
+            for name, n in counts.items()
+            for size_ in [spec.graph.by_name[name].n]
         },
         sum(array.nbytes for array in arrays) + gradients,
-        _input_bytes(spec, counts["input"]) * plain.engine.chunk_size,
+        _input_bytes(spec, counts) * plain.engine.chunk_size,
     )
 
 
-def _input_bytes(spec: NetworkSpec, spikes: float) -> int:
-    """Of one trial: a list of its spikes and their number in each step, or its values."""
-    listed = spec.input.encoder.precomputed
-    return round(4 * (spikes + spec.n_steps)) if listed else 8 * int(np.prod(spec.input.shape))
-
-
-def _sizes(spec: NetworkSpec) -> list[int]:
-    return [int(np.prod(spec.input.shape)), *(p.n_post for p in spec.projections)]
+def _input_bytes(spec: NetworkSpec, counts: Mapping[str, float]) -> int:
+    """Of one trial: lists of spikes and their number in each step, or values; ``counts``: spikes by population."""
+    total = 0
+    for p in spec.graph.inputs:
+        listed = isinstance(p.neuron, Encoder) and p.neuron.precomputed
+        total += round(4 * (counts[p.name] + spec.n_steps)) if listed else 8 * p.n
+    return total
 
 
 def _layer(name: str, layers: list[str]) -> str:
-    return next((layer for layer in [*layers, "readout"] if re.search(rf"(^|_){layer}(_|$)", name)), "")
+    return next((layer for layer in layers if re.search(rf"(^|_){layer}(_|$)", name)), "")
 
 
 def _synaptic_events(spec: NetworkSpec, counts: Mapping[str, float]) -> dict[str, float]:
     """Mean number of synaptic events per sample, layer by layer: spikes times mean number of targets."""
     events = {}
-    for p in [*spec.projections, *([spec.readout_projection] if spec.readout_projection is not None else [])]:
-        events[p.name] = counts[p.source] * len(p.connectivity.pre) / p.n_pre
+    for p in [*spec.projections, *spec.readout_projections]:
+        events[p.name] = counts[p.source] * p.connectivity.n_synapses / p.n_pre
     return events

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brianlearn.errors import DataError
+from brianlearn.spec.inputs import parts_of
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Recordings, Samples
 
@@ -133,10 +134,14 @@ def _load(data: Any, spec: NetworkSpec) -> tuple[str | None, Samples, Samples]:
 def _fingerprint(*parts: Samples) -> str:
     digest = hashlib.sha256()
     for samples in parts:
-        inputs = samples.inputs
-        if isinstance(inputs, Recordings):
-            digest.update(inputs.digest())
-        for array in (samples.labels,) if isinstance(inputs, Recordings) else (inputs, samples.labels):
+        arrays = []
+        for name, inputs in parts_of(samples.inputs).items():
+            digest.update(name.encode())
+            if isinstance(inputs, Recordings):
+                digest.update(inputs.digest())
+            else:
+                arrays.append(inputs)
+        for array in (*arrays, samples.labels):
             digest.update(f"{array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:32]

@@ -197,7 +197,7 @@ def verify(
     state = learner.init({name: weights[name] for name in weight_shapes(spec)})
     record = ("spikes",) if spec.readout is None else ("spikes", "readout")
     keys = state.sample_keys(samples.ids, learning=False)
-    spikes, mismatches, difference, first = 0, {"input": 0, **{p.name: 0 for p in spec.projections}}, 0.0, None
+    spikes, mismatches, difference, first = 0, {p.name: 0 for p in (*spec.graph.inputs, *spec.neurons)}, 0.0, None
     for start in range(0, len(samples), AT_ONCE):
         part = slice(start, min(start + AT_ONCE, len(samples)))
         activity = learner.infer(state, samples[part], record=record)
@@ -293,7 +293,7 @@ def _first(
         return None
     step, _, name, sample, neuron, fired = min(candidates)
     margin = None
-    if name != "input":
+    if not network.spec.graph.by_name[name].is_input:
         recurrence = network.recurrence(name)
         delivered = activity.synaptic_input[name].flatten(2).clone()
         assert recurrence.program.spike is not None

@@ -7,11 +7,15 @@ the next, so that a cause is the same text wherever it is found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from brianlearn.errors import BrianLearnWarning
+from brianlearn.spec.encoders import Encoder
+from brianlearn.spec.inputs import inputs_of, parts_of
 from brianlearn.spec.network import NetworkSpec
+from brianlearn.spec.population import Population
 from brianlearn.spec.samples import Recordings, Samples
 from brianlearn.telling import tell
 
@@ -79,21 +83,20 @@ def firing_warnings(spec: NetworkSpec, rates: Mapping[str, float]) -> list[Brian
     """
     found = []
     for name, rate in rates.items():
-        if name == "input" and spec.input.encoder.carries_values:  # values, no spikes
+        encoder, given = spec.graph.by_name[name].neuron, spec.graph.by_name[name].is_input
+        if isinstance(encoder, Encoder) and encoder.carries_values:  # values, no spikes
             continue
-        output = spec.readout is None and name == spec.projections[-1].name
+        output = spec.readout is None and name == spec.output
         subject = f"{name} (the output)" if output else name
         if rate == 0:
             problem = "silent: not one spike for any sample; nothing behind it can learn"
-            if name == "input":
+            if given:
                 problem += " (are the inputs scaled to 0..1, and is the encoder's gain large enough?)"
             else:
                 problem += " (larger initial weights or gains, or a lower threshold)"
         elif rate * float(spec.dt) >= NEARLY_EVERY_STEP:
             problem = "its neurons fire a spike in nearly every step, so that its spikes say nothing"
-            problem += (
-                " (are the inputs scaled to 0..1?)" if name == "input" else " (smaller initial weights or inputs)"
-            )
+            problem += " (are the inputs scaled to 0..1?)" if given else " (smaller initial weights or inputs)"
         else:
             continue
         found.append(BrianLearnWarning(subject, problem))
@@ -102,10 +105,17 @@ def firing_warnings(spec: NetworkSpec, rates: Mapping[str, float]) -> list[Brian
 
 def input_warnings(spec: NetworkSpec, samples: Samples) -> list[BrianLearnWarning]:
     """Values far outside of what the encoder expects, such as pixels from 0 to 255."""
-    if isinstance(samples.inputs, Recordings) or len(samples) == 0:
+    if len(samples) == 0:
         return []
-    encoder = spec.input.encoder
-    values = samples.inputs[:LOOKED_AT]
+    return [warning for p in spec.graph.inputs for warning in _values_of(p, inputs_of(samples.inputs, p.name))]
+
+
+def _values_of(p: Population, inputs: Any) -> list[BrianLearnWarning]:
+    if isinstance(inputs, Recordings):
+        return []
+    encoder = p.neuron
+    assert isinstance(encoder, Encoder)
+    values = inputs[:LOOKED_AT]
     # the mean size of what is not 0: one outlier is no mistake of scale
     size = float(np.abs(values).sum(dtype=float)) / max(int(np.count_nonzero(values)), 1)
     gain = float(getattr(encoder, "gain", 1.0))
@@ -116,7 +126,7 @@ def input_warnings(spec: NetworkSpec, samples: Samples) -> list[BrianLearnWarnin
     remedy = "are they pixels of 0 to 255? divide them by 255" if pixels else "scale them, or choose a smaller gain"
     about = 10.0 ** np.floor(np.log10(size))
     text = f"values far outside of what the encoder {kind} expects: of the order of {about:g} and not of 1; {remedy}"
-    return [BrianLearnWarning("input", text)]
+    return [BrianLearnWarning(p.name, text)]
 
 
 def constant_readout(spec: NetworkSpec, samples: Samples, logits: np.ndarray) -> list[BrianLearnWarning]:
@@ -128,10 +138,10 @@ def constant_readout(spec: NetworkSpec, samples: Samples, logits: np.ndarray) ->
     """
     if len(logits) < ENOUGH or (logits != logits[0]).any():
         return []
-    inputs = samples.inputs
-    if not isinstance(inputs, Recordings) and (inputs == inputs[0]).all():  # rightly so
-        return []
-    name = "readout" if spec.readout is not None else f"{spec.projections[-1].name} (the output)"
+    parts = parts_of(samples.inputs).values()
+    if not any(isinstance(part, Recordings) for part in parts) and all((part == part[0]).all() for part in parts):
+        return []  # rightly so
+    name = spec.output if spec.readout is not None else f"{spec.output} (the output)"
     return [
         BrianLearnWarning(
             name,

@@ -96,6 +96,7 @@ def with_depth(spec: NetworkSpec, depth: int) -> NetworkSpec:
     SpecError
         If the last layer cannot be repeated: it is no dense one, or it is the output.
     """
+    spec.check_chain("depth")
     layers = list(spec.layers)
     last = layers[-1]
     if depth > len(layers) and not isinstance(last, Dense):

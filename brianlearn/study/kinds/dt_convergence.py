@@ -154,6 +154,7 @@ def with_step(spec: NetworkSpec, dt: Any) -> NetworkSpec:
     """
     ratio = float(dt) / float(spec.dt)
     encoder = spec.input.encoder.with_step(ratio)
+    spec.check_chain("dt_convergence")
     layers = [dataclasses.replace(layer, neuron=_timed(layer.neuron, spec.dt)) for layer in spec.layers]  # type: ignore[type-var]
     return dataclasses.replace(spec, dt=dt, input=dataclasses.replace(spec.input, encoder=encoder), layers=layers)
 

@@ -129,7 +129,7 @@ def with_spread(spec: NetworkSpec, constant: str, spread: float, distribution: s
     SpecError
         A constant that no neuron has, or that is 0.
     """
-    known = sorted({name for layer in spec.layers for name in layer.neuron.constants})
+    known = sorted({name for part in spec.parts.values() for name in part.neuron.constants})
     if constant not in known:
         raise SpecError(
             "heterogeneity",
@@ -137,17 +137,18 @@ def with_spread(spec: NetworkSpec, constant: str, spread: float, distribution: s
             got=repr(constant),
             expected=", ".join(known) or "a network whose neurons have constants",
         )
-    layers = []
-    for p, layer in zip(spec.projections, spec.layers, strict=True):
-        neuron = layer.neuron
+    parts = {}
+    for p in spec.neurons:
+        part = spec.parts[p.name]
+        neuron = part.neuron
         if constant in neuron.constants:
             value = neuron.constants[constant]
             if not np.all(np.asarray(value)):
                 raise SpecError(
                     p.name, f"the constant {constant!r} is 0", expected="a value that a spread is relative to"
                 )
-            drawn = factors(p.n_post, spread, distribution, stream(seed, f"spread of {constant}", p.name))
+            drawn = factors(p.n, spread, distribution, stream(seed, f"spread of {constant}", p.name))
             flat = value.reshape(-1) if np.ndim(value) else value
             neuron = neuron.with_constants(**{constant: flat * drawn})
-        layers.append(dataclasses.replace(layer, neuron=neuron))  # type: ignore[type-var]
-    return dataclasses.replace(spec, layers=layers)
+        parts[p.name] = dataclasses.replace(part, neuron=neuron)
+    return spec.with_parts(parts)

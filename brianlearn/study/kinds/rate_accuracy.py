@@ -88,8 +88,8 @@ def rate_accuracy(
     study = Study(active_experiment, axes, fixed={"source": source, **fixed}, name="rate-accuracy")
     experiment = with_parameters(active_experiment(source, 1.0), fixed)
     if shifted:
-        for p, layer in zip(experiment.spec.projections, experiment.spec.layers, strict=True):
-            threshold_distance(layer.neuron, p.name)  # refuses what has none
+        for name, part in experiment.spec.parts.items():
+            threshold_distance(part.neuron, name)  # refuses what has none
     if parameter is not None:
         for value in study.axes[parameter].values:
             with_parameters(experiment, {parameter: value})
@@ -101,12 +101,13 @@ def active_experiment(source: Mapping[str, Any], gain: float, threshold: float |
     experiment = experiment_of(source)
     spec = with_gain(experiment.spec, gain)
     if threshold is not None:
-        spec = with_shifted_thresholds(spec, {p.name: threshold for p in spec.projections})
+        spec = with_shifted_thresholds(spec, dict.fromkeys(spec.parts, threshold))
     return dataclasses.replace(experiment, spec=spec)
 
 
 def with_gain(spec: NetworkSpec, gain: float) -> NetworkSpec:
     """The network with the initial weights of its spiking layers ``gain`` times as large."""
+    spec.check_chain("rate_accuracy, gain")
     layers = [
         dataclasses.replace(layer, weights=layer.weights.scaled(gain))  # type: ignore[type-var]
         for layer in spec.layers

@@ -76,8 +76,8 @@ def robustness(
     if tuple(map(float, axes["threshold_noise"].values)) == (0.0,):
         del axes["threshold_noise"]
     else:
-        for p, layer in zip(trained.spec.projections, trained.spec.layers, strict=True):
-            threshold_distance(layer.neuron, p.name)  # refuses what has none
+        for name, part in trained.spec.parts.items():
+            threshold_distance(part.neuron, name)  # refuses what has none
         if not together and len(axes["weight_noise"].values) > 1 and len(axes["threshold_noise"].values) > 1:
             where = "weight_noise == 0 or threshold_noise == 0"
     return Study(robustness_trial, axes, where=where, fixed={"subject": subject}, name="robustness")
@@ -129,5 +129,5 @@ def noisy_thresholds(spec: NetworkSpec, noise: float, seed: int) -> NetworkSpec:
     """
     return with_shifted_thresholds(
         spec,
-        {p.name: 1.0 + noise * stream(seed, "thresholds", p.name).standard_normal(p.n_post) for p in spec.projections},
+        {p.name: 1.0 + noise * stream(seed, "thresholds", p.name).standard_normal(p.n) for p in spec.neurons},
     )

@@ -71,7 +71,8 @@ def silenced_trial(subject: Mapping[str, Any], fraction: float, seed: int = 0) -
 
 def _hidden(spec: NetworkSpec) -> list[tuple[Projection, Projection]]:
     """Hidden layers, each with the layer that it projects to."""
-    chain = [*spec.projections, *([spec.readout_projection] if spec.readout_projection is not None else [])]
+    spec.check_chain("silenced")
+    chain = [*spec.projections, *spec.readout_projections]
     return list(pairwise(chain))
 
 

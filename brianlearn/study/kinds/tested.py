@@ -54,8 +54,7 @@ class Tested:
     def projections(self) -> Iterator[Projection]:
         """The layers whose weights inference uses, the readout last."""
         yield from self.spec.projections
-        if self.spec.readout_projection is not None:
-            yield self.spec.readout_projection
+        yield from self.spec.readout_projections
 
     def measure(
         self, weights: Mapping[str, np.ndarray] | None = None, spec: NetworkSpec | None = None
@@ -87,8 +86,8 @@ class Tested:
 
 def rates(spec: NetworkSpec, activity: Activity) -> dict[str, Any]:
     """Firing rates of a network, as quantities: all spiking neurons together, and each layer."""
-    sizes = np.array([p.n_post for p in spec.projections])
-    each = np.array([activity.firing_rates[p.name] for p in spec.projections])
+    sizes = np.array([p.n for p in spec.neurons])
+    each = np.array([activity.firing_rates[p.name] for p in spec.neurons])
     found = {f"firing_rate_{name}": rate * Hz for name, rate in activity.firing_rates.items()}
     return {"firing_rate": float(each @ sizes / sizes.sum()) * Hz} | found
 

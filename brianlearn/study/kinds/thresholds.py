@@ -120,10 +120,10 @@ def with_shifted_thresholds(spec: NetworkSpec, factors: Mapping[str, Any]) -> Ne
     factors : mapping
         Layer name -> one number, or one per neuron.
     """
-    layers = []
-    for p, layer in zip(spec.projections, spec.layers, strict=True):
-        neuron = layer.neuron
-        if p.name in factors:
-            neuron = shifted(neuron, (np.asarray(factors[p.name]) - 1.0) * threshold_distance(neuron, p.name))
-        layers.append(dataclasses.replace(layer, neuron=neuron))  # type: ignore[type-var]
-    return dataclasses.replace(spec, layers=layers)
+    parts = {}
+    for name, part in spec.parts.items():
+        neuron = part.neuron
+        if name in factors:
+            neuron = shifted(neuron, (np.asarray(factors[name]) - 1.0) * threshold_distance(neuron, name))
+        parts[name] = dataclasses.replace(part, neuron=neuron)
+    return spec.with_parts(parts)

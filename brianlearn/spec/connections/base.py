@@ -1,0 +1,124 @@
+"""What a kind of connection is: which synapses there are between two populations, and which of them share a weight."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from brianlearn.errors import SpecError
+from brianlearn.spec.storable import Storable
+
+__all__ = ["Connection", "Shape", "pair", "whole"]
+
+#: Shape of a population: (channels, height, width), or (n,).
+Shape = tuple[int, ...]
+
+
+class Connection(Storable, abstract=True):
+    """Base class of kinds of connections.
+
+    A kind says which synapses there are between a source and a target population, and which weight each of them has;
+    many may share one. A kind of one's own defines `weight_shape` and `synapses`, and runs on every engine from that
+    list alone; what engines know beyond it of the kinds of this package adds speed.
+
+    Examples
+    --------
+    Each neuron to its neighbour, all through one weight:
+
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True)
+    ... class ToNeighbour(bl.Connection):
+    ...     def weight_shape(self, source, target):
+    ...         return (1,)
+    ...
+    ...     def synapses(self, source, target):
+    ...         pre = np.arange(source[0] - 1)
+    ...         return pre, pre + 1, np.zeros(len(pre), int)
+    >>> ToNeighbour().n_synapses((4,), (4,))
+    3
+    """
+
+    #: What multiplies every weight, e.g. 1/k^2 of an average over k x k.
+    factor: float = 1.0
+    #: Whether several synapses may have one weight.
+    shares_weights: ClassVar[bool] = True
+
+    def target_shape(self, owner: str, source: Shape, name: str = "its source") -> Shape | None:
+        """The shape that the target has, where it follows from the source's; None where any target will do.
+
+        Errors name the ``owner`` and the source by its ``name``.
+
+        Raises
+        ------
+        ShapeError
+            A source that cannot be connected in this way.
+        """
+        return None
+
+    def check(self, owner: str, source: Shape, target: Shape) -> None:
+        """Check the shapes of both populations.
+
+        Raises
+        ------
+        ShapeError
+        """
+
+    @abstractmethod
+    def weight_shape(self, source: Shape, target: Shape) -> Shape:
+        """Shape of the weights; the first axis is the output's where there is one."""
+
+    @abstractmethod
+    def synapses(self, source: Shape, target: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All synapses, in any order.
+
+        Returns
+        -------
+        pre, post : numpy.ndarray of int, shape (n_synapses,)
+            Flat indices of neurons.
+        index : numpy.ndarray of int, shape (n_synapses,)
+            Which element of the packed weights (see `pack`) each synapse has.
+        """
+
+    def n_synapses(self, source: Shape, target: Shape) -> int:
+        """How many synapses there are."""
+        return len(self.synapses(source, target)[0])
+
+    def fan_in(self, source: Shape, target: Shape) -> float:
+        """Weights that a neuron of the target has, on average."""
+        return float(prod(self.weight_shape(source, target)[1:]))
+
+    def draw(self, rng: np.random.Generator, source: Shape, target: Shape) -> np.ndarray:
+        """Initial weights where a projection says nothing else: N(0, std = 2/sqrt(fan_in))."""
+        return rng.normal(0.0, 2.0 / np.sqrt(self.fan_in(source, target)), self.weight_shape(source, target))
+
+    def describe(self) -> str:
+        """The kind in a few words, for tables."""
+        return type(self).__name__
+
+    def pack(self, weights: np.ndarray) -> np.ndarray:
+        """Weights as the flat array that the index of synapses goes into."""
+        return np.ascontiguousarray(weights).ravel()
+
+    def unpack(self, packed: np.ndarray, shape: Shape) -> np.ndarray:
+        """Inverse of `pack`, of weights of ``shape``."""
+        return packed.reshape(shape).copy()
+
+
+def whole(owner: str, name: str, value: object, low: int) -> int:
+    """A whole number >= low, or an error that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise SpecError(owner, f"{name} is wrong", got=repr(value), expected=f"a whole number >= {low}")
+    return int(value)
+
+
+def pair(owner: str, name: str, value: object, low: int) -> tuple[int, int]:
+    """One whole number for both axes, or one each."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2:
+        raise SpecError(owner, f"{name} is wrong", got=repr(value), expected="a whole number, or two: (height, width)")
+    return whole(owner, name, values[0], low), whole(owner, name, values[1], low)
