@@ -21,6 +21,7 @@ PAGES = (
     "networks.md",
     "rules.md",
     "own_rule.md",
+    "synaptic_rules.md",
     "data.md",
     "own_data.md",
     "stbp.md",

@@ -74,6 +74,14 @@ def of_plan(plan: Plan) -> str:
     return fingerprint(plan)
 
 
+REWARDED = bl.SynapticRule(
+    "c : 1",
+    on_pre="c += k",
+    update="gradient -= L*c",
+    third_factor=bl.Reward("gain*(2*correct - 1)", baseline=0.1, constants=dict(gain=2.0)),
+    constants=dict(k=0.5),
+)
+
 #: An object of every class that a plan can hold, how it gets into one, and for every field other values that must
 #: make another program. Those that must not are in `SHARED`.
 CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
@@ -217,6 +225,29 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
         )
         for rule in (bl.TFR, bl.DALTON, bl.DFA, bl.EProp, bl.DECOLLE)
     },
+    bl.SynapticRule: (
+        REWARDED,
+        lambda value: name_of(rule=value),
+        dict(
+            model=["c : 1 # another text"],
+            on_pre=["c += 2*k"],
+            on_post=["c -= k"],
+            update=["gradient -= 2*L*c"],
+            every=["trial"],
+            third_factor=[bl.DALTON()],
+            constants=[],
+            initial=[dict(c=0.5)],
+            w_min=[0.0],
+            w_max=[1.0],
+            burn_in=[],
+            learning_rate_scale=[],
+        ),
+    ),
+    bl.Reward: (
+        REWARDED.third_factor,
+        lambda value: name_of(rule=dataclasses.replace(REWARDED, third_factor=value)),
+        dict(value=["gain*(3*correct - 1)"], baseline=[None], constants=[]),
+    ),
 }
 
 #: (class, field) -> values that the same program serves.
@@ -228,6 +259,9 @@ SHARED: dict[tuple[type, str], list[Any]] = {
     (Optimiser, "reset_each_epoch"): [True],
     (Rule, "learning_rate_scale"): [{"dense1": 2.0, "conv1": 0.0}],
     (LocalRule, "burn_in"): [4 * ms],
+    (bl.SynapticRule, "constants"): [dict(k=0.7)],
+    (bl.Reward, "constants"): [dict(gain=0.5)],
+    (bl.Reward, "baseline"): [0.9],
     (Neuron, "constants"): [dict(tau_m=3 * ms, tau_s=3 * ms)],
     (Neuron, "method"): ["exact"],
     (Neuron, "initial"): [dict(v=0.0)],

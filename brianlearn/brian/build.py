@@ -5,6 +5,7 @@ from __future__ import annotations
 from brianlearn.brian.network import BrianNetwork, Builder
 from brianlearn.brian.pipelined import PipelinedBuilder
 from brianlearn.brian.plan import Plan
+from brianlearn.brian.synaptic import SynapticBuilder
 
 __all__ = ["build"]
 
@@ -23,5 +24,7 @@ def build(plan: Plan, *, standalone: bool = False) -> BrianNetwork:
     -------
     BrianNetwork
     """
-    builder = PipelinedBuilder if plan.pipelined else Builder
+    builder: type[Builder] = PipelinedBuilder if plan.pipelined else Builder
+    if plan.synaptic is not None:
+        builder = SynapticBuilder
     return builder(plan, standalone).build()

@@ -85,10 +85,12 @@ def _groups(net: BrianNetwork) -> str:
 def _synapses(net: BrianNetwork) -> str:
     lines = ["Synapses (weight and gradient of a synapse are elements of the weights group)"]
     for name, synapses in net.synapses.items():
-        weights = net.weights[name].name
+        weights = net.weights.get(name.removeprefix("plastic_"))
+        held = "" if weights is None else f", weights in {weights.name}"
         source, target = synapses.source.name, synapses.target.name
-        lines.append(f"  {synapses.name}: {source} -> {target}, {len(synapses)} synapses, weights in {weights}")
-        lines += [f"    {eq}" for eq in synapses.equations.values() if eq.varname != "weight_index"]
+        lines.append(f"  {synapses.name}: {source} -> {target}, {len(synapses)} synapses{held}")
+        equations = {**synapses.equations, **(synapses.event_driven or {})}
+        lines += [f"    {eq}" for eq in equations.values() if eq.varname != "weight_index"]
         for variable, updater in synapses.summed_updaters.items():
             lines.append(f"    {variable} = sum of {updater.expression}")
         lines += [

@@ -123,7 +123,7 @@ class BrianEngine:
                 got="profile",
                 expected="numpy, cython or cpp_standalone",
             )
-        _refuse_workers(workers, self.device, rule, batch_size)
+        _refuse_workers(workers, self.device, spec, rule, batch_size)
         if implementation not in IMPLEMENTATIONS:
             raise RuleError(
                 "engine 'brian'",
@@ -207,7 +207,7 @@ class BrianEngine:
         return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
 
 
-def _refuse_workers(workers: int, device: str, rule: LocalRule | None, batch_size: int) -> None:
+def _refuse_workers(workers: int, device: str, spec: NetworkSpec, rule: LocalRule | None, batch_size: int) -> None:
     if workers == 1:
         return
     if device != "cpp_standalone":
@@ -217,6 +217,13 @@ def _refuse_workers(workers: int, device: str, rule: LocalRule | None, batch_siz
             got=f"workers={workers}",
             expected="workers=1",
             remedy="use device='cpp_standalone'",
+        )
+    if rule is not None and rule.state(spec):
+        raise RuleError(
+            "workers",
+            "the rule carries a value from trial to trial, which processes cannot share",
+            got=f"workers={workers} with {', '.join(rule.state(spec))}",
+            expected="workers=1, or a reward without a baseline",
         )
     if rule is not None and (rule.changes == "step" or batch_size < workers):
         raise RuleError(

@@ -15,6 +15,7 @@ from brianlearn.brian.plan import Plan, encoder_of
 from brianlearn.brian.recorder import steps_of_spikes
 from brianlearn.brian.shares import Share
 from brianlearn.brian.spike_input import list_names
+from brianlearn.brian.synaptic import run_inputs, weight_inputs
 from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.rules.dropout import kept
 from brianlearn.rules.engine import TrialRecord
@@ -127,6 +128,8 @@ def inputs(
     if plan.rule is not None:
         result |= _learning_inputs(plan, trials, total, learning=learning)
         result |= _masks(plan, state, samples, trials, learning=learning)
+    if plan.synaptic is not None:
+        result |= run_inputs(plan, samples.labels, trials, learning=learning)
     result |= noise_inputs(plan, state.sample_keys(samples.ids, learning=learning), trials)
     result |= weights(plan, state, learning_rate if learning else 0.0)
     return result
@@ -215,8 +218,11 @@ def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict
         return result
     for p in plan.learned:
         rate = learning_rate * plan.learning_rate_factor(p.name)
-        if plan.direct:
+        if plan.synaptic is not None:
+            result |= weight_inputs(plan, p, rate)
+        elif plan.direct:
             result[f"synapses_{p.name}.eta"] = np.asarray(rate * plan.gradient_scale(p.target))
+        if plan.direct:
             continue
         group = f"w_{p.name}"
         result[f"{group}.gradient"] = np.zeros(p.n_weights)

@@ -27,6 +27,8 @@ from brianlearn.brian.statements import deliver_expression
 from brianlearn.rules.base import Rule
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
+from brianlearn.rules.reward import Reward
+from brianlearn.rules.synaptic import SynapticRule
 from brianlearn.spec.layers import Layer, Readout
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.neuron import Neuron
@@ -77,6 +79,9 @@ EXCEPTIONS: dict[tuple[type, str], Callable[[Plan, Any], object]] = {
     (Optimiser, "reset_each_epoch"): _nothing,
     (Rule, "learning_rate_scale"): _nothing,
     (LocalRule, "burn_in"): _rule_burn_in,
+    (SynapticRule, "constants"): lambda plan, rule: {n: str(get_dimensions(v)) for n, v in rule.constants.items()},
+    (Reward, "constants"): lambda plan, reward: sorted(reward.constants),
+    (Reward, "baseline"): lambda plan, reward: reward.baseline is not None,
     (Neuron, "constants"): _kinds,
     (Neuron, "initial"): _state,
     (Neuron, "method"): lambda plan, neuron: neuron.method_used,

@@ -208,6 +208,7 @@ class Builder:
                 self._weights(p, learned=False)
                 self._read(p)
         if self.rule is not None:
+            self._signals()
             for p in self.plan.feedback:
                 self._error_weights(p)
             for population in reversed(self.spec.neurons):
@@ -216,6 +217,13 @@ class Builder:
         net.network.add(*objects, *net.feeds.values())
         net.add_monitors()
         return net
+
+    def _signals(self) -> None:
+        """What a rule needs beside error paths."""
+
+    def _deliverer_learns(self, p: Projection) -> bool:
+        """Whether the synapses of p that deliver spikes are also those that learn."""
+        return self._teaches(p)
 
     def _teaches(self, p: Projection) -> bool:
         """Whether the weights of p are learned."""
@@ -431,7 +439,7 @@ class Builder:
             self.net.clock,
             deliver=f"{p.target}_deliver",
             update=self._update_slot(),
-            learn="plasticity" if self._teaches(p) else None,
+            learn="plasticity" if self._deliverer_learns(p) else None,
             direct=self.plan.direct,
             error=plasticity_signal(self.steps[p.target]),
             feedback=(f"{p.source}_feedback", "delta") if back else None,
@@ -453,7 +461,7 @@ class Builder:
         neuron, amplitude = neuron_of(p), self._amplitude(p.source)
         on_pre = {"deliver": f"{neuron.input}_post += {deliver_expression(p)}{amplitude}"}
         names, model = ["weight"], ["weight_index : integer (constant)"]
-        learning = self._teaches(p)
+        learning = self._deliverer_learns(p)
         if learning:
             on_pre["learn"] = self._change(p, "post", "pre")
             names += [] if self.plan.direct else ["gradient"]

@@ -10,6 +10,7 @@ from brianlearn.rules.eligibility import linear_response
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Fixed, Paths, fixed_weights, readout_groups, transposed
+from brianlearn.rules.synaptic import SynapticRule
 from brianlearn.spec.encoders import Encoder
 from brianlearn.spec.network import NetworkSpec, Projection
 from brianlearn.spec.neuron import Neuron
@@ -83,6 +84,11 @@ class Plan:
     def direct(self) -> bool:
         """Whether events change the weights themselves, without a gradient sum."""
         return self.rule is not None and self.rule.direct(self.optimiser)
+
+    @property
+    def synaptic(self) -> SynapticRule | None:
+        """The rule, where it is texts of synapses."""
+        return None if self.rule is None else self.rule.synaptic
 
     @property
     def capacity_trials(self) -> int:

@@ -21,7 +21,7 @@ def connect_shared(
     names: tuple[str, ...],
     pre: np.ndarray,
     post: np.ndarray,
-    index: np.ndarray,
+    index: np.ndarray | None,
 ) -> None:
     """Connect synapses whose variables ``names`` are elements of ``weights``.
 
@@ -33,10 +33,12 @@ def connect_shared(
     names : tuple of str
         Variables of ``weights`` that the synaptic statements use.
     pre, post, index : numpy.ndarray of int, shape (n_synapses,)
-        Presynaptic neuron, postsynaptic neuron and element of ``weights``.
+        Presynaptic neuron, postsynaptic neuron and element of ``weights``. Without an index every synapse has the
+        element of its own place; ``weight_index`` then need not be declared.
     """
     for owner in (synapses, *synapses._pathways):
         for name in names:
-            owner.variables.add_reference(name, weights, name, index="weight_index")
+            owner.variables.add_reference(name, weights, name, index="_idx" if index is None else "weight_index")
     synapses.connect(i=pre, j=post)
-    synapses.weight_index = index
+    if index is not None:
+        synapses.weight_index = index

@@ -23,8 +23,10 @@ from brianlearn.rules.optimisers import (
     WarmUp,
 )
 from brianlearn.rules.paths import Fixed, Path, Paths, Transpose
+from brianlearn.rules.reward import Reward
 from brianlearn.rules.state import LearnerState
 from brianlearn.rules.stbp import STBP, BackPropagation, SurrogateBPTT
+from brianlearn.rules.synaptic import SynapticRule
 from brianlearn.rules.targets import FirstSpike, Pattern, Regular, Silence, Targets, Train
 from brianlearn.rules.three_factor import DALTON, TFR, ThreeFactorRule
 from brianlearn.rules.weights import check_weights, initial_weights, weight_shapes
@@ -60,11 +62,13 @@ __all__ = [
     "RateMSE",
     "ReadoutMSE",
     "Regular",
+    "Reward",
     "Rule",
     "Schedule",
     "Silence",
     "SpikeCount",
     "SurrogateBPTT",
+    "SynapticRule",
     "Targets",
     "ThreeFactorRule",
     "Train",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
@@ -14,6 +14,9 @@ from brianlearn.rules.base import Rule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.paths import Paths, fixed_weights, readouts_of
 from brianlearn.spec.network import NetworkSpec, Projection
+
+if TYPE_CHECKING:
+    from brianlearn.rules.synaptic import SynapticRule
 
 __all__ = ["LocalRule", "choice"]
 
@@ -48,6 +51,11 @@ class LocalRule(Rule, abstract=True):
     @abstractmethod
     def direct(self, optimiser: Optimiser) -> bool:
         """Whether events change the weights themselves, without a gradient that an optimiser follows."""
+
+    @property
+    def synaptic(self) -> SynapticRule | None:
+        """The rule itself, where it is texts of synapses."""
+        return None
 
     @abstractmethod
     def paths(self, spec: NetworkSpec) -> Paths:
