@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,15 @@ def learner(spec: Any, rule: Any, optimiser: Any, **options: Any) -> bl.Learner:
 # DALTON, written as text ----------------------------------------------------------------------------------------------
 
 
-def deep(conv: bool = False, **options: Any) -> bl.NetworkSpec:
+def deep(conv: bool = False, encoder: Any = None, **options: Any) -> bl.NetworkSpec:
     neuron = bl.DaltonIF(tau_s=2 * ms) if conv else bl.CubaLIF(R=4.0)
     first: Any = (
         bl.Conv(3, 3, neuron, pool=2, **options) if conv else bl.Dense(9, neuron, weights=bl.Normal(4.0), **options)
     )
     layers = [first, bl.Dense(8, neuron, weights=bl.Normal(4.0)), bl.Dense(7, neuron, weights=bl.Normal(4.0))]
-    encoder = bl.DirectCurrent(gain=0.5) if conv else bl.IntegrateAndFire()
-    return bl.NetworkSpec(bl.Input((1, 6, 6), encoder), layers, bl.Readout(4), duration=14 * ms, burn_in=2 * ms)
+    return bl.NetworkSpec(
+        bl.Input((1, 6, 6), encoder or bl.IntegrateAndFire()), layers, bl.Readout(4), duration=14 * ms, burn_in=2 * ms
+    )
 
 
 def images() -> bl.Samples:
@@ -71,7 +73,7 @@ def assert_same_learning(spec: Any, pairs: Any, optimiser: Any, **options: Any) 
 @pytest.mark.parametrize("conv", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_dalton_as_text_is_dalton_to_the_last_bit(conv: bool, dtype: str) -> None:
-    spec = deep(conv, dropout=0.3)
+    spec = deep(conv, bl.DirectCurrent(gain=0.5) if conv else None, dropout=0.3)
     pair = (bl.DALTON(), bl.SynapticRule(on_pre=BATCH, third_factor=bl.DALTON()))
     assert_same_learning(spec, [pair], bl.Adam(1e-2), batch_size=3, dtype=dtype)
 
@@ -90,7 +92,7 @@ def test_tfr_and_dfa_as_text() -> None:
 @pytest.mark.cpp_standalone
 @pytest.mark.parametrize("conv", [False, True])
 def test_dalton_as_text_compiled(conv: bool) -> None:
-    """To the last bit where both run as synapses; as loops add up in another order, else to rounding."""
+    """To the last bit where both run as synapses; loops add up in another order."""
     from brianlearn.brian.engine import BrianEngine
 
     spec, optimiser = deep(conv), bl.Adam(1e-2)
@@ -322,6 +324,20 @@ def test_reward_modulated_stdp_compiled(name: str) -> None:
     check_reward(REWARDS[name], readout=name != "spikes", device="cpp_standalone")
 
 
+@pytest.mark.slow
+def test_a_reward_alone_teaches_a_small_task(tmp_path: Path) -> None:
+    """The script of network_specs: neurons that hear one number come to tell two patterns apart."""
+    script = runpy.run_path(str(Path(__file__).parents[1] / "network_specs" / "rstdp.py"))
+    made = script["experiment"]()
+    before = learner(made.spec, made.rule, made.optimiser)
+    unlearned = before.infer(before.init(), made.data[1]).accuracy
+    result = dataclasses.replace(made, epochs=1, runs=tmp_path).run(progress=False)
+    assert unlearned < 0.8
+    assert result.test_accuracy > 0.95
+    groups = result.weights["dense1"].reshape(2, 2, 10).mean(axis=2)  # neuron, group of inputs
+    assert np.diag(groups).min() > 0.15 > 0.1 > max(groups[0, 1], groups[1, 0])
+
+
 def test_evaluation_changes_nothing() -> None:
     """The program that learns also evaluates: texts that change weights without a learning rate must stand still."""
     spec, samples = task(readout=True, trials=6)
@@ -537,7 +553,7 @@ SGD = bl.SGD(0.1)
         (dataclasses.replace(deep(), timing="pipelined"), STDP, dict(device="genn-cpu"), "same-step timing"),
         (dataclasses.replace(deep(), timing="pipelined"), STDP, {}, "same-step timing"),
         (deep(conv=True), dataclasses.replace(STDP, on_pre="x += spike_pre"), {}, "share one weight"),
-        (deep(conv=True), bl.SynapticRule(on_pre="gradient += psi"), {}, "carries a current"),
+        (deep(encoder=bl.DirectCurrent()), bl.SynapticRule(on_pre="gradient += psi"), {}, "carries a current"),
         (deep(dropout=0.5), bl.SynapticRule(on_pre="gradient += psi"), {}, "carries a dropout mask"),
         (deep(dropout=0.5), bl.SynapticRule(on_post="gradient += psi*spike_pre"), {}, "dropout silences"),
         (task(False)[0], bl.SynapticRule(on_pre="gradient += L", third_factor=bl.TFR()), {}, "needs a readout"),

@@ -122,7 +122,8 @@ class StandaloneDevice:
         (run / "results").mkdir(parents=True)
         stop = n_trials * self.plan.spec.n_steps * float(self.plan.spec.dt)
         lists = {key for p in self.plan.spec.graph.inputs for key in list_names(p.name)}
-        arguments = [self._argument(run, key, value) for key, value in values.items() if key not in lists]
+        apart = lists.union(self._manifest["unused"])
+        arguments = [self._argument(run, key, value) for key, value in values.items() if key not in apart]
         for key in lists & values.keys():  # which the program looks for itself
             np.asarray(values[key], np.int32).tofile(run / f"{key}.bin")
         arguments.append(f"run_control.stop_time={stop!r}")
@@ -244,6 +245,9 @@ def _generate(plan: Plan, folder: Path) -> None:
             check_writes(folder / "objects.cpp")
             compile_project(folder)
             manifest = _manifest(device, net)
+            # a program has the arrays over time alone that a statement reads
+            text = (folder / "objects.cpp").read_text()
+            manifest["unused"] = [name for name in net.timed if f'"{name}.values"' not in text]
     finally:
         reset_device()
     for path in folder.rglob("*.o"):
