@@ -88,6 +88,43 @@ def test_tfr_and_dfa_as_text() -> None:
     assert_same_learning(deep(), pairs, bl.Momentum(1e-2), batch_size=3)
 
 
+def test_dalton_as_text_in_a_graph() -> None:
+    """Two inputs, a skip, two ways to the readout, and a projection that does not learn; describe shows the texts."""
+    from brianlearn.brian import describe
+
+    neuron, start = bl.CubaLIF(R=4.0), bl.Normal(4.0)
+    populations = [
+        bl.Population("a", (6,), bl.IntegrateAndFire()),
+        bl.Population("b", (5,), bl.IntegrateAndFire()),
+        bl.Population("h", (7,), neuron),
+        bl.Population("k", (6,), neuron),
+        bl.Population("out", (3,), bl.LinearReadout()),
+    ]
+    ways = [
+        ("a", "h", True),
+        ("b", "k", True),
+        ("h", "k", True),
+        ("a", "k", False),
+        ("k", "out", False),
+        ("h", "out", False),
+    ]
+    projections = [bl.Projection(s + t, s, t, weights=start, learned=learned) for s, t, learned in ways]
+    spec = bl.NetworkSpec(populations=populations, projections=projections, duration=14 * ms)
+    rng = np.random.default_rng(1)
+    samples = bl.Samples({"a": rng.random((4, 6)), "b": rng.random((4, 5))}, rng.integers(0, 3, 4))
+    text = bl.SynapticRule(on_pre=BATCH, third_factor=bl.DALTON())
+    results = []
+    for rule in (bl.DALTON(), text):
+        made = learner(spec, rule, bl.Adam(1e-2), batch_size=2)
+        results.append((made.init(), made.learn(made.init(), samples)[0]))
+    for name in ("ah", "bk", "hk", "ak"):
+        np.testing.assert_array_equal(results[0][1].weights[name], results[1][1].weights[name], err_msg=name)
+        assert np.array_equal(results[1][0].weights[name], results[1][1].weights[name]) == (name == "ak")
+    shown = describe(spec, text, batch_size=2)
+    assert "plastic_hk: h -> k, 42 synapses, weights in w_hk" in shown
+    assert "plastic_ak" not in shown
+
+
 @pytest.mark.slow
 @pytest.mark.cpp_standalone
 @pytest.mark.parametrize("conv", [False, True])
