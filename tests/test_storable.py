@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brian2 import ms
 
 import brianlearn as bl
 from brianlearn.scripts import load_experiment, run_script
@@ -251,3 +252,22 @@ def test_an_error_of_a_constructor_is_of_the_kind_of_the_class():
         from_dict({"$type": f"{__name__}:Louder", "feedback": 3})
     with pytest.raises(bl.SpecError, match="no such field"):
         from_dict({"$type": f"{__name__}:Above", "gain": 3})
+
+
+def test_a_run_of_before_the_newer_fields_of_optimisers_goes_on(tmp_path):
+    """What a class has gained since, with None for what it was, makes no other experiment."""
+    spec = bl.NetworkSpec(bl.Input((1, 8, 8)), [bl.Dense(4, bl.DaltonIF())], bl.Readout(10), duration=3 * ms)
+    experiment = bl.Experiment(
+        spec, bl.DALTON(), bl.Adam(0.01), "digits", limit=4, test_limit=2, epochs=1, device="numpy", runs=tmp_path
+    )
+    folder = experiment.run(progress=False).run
+    config = json.loads((folder / "config.json").read_text())
+    for newer in ("schedule", "clip_value", "clip_norm"):
+        assert config["optimiser"].pop(newer) is None
+    (folder / "config.json").write_text(json.dumps(config))
+    assert bl.Experiment.from_run(folder).optimiser == experiment.optimiser
+    longer = dataclasses.replace(experiment, epochs=2)
+    straight = longer.run(progress=False).run
+    resumed = longer.run(resume=folder, progress=False).run
+    ours, theirs = np.load(resumed / "weights.npz"), np.load(straight / "weights.npz")
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs.files)

@@ -145,7 +145,7 @@ class Trained:
     def measures_loss(self, learner: Learner) -> bool:
         """Whether the loss that a learner measures is the one of the training."""
         rule = self.experiment.rule
-        other = learner.rule is None and isinstance(rule, BackPropagation) and not isinstance(rule.loss, ReadoutMSE)
+        other = learner.rule is None and isinstance(rule, BackPropagation) and rule.loss != ReadoutMSE()
         return not other
 
 
