@@ -116,7 +116,7 @@ class SynapticBuilder(Builder):
             )
             for name, found in text.statements.items()
         }
-        synapses = Synapses(
+        synapses = PlasticSynapses(
             self.net.groups[p.source],
             self.net.groups[p.target],
             "\n".join(lines),
@@ -190,6 +190,14 @@ class SynapticBuilder(Builder):
             return text
         bounds = [str(default) if b is None else repr(float(b)) for b, default in ((low, "-inf"), (high, "inf"))]
         return f"clip({text}, {bounds[0]}, {bounds[1]})"
+
+
+class PlasticSynapses(Synapses):
+    """Synapses whose variables are looked at after a run in any precision."""
+
+    def _check_for_invalid_values(self, k: str, v: Any) -> None:
+        with np.errstate(over="ignore"):  # Brian2 compares with 1e50, which single precision does not have
+            super()._check_for_invalid_values(k, v)
 
 
 def _equation(eq: SingleEquation, names: Mapping[str, str]) -> str:
