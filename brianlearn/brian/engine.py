@@ -19,6 +19,7 @@ from brianlearn.brian.standalone import StandaloneDevice
 from brianlearn.errors import RuleError, SpecError
 from brianlearn.genn_setup import GENN_DEVICES
 from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.engine_settings import IMPLEMENTATIONS
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import SGD, Optimiser
 from brianlearn.rules.state import LearnerState
@@ -41,7 +42,6 @@ SPIKE_IN, SPIKE_OUT, ACTIVE = 4, 20, 0.1
 #: run of a standalone program costs some 40 ms beside its trials.
 CHUNK_TRIALS = 1000
 CHUNK_WORK = {"numpy": 10**9, "cython": 4 * 10**9, "cpp_standalone": 5 * 10**10, "genn-cpu": 5 * 10**10, "genn": 10**12}
-IMPLEMENTATIONS = ("loops", "third_factor", "synapses")
 
 
 class Device(Protocol):

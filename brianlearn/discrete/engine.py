@@ -17,7 +17,7 @@ from brianlearn.discrete.bptt import total_loss
 from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import export
 from brianlearn.discrete.optimisers import TensorOptimiser
-from brianlearn.discrete.options import DiscreteOptions, resolve_torch_device
+from brianlearn.discrete.options import arithmetic, read_options, resolve_torch_device
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.losses import ReadoutMSE
@@ -57,7 +57,7 @@ class DiscreteEngine:
     chunk_size : int or None
         Rounded up to whole batches.
     options : mapping, optional
-        Fields of `DiscreteOptions`.
+        Settings of `brianlearn.Discrete`, but for the device.
 
     Raises
     ------
@@ -82,12 +82,14 @@ class DiscreteEngine:
         place = resolve_torch_device(device)
         self.device = str(place)
         self.chunk_size = max(1, -(-(chunk_size or CHUNK_TRIALS) // batch_size)) * batch_size
-        self._options = DiscreteOptions.read(options or {}, place)
+        self._options = read_options(options or {}, place)
         self._spec, self._rule, self._optimiser, self._batch_size = spec, rule, optimiser, batch_size
         self._dtype = np.dtype(dtype)
         zeros = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
         reset_path = rule.reset_path if isinstance(rule, BackPropagation) else "detached"
-        self._network = export(spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype)).to(place)
+        self._network = export(
+            spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype), kernels=self._options.kernels
+        ).to(place)
         self._learned = rule.learned(spec) if rule is not None else ()
         for name, parameter in self._network.named_parameters():
             parameter.requires_grad_(name in self._learned)
@@ -110,7 +112,7 @@ class DiscreteEngine:
         gradients = self._gradients(readouts)
         self._network.train()
         records = []
-        with self._options.arithmetic():
+        with arithmetic(self._options.matmul):
             for start in range(0, len(samples), self._batch_size):
                 batch = slice(start, min(start + self._batch_size, len(samples)))
                 if isinstance(rule, ThreeFactorRule) and rule.update == "step":
@@ -139,7 +141,7 @@ class DiscreteEngine:
         keys = state.sample_keys(samples.ids, learning=False)
         labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(self.device)
         records, rasters, readouts = [], [], []
-        with torch.no_grad(), self._options.arithmetic():
+        with torch.no_grad(), arithmetic(self._options.matmul):
             for start in range(0, len(samples), self._at_once):
                 part = slice(start, min(start + self._at_once, len(samples)))
                 activity = self._network(samples.inputs[part], keys=keys[part])

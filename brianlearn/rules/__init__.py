@@ -6,6 +6,7 @@ from brianlearn.rules.base import Rule
 from brianlearn.rules.decolle import DECOLLE
 from brianlearn.rules.dfa import DFA
 from brianlearn.rules.engine import Engine, TrialRecord
+from brianlearn.rules.engine_settings import Brian, Discrete, EngineSettings
 from brianlearn.rules.eprop import EProp
 from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
 from brianlearn.rules.optimisers import (
@@ -41,10 +42,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "BackPropagation",
+    "Brian",
     "Cosine",
     "CrossEntropy",
+    "Discrete",
     "EProp",
     "Engine",
+    "EngineSettings",
     "Exponential",
     "FirstSpike",
     "Fixed",

@@ -8,6 +8,7 @@ from typing import Any
 from brianlearn.errors import RuleError, did_you_mean
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import Engine
+from brianlearn.rules.engine_settings import Brian
 from brianlearn.rules.local import LocalRule
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.spec.network import NetworkSpec
@@ -165,15 +166,8 @@ def make_engine(
         from brianlearn.discrete.engine import DiscreteEngine
 
         return DiscreteEngine(spec, rule, optimiser, **common, options=options)
-    if options:
-        raise RuleError(
-            "engine 'brian'",
-            "it takes no engine_options",
-            got=", ".join(options),
-            expected="engine_options={}",
-            remedy="they are for engine='discrete'",
-        )
+    settings: Brian = Brian.read(options)
     from brianlearn.brian.engine import BrianEngine
 
     assert rule is None or isinstance(rule, LocalRule)
-    return BrianEngine(spec, rule, optimiser, **common, workers=workers)
+    return BrianEngine(spec, rule, optimiser, **common, workers=workers, implementation=settings.implementation)

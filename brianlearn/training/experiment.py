@@ -13,6 +13,7 @@ from brianlearn.data.augment import Augmentation
 from brianlearn.data.source import DataSource
 from brianlearn.errors import RuleError, RunFolderError
 from brianlearn.rules.base import Rule
+from brianlearn.rules.engine_settings import settled
 from brianlearn.rules.optimisers import Adam, Optimiser
 from brianlearn.rules.three_factor import DALTON
 from brianlearn.spec.network import NetworkSpec
@@ -65,7 +66,7 @@ class Experiment:
         Where the run folder goes.
     name : str, optional
         Part of the run folder's name; that of the data where it is not given.
-    engine : {"auto", "brian", "discrete"}, optional
+    engine : {"auto", "brian", "discrete"}, `Brian` or `Discrete`, optional
     workers : int, optional
     engine_options : mapping, optional
         As in `Learner`.
@@ -101,7 +102,7 @@ class Experiment:
     chunk_size: int | None = None
     runs: str | os.PathLike[str] = "runs"
     name: str | None = None
-    engine: str = "auto"
+    engine: Any = "auto"
     workers: int = 1
     engine_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -124,6 +125,10 @@ class Experiment:
                 expected="None, RandomAffine(...), RandomCrop(...), RandomWindow(...), or an object of a subclass of "
                 "bl.Augmentation",
             )
+        names = ("engine", "device", "workers", "engine_options")
+        given = (getattr(self, name) for name in names)
+        for name, value in zip(names, settled("Experiment", *given), strict=True):  # run folders hold names
+            object.__setattr__(self, name, value)
         for name, low in (("epochs", 1), ("batch_size", 1), ("workers", 1), ("seed", 0), ("validation", 0)):
             self._whole(name, low)
         for name in ("limit", "test_limit", "chunk_size"):

@@ -13,6 +13,7 @@ import numpy as np
 from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError, WeightsError
 from brianlearn.rules.base import Rule
 from brianlearn.rules.engine import TrialRecord
+from brianlearn.rules.engine_settings import EngineSettings, settled
 from brianlearn.rules.optimisers import Adam, Optimiser
 from brianlearn.rules.paths import OF_RULES
 from brianlearn.rules.state import LearnerState
@@ -79,9 +80,10 @@ class Learner:
         Without one the learner only infers.
     optimiser : Optimiser, optional
         ``Adam(1e-3)`` where it is not given.
-    engine : {"auto", "brian", "discrete"}
+    engine : {"auto", "brian", "discrete"}, `Brian` or `Discrete`
         ``"brian"``: event-driven Brian2 network. ``"discrete"``: its discrete-time equivalent in torch, whole batches
-        at once. ``"auto"``: Brian2 wherever it can run the rule, unless ``device`` is one of torch's.
+        at once. ``"auto"``: Brian2 wherever it can run the rule, unless ``device`` is one of torch's. An object carries
+        device, workers and options of its own.
     device : str
         Of Brian2: ``"cpp_standalone"`` (compiled C++), ``"cython"``, ``"numpy"``; ``"runtime"`` is cython where a
         compiler is found, else numpy; ``"auto"`` is cpp_standalone where a compiler is found, else numpy; ``"genn"``
@@ -97,8 +99,7 @@ class Learner:
     workers : int, optional
         Processes that share the trials of a batch, and the samples of an evaluation (cpp_standalone).
     engine_options : mapping, optional
-        For the discrete engine: ``micro_batch`` (trials that run at once; the gradients of a batch's parts add up) and
-        ``matmul`` (``"bfloat16"`` products on a CPU).
+        Settings of `Discrete` (``micro_batch``, ``matmul``, ``kernels``) or `Brian` (``implementation``).
 
     Examples
     --------
@@ -121,7 +122,7 @@ class Learner:
         rule: Rule | None = None,
         optimiser: Optimiser | None = None,
         *,
-        engine: str = "auto",
+        engine: str | EngineSettings = "auto",
         device: str = "auto",
         dtype: str = "float32",
         batch_size: int = 1,
@@ -141,6 +142,7 @@ class Learner:
         chunk_size = None if chunk_size is None else int(chunk_size)
         if dtype not in DTYPES:
             raise RuleError("Learner", "unknown dtype", got=repr(dtype), expected=" or ".join(DTYPES))
+        name, device, workers, options = settled("Learner", engine, device, workers, engine_options)
         if rule is not None:
             if not isinstance(rule, Rule):
                 raise RuleError(
@@ -154,7 +156,7 @@ class Learner:
         self.spec, self.rule, self.optimiser = spec, rule, optimiser or Adam()
         self.dtype, self.batch_size, self.seed = dtype, batch_size, seed
         self.watch = Watch()
-        self.engine_name = choose_engine(engine, rule, device)
+        self.engine_name = choose_engine(name, rule, device)
         self.engine = make_engine(
             self.engine_name,
             spec,
@@ -165,7 +167,7 @@ class Learner:
             batch_size=batch_size,
             chunk_size=chunk_size,
             workers=workers,
-            options=engine_options or {},
+            options=options,
         )
 
     @property
