@@ -32,6 +32,8 @@ from brianlearn.rules.synaptic import SynapticRule
 from brianlearn.spec.layers import Layer, Readout
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.neuron import Neuron
+from brianlearn.spec.population import LinearReadout, Population
+from brianlearn.spec.projection import Projection
 
 __all__ = ["EXCEPTIONS", "content", "fingerprint"]
 
@@ -56,7 +58,7 @@ def _state(plan: Plan, neuron: Neuron) -> object:
     return {name: neuron.initial.get(name, 0.0) for name in neuron.parsed.state_names}
 
 
-def _drawn(plan: Plan, layer: Layer) -> object:
+def _drawn(plan: Plan, layer: Layer | Population) -> object:
     """Of dropout, whose masks a run brings: whether there are masks, and whether each step has its own."""
     return bool(plan.rule is not None and layer.dropout) and layer.dropout_every
 
@@ -91,6 +93,10 @@ EXCEPTIONS: dict[tuple[type, str], Callable[[Plan, Any], object]] = {
     (Layer, "dropout_every"): _nothing,  # counted with dropout, without which it means nothing
     (Readout, "weights"): _nothing,
     (Readout, "tau"): lambda plan, readout: readout.tau is not None,
+    (Population, "dropout"): _drawn,
+    (Population, "dropout_every"): _nothing,
+    (LinearReadout, "tau"): lambda plan, readout: readout.tau is not None,
+    (Projection, "weights"): _nothing,
     (NetworkSpec, "duration"): lambda plan, spec: spec.n_steps,
     (NetworkSpec, "burn_in"): _network_burn_in,
     (Plan, "optimiser"): _while_learning("optimiser"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar
 
@@ -119,18 +120,8 @@ class Sparse(Connection):
         if self.pairs is not None:
             found: np.ndarray = self.pairs
             return found
-        n_pre, n_post = prod(source), prod(target)
-        kept: dict[tuple[int, int], np.ndarray] = self.__dict__.setdefault("_kept", {})
-        if (n_pre, n_post) not in kept:
-            assert self.probability is not None
-            rng, rows = np.random.default_rng([self.seed, n_pre, n_post]), []
-            for pre in range(n_pre):
-                post = np.flatnonzero(rng.random(n_post) < self.probability)
-                if not self.to_self:
-                    post = post[post != pre]
-                rows.append(np.column_stack([np.full(len(post), pre), post]))
-            kept[n_pre, n_post] = np.concatenate(rows).astype(np.int32)
-        return kept[n_pre, n_post]
+        assert self.probability is not None
+        return _drawn(self.probability, self.seed, self.to_self, prod(source), prod(target))
 
     def weight_shape(self, source: Shape, target: Shape) -> Shape:
         return (len(self._drawn(source, target)),)
@@ -144,3 +135,16 @@ class Sparse(Connection):
     def synapses(self, source: Shape, target: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pairs = self._drawn(source, target)
         return pairs[:, 0], pairs[:, 1], np.arange(len(pairs), dtype=np.int32)
+
+
+@lru_cache(maxsize=32)
+def _drawn(probability: float, seed: int, to_self: bool, n_pre: int, n_post: int) -> np.ndarray:
+    rng, rows = np.random.default_rng([seed, n_pre, n_post]), []
+    for pre in range(n_pre):
+        post = np.flatnonzero(rng.random(n_post) < probability)
+        if not to_self:
+            post = post[post != pre]
+        rows.append(np.column_stack([np.full(len(post), pre), post]))
+    found = np.concatenate(rows).astype(np.int32)
+    found.flags.writeable = False
+    return found
