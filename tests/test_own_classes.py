@@ -31,9 +31,11 @@ KINDS = {
     bl.Train: {"Late": "readout=None, rule=bl.STBP(loss=bl.Hamming(bl.Targets(label=Late())))"},
     bl.Augmentation: {"Contrast": "augment=Contrast(0.3)"},
     bl.DataSource: {"Stripes": "data=Stripes(seed=3)"},
+    bl.Connection: {"ToNeighbours": "connection=ToNeighbours(3)"},
+    bl.ThreeFactorRule: {"Global": "rule=Global(), layer=bl.Dense(6, bl.CubaLIF(R=4.0)), second=True"},
 }
 #: In every test run; the others are slow.
-FAST = ("Leaky", "Nesterov")
+FAST = ("Leaky", "Nesterov", "ToNeighbours", "Global")
 CASES = [
     pytest.param(base, name, use, id=name, marks=[] if name in FAST else pytest.mark.slow)
     for base, uses in KINDS.items()
@@ -47,14 +49,26 @@ def experiment():
     return made({use})
 
 def made(input=bl.Input((1, 8, 8)), neuron=bl.CubaLIF(R=2.0), weights=bl.Normal(2.0), layer=None,
-         readout=bl.Readout(10), rule=bl.DALTON(), optimiser=bl.SGD(0.1), augment=None, data="digits"):
+         readout=bl.Readout(10), rule=bl.DALTON(), optimiser=bl.SGD(0.1), augment=None, data="digits",
+         connection=None, second=False):
     layers = [layer or bl.Dense(6, neuron, weights=weights)]
-    if readout is None:
+    if readout is None or second:
         layers.append(bl.Dense(10, neuron))
     spec = bl.NetworkSpec(input, layers, readout, duration=6*ms)
+    if connection is not None:
+        populations = [
+            bl.Population("input", (1, 8, 8), bl.IntegrateAndFire()),
+            bl.Population("hidden", 64, neuron),
+            bl.Population("readout", 10, bl.LinearReadout()),
+        ]
+        projections = [
+            bl.Projection("in1", "input", "hidden", connection, weights=bl.Normal(4.0)),
+            bl.Projection("out", "hidden", "readout"),
+        ]
+        spec = bl.NetworkSpec(populations=populations, projections=projections, duration=6*ms)
     return bl.Experiment(
         spec, rule, optimiser, data, augment=augment, limit=8, test_limit=4, epochs=1, batch_size=4,
-        device="numpy" if isinstance(rule, bl.DALTON) else "cpu", dtype="float64", runs="runs")
+        device="numpy" if isinstance(rule, bl.ThreeFactorRule) else "cpu", dtype="float64", runs="runs")
 """
 
 

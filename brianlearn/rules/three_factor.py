@@ -49,6 +49,23 @@ class ThreeFactorRule(LocalRule, abstract=True):
     learning_rate_scale : mapping, optional
         Layer name -> factor on the learning rate (with SGD the layers of a deep network learn at very different
         speeds; Adam rescales).
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from typing import ClassVar
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True, eq=False)
+    ... class Global(bl.ThreeFactorRule):
+    ...     '''All layers hear the error of the output, hidden ones through random weights (`DFA`).'''
+    ...     name: ClassVar[str] = "global"
+    ...
+    ...     def paths(self, spec):
+    ...         onto = {q.source: q for q in spec.readout_projections}
+    ...         fixed = {p.name: onto.get(p.name) or spec.readout_of(p, f"feedback_{p.name}") for p in spec.neurons}
+    ...         return {name: (bl.Fixed(weights, spec.output),) for name, weights in fixed.items()}
+    >>> Global().name
+    'global'
     """
 
     eligibility: str = "spike"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from math import prod
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ __all__ = ["Connection", "Shape", "pair", "whole"]
 Shape = tuple[int, ...]
 
 
-class Connection(Storable, abstract=True):
+class Connection(Storable, ABC, abstract=True):
     """Base class of kinds of connections.
 
     A kind says which synapses there are between a source and a target population, and which weight each of them has;
@@ -26,21 +26,23 @@ class Connection(Storable, abstract=True):
 
     Examples
     --------
-    Each neuron to its neighbour, all through one weight:
-
     >>> from dataclasses import dataclass
+    >>> from math import prod
     >>> import numpy as np
     >>> import brianlearn as bl
     >>> @dataclass(frozen=True)
-    ... class ToNeighbour(bl.Connection):
+    ... class ToNeighbours(bl.Connection):
+    ...     '''Each neuron to those at most ``reach`` behind it; one weight for each distance.'''
+    ...     reach: int = 2
+    ...
     ...     def weight_shape(self, source, target):
-    ...         return (1,)
+    ...         return (self.reach + 1,)
     ...
     ...     def synapses(self, source, target):
-    ...         pre = np.arange(source[0] - 1)
-    ...         return pre, pre + 1, np.zeros(len(pre), int)
-    >>> ToNeighbour().n_synapses((4,), (4,))
-    3
+    ...         pre, distance = np.divmod(np.arange(prod(source)*(self.reach + 1)), self.reach + 1)
+    ...         return pre, (pre + distance) % prod(target), distance
+    >>> ToNeighbours().n_synapses((4,), (4,))
+    12
     """
 
     #: What multiplies every weight, e.g. 1/k^2 of an average over k x k.
