@@ -66,6 +66,7 @@ class Display:
         """A trial has ended."""
         self.counts[outcome.state] += 1
         self._now += 1
+        self._running -= 1
         self.builds |= set(outcome.builds)
         value = outcome.metrics.get(self.metric)
         if outcome.state == "done" and isinstance(value, int | float):
