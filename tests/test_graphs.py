@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -488,6 +488,31 @@ def test_a_sparse_matrix_gives_its_synapses() -> None:
     dense = np.zeros((7, 5))
     dense[post, pre] = sparse.csc_array(matrix).data
     np.testing.assert_array_equal(dense, matrix.toarray())
+
+
+@dataclass(frozen=True, eq=False)
+class Paired(bl.Layer):
+    """A layer of one's own: one synapse for each neuron, where it says so."""
+
+    neuron: Any = NEURON
+    says: bool = True
+    dropout: float = 0.0
+    dropout_every: str = "trial"
+    name: str | None = None
+    weights: Any = field(default_factory=bl.Normal)
+    kind = "paired"
+
+    @property
+    def connection(self) -> bl.Connection:
+        return bl.OneToOne() if self.says else super().connection
+
+
+def test_a_layer_of_ones_own_says_its_connection() -> None:
+    spec = bl.NetworkSpec(bl.Input((1, 5, 4)), [Paired(), bl.Dense(6, NEURON)], bl.Readout(4), T * ms)
+    assert [p.name for p in spec.neurons] == ["paired1", "dense1"]
+    assert spec.projections[0].weight_shape == (20,) and spec.neurons[0].shape == (1, 5, 4)
+    with pytest.raises(SpecError, match="how it is connected"):
+        bl.NetworkSpec(bl.Input((1, 5, 4)), [Paired(says=False)], bl.Readout(4), T * ms)
 
 
 def _graph(populations: Any = (), projections: Any = (), **options: Any) -> bl.NetworkSpec:

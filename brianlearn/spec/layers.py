@@ -59,7 +59,8 @@ def _check_weights(owner: str, weights: object) -> None:
 class Layer(Storable, abstract=True):
     """Base class of layers of spiking neurons.
 
-    A subclass of `Dense` or `Conv` is a layer with defaults of one's own.
+    A subclass of `Dense` or `Conv` is a layer with defaults of one's own; any other says its ``connection``, and its
+    ``shape`` where that does not follow from it.
 
     Examples
     --------
@@ -83,8 +84,19 @@ class Layer(Storable, abstract=True):
 
     @property
     def connection(self) -> Connection:
-        """The kind of its connection."""
-        raise NotImplementedError
+        """The kind of its connection.
+
+        Raises
+        ------
+        SpecError
+            A layer that does not say it.
+        """
+        raise SpecError(
+            type(self).__name__,
+            "the layer does not say how it is connected",
+            got="no property `connection`",
+            expected="a subclass of bl.Dense or bl.Conv, or a property that returns a kind, e.g. bl.OneToOne()",
+        )
 
     @property
     def shape(self) -> tuple[int, ...] | None:
