@@ -14,7 +14,7 @@ inner loops.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from brian2 import Clock, NeuronGroup
@@ -227,16 +227,19 @@ def conv_loops(
     return LoopGroup(names["name"], slots, loops, {**geometry.names, **names}), effective
 
 
+def _connection(p: Projection) -> Conv2d:
+    """The convolution: loops are made by exact kind."""
+    return cast("Conv2d", p.connection)
+
+
 def _fits(p: Projection) -> bool:
-    assert isinstance(p.connection, Conv2d)
-    return p.connection.plain and ConvGeometry(p.connection, p.in_shape, p.out_shape).merges_well
+    return _connection(p).plain and ConvGeometry(_connection(p), p.in_shape, p.out_shape).merges_well
 
 
 def _make(
     p: Projection, names: Mapping[str, Any], slots: Slots, trial_clock: Clock
 ) -> tuple[LoopGroup, dict[str, NeuronGroup]]:
-    assert isinstance(p.connection, Conv2d)
-    loops, effective = conv_loops(names, slots, ConvGeometry(p.connection, p.in_shape, p.out_shape), trial_clock)
+    loops, effective = conv_loops(names, slots, ConvGeometry(_connection(p), p.in_shape, p.out_shape), trial_clock)
     return loops, {f"effective_{p.name}": effective}
 
 

@@ -11,14 +11,14 @@ from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.batch import BatchRecord
 from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import DiscreteNetwork
-from brianlearn.rules.stbp import BackPropagation
+from brianlearn.rules.base import Rule
 
 __all__ = ["gradients", "total_loss"]
 
 
 def gradients(
     network: DiscreteNetwork,
-    rule: BackPropagation,
+    rule: Rule,
     loss: TrialLoss,
     inputs: Any,
     labels: torch.Tensor,
@@ -30,7 +30,7 @@ def gradients(
     ----------
     network : DiscreteNetwork
         Exported with the rule's ``reset_path``.
-    rule : BackPropagation
+    rule : Rule
     loss : TrialLoss
         That of the rule.
     inputs : array_like, shape (B, *input shape), or Events

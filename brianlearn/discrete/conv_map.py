@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import prod
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 
 from brianlearn.discrete.event_products import ConvProduct
-from brianlearn.discrete.synapses import Listed, SynapticMap, unflatten
+from brianlearn.discrete.synapses import EventMap, Listed, SynapticMap, unflatten
 from brianlearn.spec.connections import Conv2d
 from brianlearn.spec.network import Projection
 
@@ -52,21 +53,24 @@ def unfold_pool(gradient: torch.Tensor, pool: int, stride: int) -> torch.Tensor:
     return sum(gradient[:, :, y : y + height, x : x + width] for y in shifts for x in shifts) / pool**2  # type: ignore[return-value]
 
 
-class ConvMap(SynapticMap, kind=Conv2d):
+def _connection(p: Projection) -> Conv2d:
+    """The convolution: maps are made by exact kind."""
+    return cast("Conv2d", p.connection)
+
+
+class ConvMap(EventMap, kind=Conv2d):
     """A square convolution without dilation and groups, folded with its average pool."""
 
     is_conv = True
 
     @classmethod
     def of(cls, p: Projection) -> type[SynapticMap]:
-        assert isinstance(p.connection, Conv2d)
-        return cls if p.connection.plain else GeneralConvMap
+        return cls if _connection(p).plain else GeneralConvMap
 
     def __init__(self, p: Projection, *, events: bool = True) -> None:
         super().__init__(p, events=events)
-        assert isinstance(p.connection, Conv2d)
-        (self.kernel, _), (self.stride, _), (self.padding, _), _ = p.connection.sides
-        self.pool = p.connection.pool
+        (self.kernel, _), (self.stride, _), (self.padding, _), _ = _connection(p).sides
+        self.pool = _connection(p).pool
         self.side = self.kernel + (self.pool - 1) * self.stride  # of the folded kernel
         self.multiplications = prod(p.out_shape) * p.in_shape[0] * self.side**2
 
@@ -145,13 +149,11 @@ class GeneralConvMap(SynapticMap):
 
     def __init__(self, p: Projection, *, events: bool = True) -> None:
         super().__init__(p, events=False)
-        assert isinstance(p.connection, Conv2d)
-        self.shape = p.weight_shape
-        self.multiplications = prod(p.out_shape) * prod(p.weight_shape[1:]) * p.connection.pool**2
+        self.shape, self.convolution = p.weight_shape, _connection(p)
+        self.multiplications = prod(p.out_shape) * prod(p.weight_shape[1:]) * self.convolution.pool**2
 
     def _convolution(self, images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        c = self.connection
-        assert isinstance(c, Conv2d)
+        c = self.convolution
         _, stride, padding, dilation = c.sides
         found = F.conv2d(images, weight, stride=stride, padding=padding, dilation=dilation, groups=c.groups)
         return found if c.pool == 1 else F.avg_pool2d(found, c.pool)

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from brianlearn.discrete.event_products import DenseProduct
-from brianlearn.discrete.synapses import Listed, SynapticMap, in_order
+from brianlearn.discrete.synapses import EventMap, Listed, in_order
 from brianlearn.spec.connections import AllToAll
 from brianlearn.spec.network import Projection
 
 __all__ = ["DenseMap"]
 
 
-class DenseMap(SynapticMap, kind=AllToAll):
+class DenseMap(EventMap, kind=AllToAll):
     """All to all."""
 
     def __init__(self, p: Projection, *, events: bool = True) -> None:

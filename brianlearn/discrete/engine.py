@@ -23,7 +23,6 @@ from brianlearn.rules.engine import TrialRecord
 from brianlearn.rules.losses import ReadoutMSE
 from brianlearn.rules.optimisers import Optimiser
 from brianlearn.rules.state import LearnerState
-from brianlearn.rules.stbp import BackPropagation
 from brianlearn.rules.three_factor import ThreeFactorRule
 from brianlearn.rules.weights import weight_shapes
 from brianlearn.spec.network import NetworkSpec
@@ -86,7 +85,7 @@ class DiscreteEngine:
         self._spec, self._rule, self._optimiser, self._batch_size = spec, rule, optimiser, batch_size
         self._dtype = np.dtype(dtype)
         zeros = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
-        reset_path = rule.reset_path if isinstance(rule, BackPropagation) else "detached"
+        reset_path = "detached" if rule is None else rule.reset_path
         self._network = export(
             spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype), kernels=self._options.kernels
         ).to(place)
@@ -94,7 +93,7 @@ class DiscreteEngine:
         for name, parameter in self._network.named_parameters():
             parameter.requires_grad_(name in self._learned)
         self._loss = None
-        if isinstance(rule, BackPropagation):
+        if rule is not None and rule.loss is not None:
             self._loss = TrialLoss(rule.loss, spec)
         elif spec.readout is not None:
             self._loss = TrialLoss(ReadoutMSE(), spec)
@@ -178,7 +177,7 @@ class DiscreteEngine:
     def _gradients(self, readouts: Mapping[str, torch.Tensor]) -> Gradients:
         """How this rule makes the gradient of a batch."""
         network, rule, loss = self._network, self._rule, self._loss
-        if isinstance(rule, BackPropagation):
+        if rule is not None and rule.loss is not None:
             assert loss is not None
             return lambda inputs, labels, keys: bptt.gradients(network, rule, loss, inputs, labels, keys)
         assert isinstance(rule, ThreeFactorRule)

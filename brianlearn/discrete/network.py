@@ -64,7 +64,7 @@ class DiscreteNetwork(torch.nn.Module):
                 program, population.shape, reset_kept=reset_path == "kept", kernels=kernels
             )
         for p in spec.projections:
-            maps[p.name] = SynapticMap(p, events=kernels)
+            maps[p.name] = SynapticMap(p, events=kernels)  # type: ignore[abstract]  # makes the map of the kind
         self._recurrences, self._maps, self._kernels = recurrences, maps, kernels
         self._traces: dict[str, Recurrence] = {}
         self._psp_decay = None if psp_tau is None else float(np.exp(-dt / float(psp_tau)))

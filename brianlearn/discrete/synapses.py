@@ -10,6 +10,7 @@ sparse; torch's matrix products and convolutions do the rest.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -22,7 +23,7 @@ from brianlearn.discrete.spike_lists import SpikeLists, spike_lists
 from brianlearn.spec.connections import Connection
 from brianlearn.spec.network import Projection
 
-__all__ = ["Listed", "SynapticMap", "arrive", "in_order", "unflatten"]
+__all__ = ["EventMap", "Listed", "SynapticMap", "arrive", "in_order", "unflatten"]
 
 #: Rows (steps times samples) below which the time to arrange weights for lists is not won back.
 FEWEST_ROWS = 256
@@ -44,7 +45,7 @@ class Listed:
     channels_last: bool
 
 
-class SynapticMap:
+class SynapticMap(ABC):
     """The linear map of one projection; what is made is the map of its kind of connection.
 
     Parameters
@@ -139,18 +140,13 @@ class SynapticMap:
         channels_last : bool
             Whether neurons are in the order (height, width, channels).
         """
-        if listed is not None:
-            return _ByEvents.apply(spikes, weight, self, listed), self.is_conv
         return self.sums(spikes, weight)
 
+    @abstractmethod
     def sums(self, spikes: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Weighted sums by products; parameters and results as those of a call."""
-        raise NotImplementedError
 
-    def follow(self, listed: Listed, weight: torch.Tensor) -> torch.Tensor:
-        """Weighted sums from lists, shape (rows, neurons), channels last if `is_conv`; without a gradient."""
-        raise NotImplementedError
-
+    @abstractmethod
     def transpose(
         self, error: torch.Tensor, weight: torch.Tensor, *, channels_last: bool, source_last: bool
     ) -> torch.Tensor:
@@ -167,7 +163,6 @@ class SynapticMap:
         -------
         torch.Tensor, shape (steps, samples, presynaptic neurons)
         """
-        raise NotImplementedError
 
     def weight_gradient(
         self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool, listed: Listed | None = None
@@ -189,17 +184,37 @@ class SynapticMap:
         torch.Tensor
             Of the weights' shape.
         """
-        if listed is not None and channels_last == self.is_conv:
-            return self.gradient_of(listed, error.flatten(0, 1))
         return self.products(error, source, channels_last=channels_last)
 
+    @abstractmethod
     def products(self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool) -> torch.Tensor:
         """`weight_gradient` by products."""
-        raise NotImplementedError
 
+
+class EventMap(SynapticMap):
+    """A map that follows lists of spikes where spikes are sparse."""
+
+    def __call__(
+        self, spikes: torch.Tensor, weight: torch.Tensor, listed: Listed | None = None
+    ) -> tuple[torch.Tensor, bool]:
+        if listed is not None:
+            return _ByEvents.apply(spikes, weight, self, listed), self.is_conv
+        return super().__call__(spikes, weight)
+
+    def weight_gradient(
+        self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool, listed: Listed | None = None
+    ) -> torch.Tensor:
+        if listed is not None and channels_last == self.is_conv:
+            return self.gradient_of(listed, error.flatten(0, 1))
+        return super().weight_gradient(error, source, channels_last=channels_last)
+
+    @abstractmethod
+    def follow(self, listed: Listed, weight: torch.Tensor) -> torch.Tensor:
+        """Weighted sums from lists, shape (rows, neurons), channels last if `is_conv`; without a gradient."""
+
+    @abstractmethod
     def gradient_of(self, listed: Listed, error: torch.Tensor) -> torch.Tensor:
         """Gradient of the weights from lists; ``error``: shape (rows, neurons), channels last if `is_conv`."""
-        raise NotImplementedError
 
 
 class _ByEvents(torch.autograd.Function):
@@ -207,7 +222,7 @@ class _ByEvents(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, source: torch.Tensor, weight: torch.Tensor, synapses: SynapticMap, listed: Listed
+        ctx: Any, source: torch.Tensor, weight: torch.Tensor, synapses: EventMap, listed: Listed
     ) -> torch.Tensor:
         ctx.synapses, ctx.listed = synapses, listed
         ctx.save_for_backward(weight)

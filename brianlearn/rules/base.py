@@ -29,11 +29,17 @@ class Rule(Storable, abstract=True):
         Layer name -> factor on the learning rate.
     engines : tuple of str
         The engines that can learn by the rule.
+    loss : Loss or None
+        What back-propagation minimises; None where the rule has errors of its own.
+    reset_path : {"detached", "kept"}
+        Whether the spike that resets a neuron passes gradient.
     """
 
     error_kind = RuleError
     name: ClassVar[str] = ""
     engines: ClassVar[Any] = ()
+    loss: Any = None
+    reset_path: Any = "detached"
     learning_rate_scale: Mapping[str, float]
 
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:

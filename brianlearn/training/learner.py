@@ -17,7 +17,6 @@ from brianlearn.rules.engine_settings import EngineSettings, settled
 from brianlearn.rules.optimisers import Adam, Optimiser
 from brianlearn.rules.paths import OF_RULES
 from brianlearn.rules.state import LearnerState
-from brianlearn.rules.stbp import BackPropagation
 from brianlearn.rules.weights import check_weights, initial_weights
 from brianlearn.spec.checks import is_whole
 from brianlearn.spec.network import NetworkSpec
@@ -323,7 +322,7 @@ class Learner:
     @property
     def _has_loss(self) -> bool:
         """Whether inference measures a loss: that of the rule, else the readout's."""
-        rule_has_one = self.engine_name == "discrete" and isinstance(self.rule, BackPropagation)
+        rule_has_one = self.engine_name == "discrete" and self.rule is not None and self.rule.loss is not None
         return rule_has_one or self.spec.readout is not None
 
     def _locate(self, state: LearnerState, samples: Samples, rate: float) -> NonFiniteError:

@@ -14,7 +14,6 @@ import numpy as np
 from brianlearn.errors import RuleError
 from brianlearn.rules.base import Rule
 from brianlearn.rules.losses import ReadoutMSE
-from brianlearn.rules.stbp import BackPropagation
 from brianlearn.spec.network import NetworkSpec
 from brianlearn.spec.samples import Samples
 from brianlearn.training.engines import check_engine, choose_engine
@@ -145,7 +144,7 @@ class Trained:
     def measures_loss(self, learner: Learner) -> bool:
         """Whether the loss that a learner measures is the one of the training."""
         rule = self.experiment.rule
-        other = learner.rule is None and isinstance(rule, BackPropagation) and rule.loss != ReadoutMSE()
+        other = learner.rule is None and rule.loss not in (None, ReadoutMSE())
         return not other
 
 
