@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from brianlearn.docstrings import show_inherited_fields
+
 __all__ = [
     "ArgumentError",
     "BrianLearnError",
@@ -26,6 +28,15 @@ __all__ = [
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like a misspelt one, as a remedy; None where none is like it.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+
+    Returns
+    -------
+    str or None
 
     Examples
     --------
@@ -52,6 +63,10 @@ class BrianLearnError(Exception):
     got, expected, remedy : optional
         What was found, what would have been right, and what to do.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        show_inherited_fields(cls)
 
     def __init__(
         self,

@@ -170,6 +170,20 @@ class BrianEngine:
         return self._device(())[1].times
 
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
+        """Learn from at most ``chunk_size`` samples; see `Engine`.
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+        learning_rate : float
+            That of the epoch.
+
+        Returns
+        -------
+        state : LearnerState
+        record : TrialRecord
+        """
         records = []
         for part in parts_by_memory(self._plan, samples, batch=self._plan.batch_size):
             state, record = self._learn(state, samples[part], learning_rate)
@@ -191,6 +205,18 @@ class BrianEngine:
         return new_state(plan, state, results[0], n), join(records, shares)
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+        """Run at most ``chunk_size`` samples with frozen weights; see `Engine`.
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+        record : tuple of str
+
+        Returns
+        -------
+        TrialRecord
+        """
         record = tuple(sorted(set(record)))
         parts = parts_by_memory(dataclasses.replace(self._plan, record=record), samples, batch=1)
         return TrialRecord.concatenate([self._infer(state, samples[part], record) for part in parts])

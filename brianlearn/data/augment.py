@@ -60,6 +60,17 @@ class Augmentation(Storable, ABC, abstract=True):
     def changed(self, samples: Samples, keys: np.ndarray) -> Samples:
         """The changed samples, checked.
 
+        Parameters
+        ----------
+        samples : Samples
+        keys : numpy.ndarray of uint64, shape (n, 2)
+            One for each presentation.
+
+        Returns
+        -------
+        Samples
+            As many, in the same order.
+
         Raises
         ------
         DataError
@@ -76,11 +87,28 @@ class Augmentation(Storable, ABC, abstract=True):
         return found
 
     def draws(self, keys: np.ndarray) -> list[np.random.Generator]:
-        """A random generator for each presentation, from its key only."""
+        """A random generator for each presentation, from its key only.
+
+        Parameters
+        ----------
+        keys : numpy.ndarray of uint64, shape (n, 2)
+
+        Returns
+        -------
+        list of numpy.random.Generator
+        """
         return [np.random.Generator(np.random.Philox(key=key, counter=_COUNTER)) for key in keys]
 
     def images(self, samples: Samples) -> np.ndarray:
         """Inputs that are images, shape (n, channels, height, width).
+
+        Parameters
+        ----------
+        samples : Samples
+
+        Returns
+        -------
+        numpy.ndarray
 
         Raises
         ------
@@ -113,6 +141,11 @@ class RandomAffine(Augmentation):
         Standard deviation of the horizontal shift per row, in columns.
     shift : float
         Standard deviation in pixels, along each axis.
+
+    Raises
+    ------
+    DataError
+        Numbers outside of what each can be.
 
     Examples
     --------
@@ -193,6 +226,11 @@ class RandomCrop(Augmentation):
         Probability of a mirror image.
     rotation : float
         Largest angle in degrees, to either side.
+
+    Raises
+    ------
+    DataError
+        Padding that is no whole number >= 0; a flip that is no probability or not bool.
 
     Examples
     --------

@@ -183,7 +183,12 @@ _ENTRIES = {
 
 
 def known_data() -> tuple[str, ...]:
-    """Names that `load` knows."""
+    """Names that `load` knows.
+
+    Returns
+    -------
+    tuple of str
+    """
     return tuple(_ENTRIES)
 
 

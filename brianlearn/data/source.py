@@ -208,7 +208,7 @@ def load(name: str, path: str | os.PathLike[str] | None = None, dt: Any = None, 
         be, recordings by ``brianlearn data fetch``.
     dt : brian2.Quantity, optional
         Time step in which events are binned; 1 ms where it is not given. An experiment gives that of its network.
-    **options
+    **options : object
         ``denoise``, ``size`` and ``split_seed`` of `DataSource`.
 
     Returns

@@ -46,7 +46,12 @@ class DiscreteActivity:
     others: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def each_readout(self) -> Iterator[DiscreteActivity]:
-        """The same activity as each readout of the network says it, the one that makes predictions first."""
+        """The same activity as each readout of the network says it, the one that makes predictions first.
+
+        Yields
+        ------
+        DiscreteActivity
+        """
         yield self
         for readout in self.others.values():
             yield dataclasses.replace(self, readout=readout, others={})
@@ -58,7 +63,17 @@ class DiscreteActivity:
         return last.flatten(2)
 
     def filtered(self, trains: torch.Tensor, decay: float, gain: float) -> torch.Tensor:
-        """Trains (T, B, n) through a causal exponential kernel, a[t] = decay a[t-1] + gain x[t]; the same shape."""
+        """Trains (T, B, n) through a causal exponential kernel, a[t] = decay a[t-1] + gain x[t]; the same shape.
+
+        Parameters
+        ----------
+        trains : torch.Tensor, shape (T, B, n)
+        decay, gain : float
+
+        Returns
+        -------
+        torch.Tensor, shape (T, B, n)
+        """
         found = _filter(decay, gain)(trains)[1]
         assert found is not None
         return found

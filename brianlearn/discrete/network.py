@@ -37,9 +37,27 @@ class DiscreteNetwork(torch.nn.Module):
     Made by `export`. Parameters and state dict are the weights dict of the package: ``conv1``, ``dense1``, ...,
     ``readout``: the names of projections. In training mode, dropout drops spikes.
 
+    Parameters
+    ----------
+    spec : NetworkSpec
+    weights : mapping
+        Layer name -> array.
+    reset_path : {"detached", "kept"}
+        Whether the spike that resets a neuron passes gradient.
+    kernels : bool
+        Whether generated kernels may run; plain torch otherwise.
+    psp_tau : brian2.Quantity or None
+        Time constant of the postsynaptic potentials that ``forward`` can return.
+    dtype : torch.dtype
+
     Attributes
     ----------
     spec : NetworkSpec
+
+    Raises
+    ------
+    SpecError
+        A layer with the name of an attribute of torch's modules; neurons that have no step in discrete time.
     """
 
     def __init__(
@@ -158,6 +176,10 @@ class DiscreteNetwork(torch.nn.Module):
             Of the readout. One that is not the network's is like the network's first.
         parts : sequence of (torch.Tensor, torch.Tensor)
             Spikes (T, B, neurons) and weights (classes, neurons) of all that reach it.
+
+        Returns
+        -------
+        torch.Tensor
         """
         sums = F.linear(*parts[0])
         for spikes, weight in parts[1:]:
@@ -177,15 +199,41 @@ class DiscreteNetwork(torch.nn.Module):
         return self.spec.timing == "pipelined"
 
     def synapses(self, projection: str) -> SynapticMap:
-        """The synaptic map of a projection."""
+        """The synaptic map of a projection.
+
+        Parameters
+        ----------
+        projection : str
+
+        Returns
+        -------
+        SynapticMap
+        """
         return self._maps[projection]
 
     def recurrence(self, population: str) -> Recurrence:
-        """The neurons of a population."""
+        """The neurons of a population.
+
+        Parameters
+        ----------
+        population : str
+
+        Returns
+        -------
+        Recurrence
+        """
         return self._recurrences[population]
 
     def trace(self, projection: str) -> Recurrence:
         """The eligibility traces of what the synapses of a projection see.
+
+        Parameters
+        ----------
+        projection : str
+
+        Returns
+        -------
+        Recurrence
 
         Raises
         ------
@@ -222,11 +270,25 @@ class DiscreteNetwork(torch.nn.Module):
         return all(r.use_kernels for r in self._recurrences.values())
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights dict, as numpy arrays: for files, and for the Brian2 engine."""
+        """The weights dict, as numpy arrays: for files, and for the Brian2 engine.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+        """
         return {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
 
     def describe(self, kernels: bool = False) -> str:
-        """The statements of every layer's step; with ``kernels``, the text of the kernels as well."""
+        """The statements of every layer's step; with ``kernels``, the text of the kernels as well.
+
+        Parameters
+        ----------
+        kernels : bool
+
+        Returns
+        -------
+        str
+        """
         dtype = str(next(self.parameters()).dtype).removeprefix("torch.")
         parts = []
         for name, recurrence in self._recurrences.items():
@@ -236,6 +298,12 @@ class DiscreteNetwork(torch.nn.Module):
         return "\n\n".join(parts) + "\n"
 
     def extra_repr(self) -> str:
+        """What torch prints of the module beside its parts.
+
+        Returns
+        -------
+        str
+        """
         return f"{self.spec.describe()}\nreset_path={self.reset_path!r}, kernels={self.uses_kernels}"
 
 

@@ -43,27 +43,74 @@ class Rule(Storable, abstract=True):
     learning_rate_scale: Mapping[str, float]
 
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
-        """The fixed readouts that the rule needs: layer that is looked at -> readout."""
+        """The fixed readouts that the rule needs: layer that is looked at -> readout.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to Projection
+        """
         return {}
 
     def fixed(self, spec: NetworkSpec) -> list[Projection]:
-        """All weights that the rule needs and that never change: readouts, and what else carries errors."""
+        """All weights that the rule needs and that never change: readouts, and what else carries errors.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        list of Projection
+        """
         return list(self.readouts(spec).values())
 
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
-        """Names of the weights that the rule changes."""
+        """Names of the weights that the rule changes.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        tuple of str
+        """
         return tuple(p.name for p in spec.projections if p.learned)
 
     def state(self, spec: NetworkSpec) -> dict[str, np.ndarray]:
-        """What the rule itself carries from trial to trial, as it is before learning: name -> array of float64."""
+        """What the rule itself carries from trial to trial, as it is before learning: name -> array of float64.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+        """
         return {}
 
     def needs_labels(self) -> bool:
-        """Whether there is nothing to learn from samples without labels."""
+        """Whether there is nothing to learn from samples without labels.
+
+        Returns
+        -------
+        bool
+        """
         return True
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         """Check the rule against a network.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+        batch_size : int
+            Samples per weight update.
 
         Raises
         ------

@@ -26,11 +26,6 @@ class DECOLLE(ThreeFactorRule):
     That is `TFR` with ``eligibility="trace"``, another scale, and the same readouts (``readout_<layer>``). The paper's
     regularisation of the membranes is left out.
 
-    Parameters
-    ----------
-    eligibility, credit, feedback, update, burn_in, learning_rate_scale : optional
-        As in `ThreeFactorRule`; ``eligibility`` is ``"trace"`` here.
-
     References
     ----------
     J. Kaiser, H. Mostafa, E. Neftci, Synaptic plasticity dynamics for deep continuous local learning (DECOLLE),

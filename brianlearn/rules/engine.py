@@ -41,7 +41,17 @@ class TrialRecord:
 
     @staticmethod
     def concatenate(records: Sequence[TrialRecord]) -> TrialRecord:
-        """One record of several, in their order, of the same network and what is recorded of it."""
+        """One record of several, in their order, of the same network and what is recorded of it.
+
+        Parameters
+        ----------
+        records : sequence of TrialRecord
+            At least one.
+
+        Returns
+        -------
+        TrialRecord
+        """
         first = records[0]
         readouts = [r.readout for r in records if r.readout is not None]
         return TrialRecord(
@@ -68,9 +78,35 @@ class Engine(Protocol):
     device: str
 
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
-        """Learn from at most ``chunk_size`` samples, in order, in batches; a last partial batch counts as a batch."""
+        """Learn from at most ``chunk_size`` samples, in order, in batches; a last partial batch counts as a batch.
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+        learning_rate : float
+            That of the epoch.
+
+        Returns
+        -------
+        state : LearnerState
+            The new one; the old one stays valid.
+        record : TrialRecord
+            Of all trials, with the weights with which each of them ran.
+        """
         ...
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
-        """Run at most ``chunk_size`` samples with frozen weights; ``record`` may hold "spikes" and "readout"."""
+        """Run at most ``chunk_size`` samples with frozen weights; ``record`` may hold "spikes" and "readout".
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+        record : tuple of str
+
+        Returns
+        -------
+        TrialRecord
+        """
         ...

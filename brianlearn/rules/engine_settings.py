@@ -43,6 +43,15 @@ class EngineSettings:
     def read(cls, options: Mapping[str, Any]) -> Any:
         """The settings that ``engine_options`` hold.
 
+        Parameters
+        ----------
+        options : mapping
+            Name -> value.
+
+        Returns
+        -------
+        EngineSettings
+
         Raises
         ------
         RuleError

@@ -35,8 +35,6 @@ class EProp(ThreeFactorRule):
     signal : {"random", "symmetric"}
         Weights B of the learning signal: fixed and random, or those of the forward path: R for the last layer, and for
         the layers below it the transposed weights of the layer above times its surrogate derivative.
-    eligibility, credit, feedback, update, burn_in, learning_rate_scale : optional
-        As in `ThreeFactorRule`; ``eligibility`` is ``"trace"`` here.
 
     References
     ----------

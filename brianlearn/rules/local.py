@@ -50,7 +50,16 @@ class LocalRule(Rule, abstract=True):
 
     @abstractmethod
     def direct(self, optimiser: Optimiser) -> bool:
-        """Whether events change the weights themselves, without a gradient that an optimiser follows."""
+        """Whether events change the weights themselves, without a gradient that an optimiser follows.
+
+        Parameters
+        ----------
+        optimiser : Optimiser
+
+        Returns
+        -------
+        bool
+        """
 
     @property
     def synaptic(self) -> SynapticRule | None:
@@ -59,14 +68,37 @@ class LocalRule(Rule, abstract=True):
 
     @abstractmethod
     def paths(self, spec: NetworkSpec) -> Paths:
-        """From where the third factor of each layer comes: layer -> its error paths."""
+        """From where the third factor of each layer comes: layer -> its error paths.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to tuple of Fixed or Transpose
+        """
 
     @abstractmethod
     def scale(self, spec: NetworkSpec) -> dict[str, Fraction]:
-        """The factor of each layer's gradient."""
+        """The factor of each layer's gradient.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to fractions.Fraction
+            Exact, so that engines of any precision round it alike.
+        """
 
     def check_optimiser(self, optimiser: Optimiser) -> None:
         """Refuse an optimiser that the rule would not use as it is meant.
+
+        Parameters
+        ----------
+        optimiser : Optimiser
 
         Raises
         ------
@@ -74,7 +106,16 @@ class LocalRule(Rule, abstract=True):
         """
 
     def updates(self, spec: NetworkSpec) -> int:
-        """Weight updates in a trial, of a rule that changes weights within one."""
+        """Weight updates in a trial, of a rule that changes weights within one.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        int
+        """
         return spec.n_steps - self.burn_in_steps(spec)
 
     def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
@@ -84,7 +125,16 @@ class LocalRule(Rule, abstract=True):
         return fixed_weights(self.paths(spec))
 
     def burn_in_steps(self, spec: NetworkSpec) -> int:
-        """Time steps at the start of a trial without learning."""
+        """Time steps at the start of a trial without learning.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        int
+        """
         if self.burn_in is None:
             return spec.burn_in_steps
         return round(float(self.burn_in) / float(spec.dt))

@@ -81,6 +81,10 @@ class Loss(Storable, ABC, abstract=True):
     def check(self, spec: NetworkSpec) -> None:
         """Check the loss against a network.
 
+        Parameters
+        ----------
+        spec : NetworkSpec
+
         Raises
         ------
         RuleError
@@ -126,6 +130,11 @@ class VanRossum(Loss):
     targets : Targets
     kernel : {"euler", "exact"}
         c = 1 - dt/tau, as in sequence-label STBP, or c = exp(-dt/tau).
+
+    Raises
+    ------
+    RuleError
+        A kernel, time constant or targets that are none.
     """
 
     tau: Any = field(default_factory=lambda: 5 * ms)
@@ -142,7 +151,16 @@ class VanRossum(Loss):
         self._check_targets(self.targets)
 
     def decay(self, spec: NetworkSpec) -> float:
-        """The factor c of one time step."""
+        """The factor c of one time step.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        float
+        """
         ratio = float(spec.dt) / float(self.tau)
         return 1.0 - ratio if self.kernel == "euler" else float(np.exp(-ratio))
 
@@ -174,6 +192,11 @@ class Hamming(Loss):
     Parameters
     ----------
     targets : Targets
+
+    Raises
+    ------
+    RuleError
+        Targets that are none.
     """
 
     targets: Targets = Targets()
@@ -201,6 +224,11 @@ class SpikeCount(Loss):
     ----------
     desired, undesired : float
         m: spikes per trial of the label's neuron, and of the others.
+
+    Raises
+    ------
+    RuleError
+        Counts that are no numbers >= 0.
     """
 
     desired: float = 10
@@ -274,6 +302,11 @@ class CrossEntropy(Loss):
     every_step : bool
         The mean over the steps of the cross-entropy of each step's readout, in the place of that of the mean readout
         (temporal efficient training, Deng et al. 2022).
+
+    Raises
+    ------
+    RuleError
+        Label smoothing outside of [0, 1).
     """
 
     label_smoothing: float = 0.0

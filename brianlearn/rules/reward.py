@@ -57,6 +57,8 @@ class Reward(Storable):
     Raises
     ------
     EquationError, UnitError, RuleError
+    SpecError
+        A text that cannot be read, a baseline that is no number in [0, 1).
 
     References
     ----------
@@ -90,6 +92,15 @@ class Reward(Storable):
 
     def with_constants(self, **constants: Any) -> Reward:
         """A copy with other values of some constants.
+
+        Parameters
+        ----------
+        **constants : float
+            Name -> value.
+
+        Returns
+        -------
+        Reward
 
         Raises
         ------

@@ -44,7 +44,17 @@ class LearnerState:
     rule: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def next_epoch(self, optimiser: Optimiser) -> LearnerState:
-        """The state at the start of the next epoch."""
+        """The state at the start of the next epoch.
+
+        Parameters
+        ----------
+        optimiser : Optimiser
+            Its ``reset_each_epoch`` says whether its state starts anew.
+
+        Returns
+        -------
+        LearnerState
+        """
         state = dataclasses.replace(self, epoch=self.epoch + 1)
         if optimiser.reset_each_epoch:
             zero = {n: {s: np.zeros_like(a) for s, a in slots.items()} for n, slots in self.optimiser.items()}
@@ -52,7 +62,19 @@ class LearnerState:
         return state
 
     def sample_keys(self, ids: np.ndarray, *, learning: bool) -> np.ndarray:
-        """One random key per presentation, uint64 (n, 2): the same whatever the chunk or the device."""
+        """One random key per presentation, uint64 (n, 2): the same whatever the chunk or the device.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray of int, shape (n,)
+            Of the samples.
+        learning : bool
+            Evaluation has keys of its own, the same in each epoch.
+
+        Returns
+        -------
+        numpy.ndarray of uint64, shape (n, 2)
+        """
         epoch = self.epoch if learning else 2**31 - 1
         keys = np.empty((len(ids), 2), np.uint64)
         keys[:, 0] = (np.uint64(self.seed % 2**32) << np.uint64(32)) | np.uint64(epoch)

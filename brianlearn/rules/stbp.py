@@ -22,6 +22,11 @@ class BackPropagation(Rule, abstract=True):
     loss : Loss
     reset_path : {"kept", "detached"}
         Whether the spike that resets a neuron passes gradient.
+
+    Raises
+    ------
+    RuleError
+        What is no loss, another reset path, a scale that is no number.
     """
 
     loss: Loss
@@ -72,6 +77,11 @@ class STBP(BackPropagation):
     learning_rate_scale : mapping, optional
         Layer name -> factor on the learning rate.
 
+    Raises
+    ------
+    RuleError
+        What is no loss, another reset path, a scale that is no number.
+
     References
     ----------
     Y. Wu et al., Spatio-temporal backpropagation for training high-performance spiking neural networks, Frontiers in
@@ -101,6 +111,11 @@ class SurrogateBPTT(BackPropagation):
         Whether the readout learns.
     learning_rate_scale : mapping, optional
         Layer name -> factor on the learning rate.
+
+    Raises
+    ------
+    RuleError
+        What is no loss, another reset path, a scale that is no number.
 
     References
     ----------

@@ -200,6 +200,15 @@ class SynapticRule(LocalRule):
     def with_constants(self, **constants: Any) -> SynapticRule:
         """A copy with other values of some constants.
 
+        Parameters
+        ----------
+        **constants : float or brian2.Quantity
+            Name -> value, with the unit of the old one.
+
+        Returns
+        -------
+        SynapticRule
+
         Raises
         ------
         SpecError

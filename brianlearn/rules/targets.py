@@ -40,6 +40,10 @@ class Train(Storable, abstract=True):
     def steps(self, spec: NetworkSpec) -> np.ndarray:
         """The train at the network's time step.
 
+        Parameters
+        ----------
+        spec : NetworkSpec
+
         Returns
         -------
         numpy.ndarray of bool, shape (n_steps,) or (classes, n_steps)
@@ -49,6 +53,8 @@ class Train(Storable, abstract=True):
         ------
         RuleError
             If it does not fit into the network's trials.
+        TypeError
+            A class that does not say it.
         """
         raise TypeError("Train is abstract: use one of its subclasses")
 
@@ -69,6 +75,11 @@ class Regular(Train):
     ----------
     rate : brian2.Quantity, optional
         In Hz, at most one spike in each step; a spike in every step where it is not given.
+
+    Raises
+    ------
+    RuleError
+        What is no rate.
     """
 
     rate: Any = None
@@ -100,6 +111,11 @@ class FirstSpike(Train):
     ----------
     at : brian2.Quantity
         Its time in the trial.
+
+    Raises
+    ------
+    RuleError
+        What is no time.
     """
 
     at: Any = field(default_factory=lambda: 0 * second)
@@ -125,6 +141,11 @@ class Pattern(Train):
     ----------
     spikes : array_like of 0 and 1, shape (n_steps,) or (classes, n_steps)
         One train for the neuron of every class, or one for each class.
+
+    Raises
+    ------
+    RuleError
+        What is not made of 0 and 1.
     """
 
     spikes: Any
@@ -164,6 +185,11 @@ class Targets(Storable):
         Of the label's neuron. A `Pattern` may hold one train for each class.
     others : Train
         Of the other neurons.
+
+    Raises
+    ------
+    RuleError
+        What is no train.
     """
 
     error_kind = RuleError
@@ -182,6 +208,10 @@ class Targets(Storable):
 
     def trains(self, spec: NetworkSpec) -> np.ndarray:
         """All target trains.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
 
         Returns
         -------

@@ -50,6 +50,11 @@ class ThreeFactorRule(LocalRule, abstract=True):
         Layer name -> factor on the learning rate (with SGD the layers of a deep network learn at very different
         speeds; Adam rescales).
 
+    Raises
+    ------
+    RuleError
+        Options that are unknown or do not go together; a scale that is no number, a burn-in that is no time.
+
     Examples
     --------
     >>> from dataclasses import dataclass
@@ -112,6 +117,19 @@ class ThreeFactorRule(LocalRule, abstract=True):
 
         Every population onto which a projection learns needs one at least. (In a chain, populations, layers and
         projections have the same names.)
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to tuple of Fixed or Transpose
+
+        Raises
+        ------
+        RuleError
+            A class that does not say it.
         """
         raise RuleError(
             type(self).__name__,
@@ -122,7 +140,17 @@ class ThreeFactorRule(LocalRule, abstract=True):
         )
 
     def logits(self, spec: NetworkSpec) -> dict[str, int]:
-        """n_l^R: how many units the error paths of each layer come from, all together."""
+        """n_l^R: how many units the error paths of each layer come from, all together.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to int
+            Population -> number.
+        """
         onto = {p.name: p.n_post for p in spec.projections}
         return {
             layer: sum(path.weights.n_post if isinstance(path, Fixed) else onto[path.projection] for path in found)
@@ -130,7 +158,17 @@ class ThreeFactorRule(LocalRule, abstract=True):
         }
 
     def scale(self, spec: NetworkSpec) -> dict[str, Fraction]:
-        """The factor of each layer's gradient: 2/n_l^R, of the mean squared error over n_l^R units."""
+        """The factor of each layer's gradient: 2/n_l^R, of the mean squared error over n_l^R units.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to fractions.Fraction
+            Population -> factor.
+        """
         return {layer: Fraction(2, n) for layer, n in self.logits(spec).items()}
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:

@@ -26,6 +26,11 @@ def _projections(spec: NetworkSpec, rule: Rule | None) -> list[Projection]:
 def weight_shapes(spec: NetworkSpec, rule: Rule | None = None) -> dict[str, tuple[int, ...]]:
     """Shapes of all weights of a network under a rule.
 
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : Rule, optional
+
     Returns
     -------
     dict
@@ -51,6 +56,11 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
     -------
     dict
         Layer name -> array.
+
+    Raises
+    ------
+    WeightsError
+        What an initialisation draws that is not finite, or of another shape.
     """
     weights = {}
     for p in _projections(spec, rule):
@@ -78,6 +88,20 @@ def check_weights(
     """Weights as arrays of float32 or float64, checked against a network.
 
     Weights that the rule does not need (those of another rule) are left out.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    rule : Rule or None
+    weights : mapping
+        Layer name -> array.
+    where : str
+        How errors name them.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Those that the network and the rule need.
 
     Raises
     ------

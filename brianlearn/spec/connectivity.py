@@ -80,9 +80,27 @@ class Connectivity:
         return self.connection.weight_shape(self.source, self.target)
 
     def pack(self, weights: np.ndarray) -> np.ndarray:
-        """Weights in the order of their use, flat: by presynaptic neuron for a dense layer, as they are for kernels."""
+        """Weights in the order of their use, flat: by presynaptic neuron for a dense layer, as they are for kernels.
+
+        Parameters
+        ----------
+        weights : numpy.ndarray
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         return self.connection.pack(weights)
 
     def unpack(self, packed: np.ndarray) -> np.ndarray:
-        """Inverse of `pack`."""
+        """Inverse of `pack`.
+
+        Parameters
+        ----------
+        packed : numpy.ndarray
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         return self.connection.unpack(packed, self.weight_shape)

@@ -74,6 +74,19 @@ class Encoder(Storable, abstract=True):
     ``update`` (in each step), ``fires`` (the condition for a spike, after the update) and ``reset``, over the input
     value ``x``, the states, and the fields of the class by their names. ``drive`` says what x is, from the value x.
 
+    Attributes
+    ----------
+    states : tuple of str
+        Of a class: variables of each input, 0 at the start of a trial.
+    drive : str
+        Of a class: expression of what ``x`` is during a trial.
+    update : str
+        Of a class: statements of one time step.
+    fires : str
+        Of a class: condition for a spike, after the update.
+    reset : str
+        Of a class: statements for inputs that have fired.
+
     Examples
     --------
     >>> from dataclasses import dataclass
@@ -119,6 +132,10 @@ class Encoder(Storable, abstract=True):
 
     def text(self) -> EncoderText:
         """The statements of an encoder that the engine computes, read and checked, with its numbers in them.
+
+        Returns
+        -------
+        EncoderText
 
         Raises
         ------
@@ -167,6 +184,16 @@ class Encoder(Storable, abstract=True):
     def drawn(self, values: Any, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         """What `raster` draws, checked.
 
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (n_samples, n_inputs), or Recordings
+        n_steps : int
+        seeds : numpy.ndarray of uint64, shape (n_samples, 2)
+
+        Returns
+        -------
+        numpy.ndarray of bool, shape (n_samples, n_steps, n_inputs)
+
         Raises
         ------
         SpecError
@@ -196,6 +223,11 @@ class Encoder(Storable, abstract=True):
         Returns
         -------
         numpy.ndarray of bool, shape (n_samples, n_steps, n_inputs)
+
+        Raises
+        ------
+        TypeError
+            An encoder that the engine computes.
         """
         raise TypeError(f"{type(self).__name__} is computed by the engine")
 
@@ -204,7 +236,7 @@ class Encoder(Storable, abstract=True):
 
         Parameters
         ----------
-        values, n_steps, seeds
+        values, n_steps, seeds : object
             As of `raster`.
 
         Yields
@@ -220,8 +252,12 @@ class Encoder(Storable, abstract=True):
 
         Parameters
         ----------
-        values, n_steps
+        values, n_steps : object
             As of `raster`.
+
+        Returns
+        -------
+        numpy.ndarray
         """
         inputs = int(np.prod(values.shape[1:] if isinstance(values, np.ndarray) else values.shape))
         return np.full(len(values), inputs * n_steps)
@@ -260,6 +296,11 @@ class IntegrateAndFire(Encoder):
     ----------
     gain, bias : float
         Dimensionless, per time step.
+
+    Raises
+    ------
+    SpecError
+        What is no number.
     """
 
     gain: float = 1.0
@@ -290,6 +331,11 @@ class DirectCurrent(Encoder):
     Parameters
     ----------
     gain : float
+
+    Raises
+    ------
+    SpecError
+        What is no number.
     """
 
     gain: float = 1.0
@@ -314,6 +360,11 @@ class Bernoulli(Encoder):
     ----------
     gain : float
         Spike probability per step of an input of 1.
+
+    Raises
+    ------
+    SpecError
+        What is no number.
     """
 
     gain: float = 1.0
@@ -341,6 +392,11 @@ class Latency(Encoder):
     ----------
     threshold : float
         Inputs up to this value stay silent.
+
+    Raises
+    ------
+    SpecError
+        What is no number in [0, 1].
     """
 
     threshold: float = 0.0
@@ -397,6 +453,11 @@ class IntegrateEvents(Spikes):
     ----------
     gain, bias : float
         Dimensionless, per event and per time step.
+
+    Raises
+    ------
+    SpecError
+        What is no number.
     """
 
     gain: float = 1.0

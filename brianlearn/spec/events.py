@@ -51,19 +51,57 @@ class Recordings(ABC):
 
     @abstractmethod
     def window(self, start: np.ndarray) -> Recordings:
-        """The recordings from time step ``start``, shape (n,), on; earlier events are left out."""
+        """The recordings from time step ``start``, shape (n,), on; earlier events are left out.
+
+        Parameters
+        ----------
+        start : numpy.ndarray of int, shape (n,)
+
+        Returns
+        -------
+        Recordings
+        """
 
     @abstractmethod
     def dense(self, n_steps: int) -> np.ndarray:
-        """Spikes as bool, shape (n, n_steps, n_inputs); later events are left out."""
+        """Spikes as bool, shape (n, n_steps, n_inputs); later events are left out.
+
+        Parameters
+        ----------
+        n_steps : int
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        DataError
+            Recordings on disk that are damaged or gone.
+        """
 
     @abstractmethod
     def load(self) -> Events:
-        """All events, in memory."""
+        """All events, in memory.
+
+        Returns
+        -------
+        Events
+
+        Raises
+        ------
+        DataError
+            Recordings on disk that are damaged or gone.
+        """
 
     @abstractmethod
     def digest(self) -> bytes:
-        """A checksum of all events."""
+        """A checksum of all events.
+
+        Returns
+        -------
+        bytes
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +271,8 @@ class Events(Recordings):
         ------
         DataError, UnitError
             What is no monitor, or records no spikes; a shape of another size; as `from_times`.
+        ShapeError
+            A shape with another number of neurons than the monitor's group.
         """
         owner = "Events.from_monitor"
         neuron, seconds, size, step = monitored(owner, monitor)
@@ -292,6 +332,8 @@ class Events(Recordings):
         ------
         DataError, UnitError
             What is no recording; an event outside of the shape, or before time 0, with its recording named.
+        ShapeError
+            What is no shape (channels, height, width).
 
         Examples
         --------
@@ -386,6 +428,14 @@ class Events(Recordings):
     @staticmethod
     def concatenate(parts: Sequence[Events]) -> Events:
         """The samples of several events of one shape, in this order.
+
+        Parameters
+        ----------
+        parts : sequence of Events
+
+        Returns
+        -------
+        Events
 
         Raises
         ------

@@ -104,6 +104,15 @@ class FluctuationDriven(Init):
     def moments(self, projection: Projection, spec: NetworkSpec) -> tuple[float, float]:
         """Mean and standard deviation of the weights of one layer.
 
+        Parameters
+        ----------
+        projection : Projection
+        spec : NetworkSpec
+
+        Returns
+        -------
+        mean, std : float
+
         Raises
         ------
         SpecError, UnitError

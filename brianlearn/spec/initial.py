@@ -26,6 +26,13 @@ class Init(Storable, ABC, abstract=True):
     A subclass draws an array of a shape. What depends on more than the shape (neuron, time step, name of the layer)
     replaces `of`, which calls `draw`.
 
+    Attributes
+    ----------
+    needs_neuron : bool
+        Of a class: whether it is for spiking neurons alone, which have a membrane and a threshold.
+    by_fan_in : bool
+        Of a class: whether weights are scaled by the number of weights of a neuron.
+
     Examples
     --------
     >>> from dataclasses import dataclass
@@ -63,10 +70,27 @@ class Init(Storable, ABC, abstract=True):
         -------
         numpy.ndarray
             Finite real numbers of this shape.
+
+        Raises
+        ------
+        SpecError, ShapeError
+            A shape that it cannot draw.
         """
 
     def of(self, projection: Projection, spec: NetworkSpec, rng: np.random.Generator) -> np.ndarray:
         """The initial weights of one layer of a network.
+
+        Parameters
+        ----------
+        projection : Projection
+        spec : NetworkSpec
+        rng : numpy.random.Generator
+            From the seed and the layer's name.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the shape of the projection's weights.
 
         Raises
         ------
@@ -76,7 +100,16 @@ class Init(Storable, ABC, abstract=True):
         return self.draw(rng, projection.weight_shape)
 
     def scaled(self, gain: float) -> Init:
-        """Initial weights that are ``gain`` times as large."""
+        """Initial weights that are ``gain`` times as large.
+
+        Parameters
+        ----------
+        gain : float
+
+        Returns
+        -------
+        Init
+        """
         return Scaled(self, gain)
 
 
@@ -118,6 +151,11 @@ class Normal(Init):
     Parameters
     ----------
     scale : float
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     scale: float = 2.0
@@ -140,6 +178,11 @@ class Uniform(Init):
     Parameters
     ----------
     scale : float
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     scale: float = 1.0
@@ -163,6 +206,11 @@ class Constant(Init):
     Parameters
     ----------
     value : float
+
+    Raises
+    ------
+    SpecError
+        What is no number.
     """
 
     value: float
@@ -219,6 +267,11 @@ class Orthogonal(Init):
     ----------
     gain : float
         Not below 0.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
 
     References
     ----------

@@ -31,6 +31,11 @@ class Input(Storable):
         (channels, height, width), or (n,) for vectors.
     encoder : Encoder
         How values become spikes.
+
+    Raises
+    ------
+    SpecError
+        A shape that is none; what is no encoder.
     """
 
     shape: tuple[int, ...]
@@ -61,6 +66,19 @@ class Layer(Storable, abstract=True):
 
     A subclass of `Dense` or `Conv` is a layer with defaults of one's own; any other says its ``connection``, and its
     ``shape`` where that does not follow from it.
+
+    Attributes
+    ----------
+    neuron : Neuron
+    dropout : float
+        Probability in [0, 1) that a neuron is silent, while the network learns.
+    dropout_every : {"trial", "step"}
+        How long a mask lasts.
+    name : str or None
+        That of its population, projection and weights; by its kind and place where it is None.
+    weights : Init
+    kind : str
+        Of a class: how names begin.
 
     Examples
     --------
@@ -104,7 +122,16 @@ class Layer(Storable, abstract=True):
         return None
 
     def population(self, name: str) -> Population:
-        """Its neurons."""
+        """Its neurons.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Population
+        """
         return Population(name, self.shape, self.neuron, self.dropout, self.dropout_every)
 
     def _check(self) -> None:
@@ -144,6 +171,11 @@ class Dense(Layer):
         ``dense1``, ``dense2``, ... where it is not given.
     dropout_every : {"trial", "step"}, optional
         Whether the neurons that are dropped are drawn once for a whole trial, or anew in each of its steps.
+
+    Raises
+    ------
+    SpecError
+        A size that is no whole number >= 1; options of the wrong type.
     """
 
     size: int
@@ -189,6 +221,11 @@ class Conv(Layer):
         Initial kernels; shape (channels, in, kernel, kernel).
     name : str, optional
         ``conv1``, ``conv2``, ... where it is not given.
+
+    Raises
+    ------
+    SpecError
+        Numbers that are not whole, or too small; options of the wrong type.
     """
 
     channels: int
@@ -226,6 +263,11 @@ class Readout(Storable):
         Time constant of a leaky readout; memoryless where it is not given.
     weights : Init, optional
         Initial weights; shape (classes, n_in).
+
+    Raises
+    ------
+    SpecError
+        A size that is no whole number >= 1; what is no time constant.
     """
 
     classes: int

@@ -53,11 +53,15 @@ class NetworkSpec(Storable):
     populations, projections : sequence of Population, of Projection
         In the place of a chain: any graph without cycles. The first readout that is declared is the output that makes
         predictions; where there is none, the one population that leads to nothing.
+    declared : Graph, optional
+        For copies: the populations and projections, checked, of a network that is declared by them.
 
     Attributes
     ----------
     graph : Graph
         Populations and projections of either form.
+    made_from_fields : bool
+        Of a class: its ``__init__`` takes its fields, so that files can hold it.
 
     Raises
     ------
@@ -286,11 +290,36 @@ class NetworkSpec(Storable):
         return next(p.name for p in self.neurons if p.name not in sources)
 
     def onto(self, population: str) -> tuple[Projection, ...]:
-        """The projections onto a population."""
+        """The projections onto a population.
+
+        Parameters
+        ----------
+        population : str
+
+        Returns
+        -------
+        tuple of Projection
+        """
         return self.graph.onto(population)
 
     def readout_of(self, layer: Projection | Population, name: str) -> Projection:
-        """A readout of the network's kind that looks at ``layer``, a population (or the target of a projection)."""
+        """A readout of the network's kind that looks at ``layer``, a population (or the target of a projection).
+
+        Parameters
+        ----------
+        layer : Projection or Population
+        name : str
+            Of the weights: ``readout_<layer>`` or ``feedback_<layer>``.
+
+        Returns
+        -------
+        Projection
+
+        Raises
+        ------
+        SpecError
+            A network without a readout.
+        """
         if self.readout is None:
             raise SpecError("NetworkSpec", "the network has no readout", remedy="give readout=bl.Readout(classes)")
         source = layer.target if isinstance(layer, Projection) else layer.name
@@ -305,6 +334,15 @@ class NetworkSpec(Storable):
 
     def with_constants(self, **constants: Any) -> NetworkSpec:
         """A copy with other values of neuron constants, in every layer whose neuron has them.
+
+        Parameters
+        ----------
+        **constants : float or brian2.Quantity
+            Name -> value.
+
+        Returns
+        -------
+        NetworkSpec
 
         Raises
         ------
@@ -335,7 +373,17 @@ class NetworkSpec(Storable):
         return {p.name: p for p in self.declared.populations if p.is_spiking}
 
     def with_parts(self, changed: Mapping[str, Any]) -> NetworkSpec:
-        """A copy with others in the place of some `parts`."""
+        """A copy with others in the place of some `parts`.
+
+        Parameters
+        ----------
+        changed : mapping
+            Name of a part -> the other one.
+
+        Returns
+        -------
+        NetworkSpec
+        """
         if self.declared is None:
             return dataclasses.replace(self, layers=[changed.get(name, part) for name, part in self.parts.items()])
         populations = [changed.get(p.name, p) for p in self.declared.populations]
@@ -343,6 +391,11 @@ class NetworkSpec(Storable):
 
     def check_chain(self, owner: str) -> None:
         """Refuse what is not declared as a chain of layers.
+
+        Parameters
+        ----------
+        owner : str
+            How the error names what needs a chain.
 
         Raises
         ------

@@ -68,6 +68,8 @@ class Neuron(Storable):
         Text that Brian2 cannot read, unknown or missing names, non-linear equations with ``method="exact"``.
     UnitError
         Units that do not fit.
+    SpecError
+        Options that cannot be right.
 
     Examples
     --------
@@ -171,6 +173,15 @@ class Neuron(Storable):
 
     def with_constants(self, **constants: Any) -> Neuron:
         """A copy with other values of some constants.
+
+        Parameters
+        ----------
+        **constants : float or brian2.Quantity
+            Name -> value.
+
+        Returns
+        -------
+        Neuron
 
         Raises
         ------

@@ -22,7 +22,7 @@ def LIF(tau_m: Any = 20 * ms, *, surrogate: Surrogate = FastSigmoid(), **options
     tau_m : brian2.Quantity
         Membrane time constant.
     surrogate : Surrogate
-    **options
+    **options : object
         Other fields of `Neuron` (``refractory``, ``floor``, ``reset``, ...).
 
     Returns
@@ -54,7 +54,7 @@ def CubaLIF(
     R : float
         Membrane resistance, dimensionless.
     surrogate : Surrogate
-    **options
+    **options : object
         Other fields of `Neuron`.
 
     Returns
@@ -85,7 +85,7 @@ def DaltonIF(tau_s: Any = 5 * ms, *, surrogate: Surrogate = FastSigmoid(slope=5.
     tau_s : brian2.Quantity
         Synaptic time constant (tau_cur of the paper: 1 or 5 ms).
     surrogate : Surrogate
-    **options
+    **options : object
         Other fields of `Neuron`.
 
     Returns
@@ -124,7 +124,7 @@ def AdaptiveLIF(
     beta : float
         Threshold increase per unit of adaptation, dimensionless.
     surrogate : Surrogate
-    **options
+    **options : object
         Other fields of `Neuron`.
 
     Returns
@@ -169,7 +169,7 @@ def SequenceLIF(
         Threshold.
     surrogate : Surrogate
         By default one that is nowhere 0, so that silent neurons learn to speak.
-    **options
+    **options : object
         Other fields of `Neuron`.
 
     Returns
@@ -205,7 +205,7 @@ def STBPNeuron(
         Threshold.
     surrogate : Surrogate
         Rectangular in the paper.
-    **options
+    **options : object
         Other fields of `Neuron`.
 
     Returns

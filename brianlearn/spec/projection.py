@@ -115,7 +115,18 @@ class Projection(Storable):
             ) from None
 
     def placed(self, layer: Layer | Readout | Population, source: Shape, target: Shape) -> Projection:
-        """The projection as part of a network, between populations of these shapes."""
+        """The projection as part of a network, between populations of these shapes.
+
+        Parameters
+        ----------
+        layer : Layer, Readout or Population
+        source, target : tuple of int
+            Shapes.
+
+        Returns
+        -------
+        Projection
+        """
         found = copy.copy(self)
         found.__dict__["_network"] = {"layer": layer, "source": source, "target": target}
         found.__dict__.pop("connectivity", None)
@@ -148,7 +159,17 @@ class Projection(Storable):
         return Connectivity(self.connection, self.in_shape, self.out_shape)
 
     def draw(self, rng: np.random.Generator, spec: NetworkSpec) -> np.ndarray:
-        """Initial weights."""
+        """Initial weights.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        spec : NetworkSpec
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         if self.weights is None:
             return self.connection.draw(rng, self.in_shape, self.out_shape)
         shape, fan_in = self.weight_shape, self.connection.fan_in(self.in_shape, self.out_shape)

@@ -41,6 +41,11 @@ class Samples:
         Classes from 0 on. Learning and accuracy need them.
     ids : array_like of int, shape (n,), optional
         Identifies each presentation for random encoders and dropout; 0..n-1 where not given.
+
+    Raises
+    ------
+    DataError
+        Inputs that are no numbers; labels that are no whole numbers, or not as many.
     """
 
     inputs: Any
@@ -238,14 +243,28 @@ class Raster:
         return len(self.trial)
 
     def dense(self) -> np.ndarray:
-        """Spikes as bool, shape (n_trials, n_steps, *shape)."""
+        """Spikes as bool, shape (n_trials, n_steps, *shape).
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         result = np.zeros((self.n_trials, self.n_steps, int(np.prod(self.shape))), bool)
         result[self.trial, self.step, self.neuron] = True
         return result.reshape(self.n_trials, self.n_steps, *self.shape)
 
     @staticmethod
     def concatenate(rasters: Sequence[Raster]) -> Raster:
-        """One raster from consecutive ones of the same layer."""
+        """One raster from consecutive ones of the same layer.
+
+        Parameters
+        ----------
+        rasters : sequence of Raster
+
+        Returns
+        -------
+        Raster
+        """
         shift = np.cumsum([0, *[r.n_trials for r in rasters]])
         trial = np.concatenate([r.trial + s for r, s in zip(rasters, shift, strict=False)])
         step = np.concatenate([r.step for r in rasters])

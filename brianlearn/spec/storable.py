@@ -19,6 +19,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, ClassVar
 
+from brianlearn.docstrings import show_inherited_fields
 from brianlearn.errors import BrianLearnError, SpecError
 
 __all__ = ["SCRIPT", "STUDY_SCRIPT", "Storable", "known_classes", "not_storable", "stored_class", "stored_name"]
@@ -79,6 +80,7 @@ class Storable:
             Of this package: the name in files, where it is not that of the class.
         """
         super().__init_subclass__(**options)
+        show_inherited_fields(cls)
         if abstract or "<locals>" in cls.__qualname__:
             return
         file = _file(cls.__module__)

@@ -64,6 +64,11 @@ class Surrogate(Storable, abstract=True):
         -------
         str
             An expression in ``x`` and numbers only, of functions that both engines have.
+
+        Raises
+        ------
+        ArgumentError
+            A class that does not say it.
         """
         raise ArgumentError(  # which is a TypeError too
             type(self).__name__,
@@ -136,6 +141,11 @@ class FastSigmoid(Surrogate):
     ----------
     slope : float
         k, dimensionless.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     slope: float = 5.0
@@ -155,6 +165,11 @@ class Rectangular(Surrogate):
     ----------
     width : float
         w, dimensionless.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     width: float = 1.0
@@ -174,6 +189,11 @@ class ArcTan(Surrogate):
     ----------
     slope : float
         k (alpha of the paper), dimensionless.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     slope: float = 2.0
@@ -194,6 +214,11 @@ class Sigmoid(Surrogate):
     ----------
     slope : float
         k, dimensionless.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     slope: float = 4.0
@@ -215,6 +240,11 @@ class Triangular(Surrogate):
     ----------
     width : float
         w, half the base of the triangle, dimensionless.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     width: float = 1.0
@@ -235,6 +265,11 @@ class Gaussian(Surrogate):
     ----------
     width : float
         s, the standard deviation, dimensionless.
+
+    Raises
+    ------
+    SpecError
+        What is no number > 0.
     """
 
     width: float = 0.5

@@ -36,6 +36,11 @@ class Span(Sequence[Any]):
         Whether values are evenly spread on a logarithmic scale.
     whole : bool
         Whether only whole numbers are taken.
+
+    Raises
+    ------
+    SpecError, UnitError
+        Ends that are no numbers of one unit, or in the wrong order.
     """
 
     low: Any
@@ -63,7 +68,16 @@ class Span(Sequence[Any]):
             raise SpecError("axis", "a logarithmic axis begins above 0", got=text(self.low), expected="low > 0")
 
     def at(self, share: float) -> Any:
-        """The value at a share between 0 and 1 of the interval."""
+        """The value at a share between 0 and 1 of the interval.
+
+        Parameters
+        ----------
+        share : float
+
+        Returns
+        -------
+        float, int or brian2.Quantity
+        """
         low, high = float(self.low), float(self.high)
         if share <= 0.0:
             value = low
@@ -159,6 +173,15 @@ class Axis:
     @staticmethod
     def make(name: str, values: Any) -> Axis:
         """An axis from what a user writes: a list, a range, a quantity array, a `Span`, or one value.
+
+        Parameters
+        ----------
+        name : str
+        values : object
+
+        Returns
+        -------
+        Axis
 
         Raises
         ------

@@ -62,7 +62,17 @@ class SuccessiveHalving:
             )
 
     def compares(self, step: int) -> bool:
-        """Whether trials are compared after so many epochs."""
+        """Whether trials are compared after so many epochs.
+
+        Parameters
+        ----------
+        step : int
+            Number of epochs.
+
+        Returns
+        -------
+        bool
+        """
         while step > self.minimum and step % self.factor == 0:
             step //= self.factor
         return step == self.minimum
@@ -75,6 +85,10 @@ class SuccessiveHalving:
         values : list of float
             Of all of them, its own included.
         mine : float
+
+        Returns
+        -------
+        bool
         """
         if math.isnan(mine):
             return False

@@ -54,7 +54,23 @@ class Simulated:
     def join(
         records: list[TrialRecord], axes: Mapping[str, Axis | int], n: int, steps: int, spec: NetworkSpec
     ) -> Simulated:
-        """Put the records of all points together."""
+        """Put the records of all points together.
+
+        Parameters
+        ----------
+        records : list of TrialRecord
+            Of all points, in the order of the axes.
+        axes : mapping
+            Name -> axis, or its length.
+        n : int
+            Trials of a point.
+        steps : int
+        spec : NetworkSpec
+
+        Returns
+        -------
+        Simulated
+        """
         whole = TrialRecord.concatenate(records)
         shape = (*(_length(axis) for axis in axes.values()), n)
         spikes = {name: _first_steps(raster, steps) for name, raster in whole.spikes.items()}
@@ -106,6 +122,11 @@ class Simulated:
         -------
         brian2.Quantity
             The beginnings of the time steps in which it fired.
+
+        Raises
+        ------
+        DataError
+            If spikes were not recorded, or there is no such layer.
         """
         raster = self._raster(layer)
         trial = int(np.ravel_multi_index(point, self.shape))
@@ -115,12 +136,21 @@ class Simulated:
     def intervals(self, layer: str) -> tuple[np.ndarray, np.ndarray]:
         """All intervals between successive spikes of a neuron in a trial.
 
+        Parameters
+        ----------
+        layer : str
+
         Returns
         -------
         unit : numpy.ndarray of int
             Trial x size of the layer + neuron, of each interval.
         interval : numpy.ndarray of float
             In seconds.
+
+        Raises
+        ------
+        DataError
+            If spikes were not recorded, or there is no such layer.
         """
         raster = self._raster(layer)
         unit = raster.trial.astype(np.int64) * int(np.prod(raster.shape)) + raster.neuron
@@ -142,6 +172,11 @@ class Simulated:
         -------
         numpy.ndarray
             Shape (*axes, trials, *layer); NaN where there are fewer than two intervals.
+
+        Raises
+        ------
+        DataError
+            If spikes were not recorded, or there is no such layer.
         """
         raster = self._raster(layer)
         size = raster.n_trials * int(np.prod(raster.shape))
@@ -171,6 +206,11 @@ class Simulated:
         -------
         numpy.ndarray
             Shape (*axes, trials); NaN where no neuron changes its count.
+
+        Raises
+        ------
+        DataError
+            If spikes were not recorded, or there is no such layer; a bin that is no time.
         """
         raster = self._raster(layer)
         width = round(float(bin) / float(self.dt))
@@ -194,7 +234,12 @@ class Simulated:
         return found.reshape(self.shape)
 
     def to_xarray(self) -> xarray.Dataset:
-        """Rates, CV and, where recorded, the readout, as a labelled table."""
+        """Rates, CV and, where recorded, the readout, as a labelled table.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
         import xarray as xr
 
         dims = (*self.axes, "trial")

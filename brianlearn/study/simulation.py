@@ -91,11 +91,25 @@ def simulate(
 class Simulation:
     """A network as a function; made by `simulate`.
 
+    Parameters
+    ----------
+    spec : NetworkSpec
+    device, engine, dtype : str
+        As of `simulate`.
+    record : tuple of {"spikes", "readout"}
+    workers : int or None
+        Processes; one for each core where it is None.
+
     Attributes
     ----------
     spec : NetworkSpec
     device : str
         What runs.
+
+    Raises
+    ------
+    SpecError
+        What is no network; a record that is none.
     """
 
     def __init__(

@@ -72,7 +72,12 @@ class Status:
         return self.total - self.done - self.failed - self.stopped
 
     def to_dict(self) -> dict[str, Any]:
-        """As what JSON can hold."""
+        """As what JSON can hold.
+
+        Returns
+        -------
+        dict
+        """
         return {**dataclasses.asdict(self), "folder": str(self.folder), "missing": self.missing}
 
 
@@ -172,6 +177,14 @@ class Study:
     @staticmethod
     def open(folder: str | os.PathLike[str]) -> Study:
         """The study of a folder, to go on with it or to look at it.
+
+        Parameters
+        ----------
+        folder : path-like
+
+        Returns
+        -------
+        Study
 
         Raises
         ------
@@ -348,6 +361,13 @@ class Study:
         Returns
         -------
         Status
+
+        Raises
+        ------
+        SpecError
+            Numbers that are not whole, or too small.
+        RunFolderError
+            A study that has no folder yet, or a damaged one.
         """
         folder = self._open()
         if again:
@@ -405,7 +425,17 @@ class Study:
     # looking --------------------------------------------------------------------------------------------------------
 
     def status(self) -> Status:
-        """How many trials are done, failed, missing; the best one; errors by kind."""
+        """How many trials are done, failed, missing; the best one; errors by kind.
+
+        Returns
+        -------
+        Status
+
+        Raises
+        ------
+        RunFolderError
+            A study that has no folder yet, or a damaged one.
+        """
         folder = self._open()
         records = folder.records()
         total = len(folder.plan())
@@ -428,29 +458,85 @@ class Study:
         return Status(folder.path, total, best=best, errors=dict(errors), builds=len(builds), **counts)
 
     def parameters(self, index: int) -> Point:
-        """The parameters of a trial: axis name -> value."""
+        """The parameters of a trial: axis name -> value.
+
+        Parameters
+        ----------
+        index : int
+            Of the trial.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        RunFolderError
+            A study that has no folder yet, or no such trial.
+        """
         return dict(self._open().plan()[index])
 
     def results(self) -> xarray.Dataset:
-        """What came out, as a table with labelled axes; see `brianlearn.study.results.dataset`."""
+        """What came out, as a table with labelled axes; see `brianlearn.study.results.dataset`.
+
+        Returns
+        -------
+        xarray.Dataset
+
+        Raises
+        ------
+        RunFolderError
+            A study that has no folder yet, or a damaged one.
+        """
         from brianlearn.study.results import dataset
 
         return dataset(self._open(), list(self.axes.values()), grid=self.sampler == "grid")
 
     def summary(self, over: str = REPEATED) -> xarray.Dataset:
-        """Mean, spread and confidence over seeds; see `brianlearn.study.results.summary`."""
+        """Mean, spread and confidence over seeds; see `brianlearn.study.results.summary`.
+
+        Parameters
+        ----------
+        over : str
+            The axis that is averaged over.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
         from brianlearn.study.results import summary
 
         return summary(self.results(), over)
 
     def to(self, path: str | os.PathLike[str]) -> Path:
-        """Write the results as ``.csv``, ``.nc`` (netCDF) or ``.parquet``; see `brianlearn.study.results.write`."""
+        """Write the results as ``.csv``, ``.nc`` (netCDF) or ``.parquet``; see `brianlearn.study.results.write`.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        pathlib.Path
+        """
         from brianlearn.study.results import write
 
         return write(self.results(), Path(path))
 
     def sensitivity(self, metric: str | None = None, method: str = "sobol", seed: int = 0) -> xarray.Dataset:
-        """How much each axis matters; see `brianlearn.study.sensitivity.sensitivity`."""
+        """How much each axis matters; see `brianlearn.study.sensitivity.sensitivity`.
+
+        Parameters
+        ----------
+        metric : str, optional
+            The study's own where it is not given.
+        method : str
+        seed : int
+
+        Returns
+        -------
+        xarray.Dataset
+        """
         from brianlearn.study.sensitivity import sensitivity
 
         return sensitivity(self, metric or self.metric, method, seed)
@@ -468,13 +554,23 @@ class Study:
             In the units of the axes; numeric axes, without the seed.
         x : numpy.ndarray, shape (n, metrics)
             Finished trials only; NaN where a metric is no finite number there.
+
+        Raises
+        ------
+        RunFolderError
+            A study that has no folder yet, or a damaged one.
         """
         from brianlearn.study.results import to_arrays
 
         return to_arrays(self._open(), list(self.axes.values()), list(metrics))
 
     def report(self) -> Path:
-        """Draw the study's pictures and a page that shows them; see `brianlearn.report.study.write_report`."""
+        """Draw the study's pictures and a page that shows them; see `brianlearn.report.study.write_report`.
+
+        Returns
+        -------
+        pathlib.Path
+        """
         from brianlearn.report.study import write_report
 
         return write_report(self)

@@ -45,6 +45,10 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write the file, replacing an earlier one in one step.
 
+        Parameters
+        ----------
+        path : pathlib.Path
+
         Raises
         ------
         RunFolderError
@@ -69,6 +73,14 @@ class Checkpoint:
     @staticmethod
     def load(path: Path) -> Checkpoint:
         """Read the file.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+
+        Returns
+        -------
+        Checkpoint
 
         Raises
         ------

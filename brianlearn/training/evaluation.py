@@ -46,7 +46,12 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As what JSON can hold."""
+        """As what JSON can hold.
+
+        Returns
+        -------
+        dict
+        """
         return {**dataclasses.asdict(self), "run": str(self.run)}
 
 

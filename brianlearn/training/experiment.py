@@ -155,6 +155,10 @@ class Experiment:
         data : DataSet or (Samples, Samples), optional
             Needed where the run's data had no name.
 
+        Returns
+        -------
+        Experiment
+
         Raises
         ------
         RunFolderError
@@ -185,7 +189,12 @@ class Experiment:
         return cls(**parts, **settings, data=data_name if data is None else data, runs=folder.path.parent)
 
     def settings(self) -> dict[str, Any]:
-        """Everything but the samples that is needed to run it again, as what JSON can hold."""
+        """Everything but the samples that is needed to run it again, as what JSON can hold.
+
+        Returns
+        -------
+        dict
+        """
         data = {name: getattr(self, name) for name in ("validation", "limit", "test_limit")}
         if isinstance(self.data, DataSource):
             data["source"] = to_dict(self.data)

@@ -54,7 +54,17 @@ class Metrics:
 
     @staticmethod
     def merge(parts: list[Metrics]) -> Metrics:
-        """Metrics of several calls together."""
+        """Metrics of several calls together.
+
+        Parameters
+        ----------
+        parts : list of Metrics
+
+        Returns
+        -------
+        Metrics
+            Means over all samples, and the seconds of all.
+        """
         n = sum(p.samples for p in parts)
         weights = [p.samples / n for p in parts]
         rates = {
@@ -99,6 +109,11 @@ class Learner:
         Processes that share the trials of a batch, and the samples of an evaluation (cpp_standalone).
     engine_options : mapping, optional
         Settings of `Discrete` (``micro_batch``, ``matmul``, ``kernels``) or `Brian` (``implementation``).
+
+    Raises
+    ------
+    RuleError
+        Sizes and types that are wrong; what the engine or the device cannot run, by name.
 
     Examples
     --------
@@ -211,7 +226,16 @@ class Learner:
         return LearnerState(arrays, slots if self.optimiser.slots else {}, seed=self.seed, rule=own)
 
     def chunks(self, n: int) -> Iterator[slice]:
-        """Slices of at most ``chunk_size`` samples that cover n samples, in whole batches but for the last."""
+        """Slices of at most ``chunk_size`` samples that cover n samples, in whole batches but for the last.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        iterator of slice
+        """
         size = self.engine.chunk_size
         for start in range(0, n, size):
             yield slice(start, min(start + size, n))
@@ -238,6 +262,8 @@ class Learner:
         NonFiniteError
             If a weight or a readout is not finite any more, naming the layer and the step. ``state`` is then the
             last good one.
+        BrianLearnError
+            No samples.
         """
         if self.rule is None:
             raise RuleError("Learner", "there is no rule to learn with", expected="Learner(spec, bl.DALTON(), ...)")
@@ -276,6 +302,15 @@ class Learner:
         Returns
         -------
         Activity
+
+        Raises
+        ------
+        RuleError
+            A record that is none.
+        NonFiniteError
+            If a readout is not finite, naming the layer and the step.
+        BrianLearnError
+            No samples.
         """
         record = (record,) if isinstance(record, str) else tuple(record)
         for what in record:

@@ -31,27 +31,74 @@ class Progress:
         return None
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Something worth a line.
+
+        Parameters
+        ----------
+        text : str
+        """
 
     def warning(self, text: str) -> bool:
-        """Something that looks wrong, though nothing fails; whether it is shown (else Python prints it)."""
+        """Something that looks wrong, though nothing fails; whether it is shown (else Python prints it).
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        bool
+        """
         self.note(f"warning: {text}")
         return type(self).note is not Progress.note
 
     def building(self, device: str) -> None:
-        """The network is being made ready, on a device that may have to compile it first."""
+        """The network is being made ready, on a device that may have to compile it first.
+
+        Parameters
+        ----------
+        device : str
+        """
 
     def learning(self, epoch: int, epochs: int, samples: int, done: int) -> None:
-        """Epoch ``epoch`` (from 0) of ``epochs`` begins, or continues after ``done`` of its ``samples``."""
+        """Epoch ``epoch`` (from 0) of ``epochs`` begins, or continues after ``done`` of its ``samples``.
+
+        Parameters
+        ----------
+        epoch : int
+        epochs : int
+        samples : int
+            Of an epoch.
+        done : int
+        """
 
     def learned(self, done: int, running: Metrics) -> None:
-        """``done`` samples of the epoch are learned; ``running`` measures them all."""
+        """``done`` samples of the epoch are learned; ``running`` measures them all.
+
+        Parameters
+        ----------
+        done : int
+        running : Metrics
+        """
 
     def epoch(self, line: dict[str, Any], epochs: int) -> None:
-        """An epoch is finished; ``line`` is what ``metrics.jsonl`` says about it."""
+        """An epoch is finished; ``line`` is what ``metrics.jsonl`` says about it.
+
+        Parameters
+        ----------
+        line : dict
+        epochs : int
+        """
 
     def testing(self, what: str, samples: int, done: int) -> None:
-        """``done`` of ``samples`` samples have run with frozen weights; ``what`` is "validation" or "test"."""
+        """``done`` of ``samples`` samples have run with frozen weights; ``what`` is "validation" or "test".
+
+        Parameters
+        ----------
+        what : {"validation", "test"}
+        samples : int
+        done : int
+        """
 
 
 def epoch_line(line: dict[str, Any], epochs: int) -> str:

@@ -71,12 +71,25 @@ class Result:
         return RunFolder(self.run).metrics()
 
     def to_dict(self) -> dict[str, Any]:
-        """As what JSON can hold."""
+        """As what JSON can hold.
+
+        Returns
+        -------
+        dict
+        """
         return {**dataclasses.asdict(self), "run": str(self.run)}
 
     @staticmethod
     def read(folder: RunFolder) -> Result | None:
         """The result of a finished run; None where the run is not finished.
+
+        Parameters
+        ----------
+        folder : RunFolder
+
+        Returns
+        -------
+        Result or None
 
         Raises
         ------
@@ -96,7 +109,12 @@ class Result:
             raise RunFolderError(str(folder.path / "result.json"), "the file is damaged", got=str(error)) from error
 
     def write(self, folder: RunFolder) -> None:
-        """Store it in the run folder."""
+        """Store it in the run folder.
+
+        Parameters
+        ----------
+        folder : RunFolder
+        """
         folder.write_result({k: v for k, v in dataclasses.asdict(self).items() if k != "run"})
 
 

@@ -58,6 +58,10 @@ class RunFolder:
         name : str
             Characters that do not belong into a file name become ``-``.
 
+        Returns
+        -------
+        RunFolder
+
         Raises
         ------
         RunFolderError
@@ -88,6 +92,14 @@ class RunFolder:
     def open(path: str | os.PathLike[str]) -> RunFolder:
         """The folder of an earlier run.
 
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        RunFolder
+
         Raises
         ------
         RunFolderError
@@ -115,7 +127,12 @@ class RunFolder:
 
     @staticmethod
     def remove_unbegun(runs: str | os.PathLike[str]) -> None:
-        """Remove run folders of killed processes in which nothing was stored yet that a run could go on from."""
+        """Remove run folders of killed processes in which nothing was stored yet that a run could go on from.
+
+        Parameters
+        ----------
+        runs : path-like
+        """
         with suppress(OSError):
             for path in Path(runs).iterdir():
                 owner = last_holder(path)
@@ -133,23 +150,49 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def config(self) -> dict[str, Any]:
-        """What was run."""
+        """What was run.
+
+        Returns
+        -------
+        dict
+        """
         return read_json(self.path / "config.json")
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Store what is run."""
+        """Store what is run.
+
+        Parameters
+        ----------
+        config : dict
+            What JSON can hold.
+        """
         write_json(self.path / "config.json", {"format": FORMAT, **config})
 
     def versions(self) -> dict[str, str | None]:
-        """What ran it."""
+        """What ran it.
+
+        Returns
+        -------
+        dict of str to str or None
+            Package -> version; None where it is not installed.
+        """
         return read_json(self.path / "versions.json")
 
     def write_versions(self, versions: dict[str, str | None]) -> None:
-        """Store what runs it."""
+        """Store what runs it.
+
+        Parameters
+        ----------
+        versions : dict
+        """
         write_json(self.path / "versions.json", versions)
 
     def checkpoint(self) -> Checkpoint:
         """The last good state.
+
+        Returns
+        -------
+        Checkpoint
 
         Raises
         ------
@@ -159,7 +202,12 @@ class RunFolder:
         return Checkpoint.load(self.path / "checkpoint.npz")
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Replace the last good state."""
+        """Replace the last good state.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+        """
         checkpoint.save(self.path / "checkpoint.npz")
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -167,6 +215,10 @@ class RunFolder:
 
         A last line that was cut off does not count, nor does a second line of an epoch that says the same but for the
         times: two processes once went on with the run at the same time, each with the same result.
+
+        Returns
+        -------
+        list of dict
 
         Raises
         ------
@@ -192,7 +244,18 @@ class RunFolder:
         return [line for _, line in metrics.values()]
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        """Add an epoch."""
+        """Add an epoch.
+
+        Parameters
+        ----------
+        line : dict
+            What JSON can hold.
+
+        Raises
+        ------
+        RunFolderError
+            If it cannot be written.
+        """
         file = self.path / "metrics.jsonl"
         try:
             with file.open("a", encoding="utf-8") as stream:
@@ -203,12 +266,21 @@ class RunFolder:
             raise RunFolderError(str(file), "the file cannot be written", got=error.strerror or str(error)) from error
 
     def keep_metrics(self, epochs: int) -> None:
-        """Drop what was written after the first ``epochs`` epochs: the run continues there."""
+        """Drop what was written after the first ``epochs`` epochs: the run continues there.
+
+        Parameters
+        ----------
+        epochs : int
+        """
         lines = [line for line in self.metrics() if line["epoch"] <= epochs]
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights at the end, or, of a run that is not finished, those of the last checkpoint.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
 
         Raises
         ------
@@ -218,16 +290,31 @@ class RunFolder:
         return read_arrays(file) if file.exists() else dict(self.checkpoint().state.weights)
 
     def write_weights(self, weights: dict[str, np.ndarray]) -> None:
-        """Store the weights at the end."""
+        """Store the weights at the end.
+
+        Parameters
+        ----------
+        weights : dict of str to numpy.ndarray
+        """
         write_arrays(self.path / "weights.npz", weights)
 
     def result(self) -> dict[str, Any] | None:
-        """The accuracies at the end; None where the run is not finished."""
+        """The accuracies at the end; None where the run is not finished.
+
+        Returns
+        -------
+        dict or None
+        """
         file = self.path / "result.json"
         return read_json(file) if file.exists() else None
 
     def write_result(self, result: dict[str, Any]) -> None:
-        """Store the accuracies at the end: this makes the run a finished one."""
+        """Store the accuracies at the end: this makes the run a finished one.
+
+        Parameters
+        ----------
+        result : dict
+        """
         write_json(self.path / "result.json", result)
 
 

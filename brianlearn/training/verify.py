@@ -105,11 +105,21 @@ class Verification:
         return not any(self.mismatches.values()) and all(d <= TOLERANCE for d in differences)  # NaN is no agreement
 
     def to_dict(self) -> dict[str, Any]:
-        """As what JSON can hold."""
+        """As what JSON can hold.
+
+        Returns
+        -------
+        dict
+        """
         return {**dataclasses.asdict(self), "agrees": self.agrees, "unequal_weights": list(self.unequal_weights)}
 
     def rows(self) -> list[tuple[str, str]]:
-        """What was compared and found, as text."""
+        """What was compared and found, as text.
+
+        Returns
+        -------
+        list of (str, str)
+        """
         total = sum(self.mismatches.values())
         rows = [
             ("engines", f"brian on {self.device}, discrete; {self.samples} samples, float64"),
@@ -169,6 +179,8 @@ def verify(
     ------
     SpecError, RuleError, DeviceError
         What one of the engines cannot run, by name.
+    DataError
+        No samples.
 
     Examples
     --------

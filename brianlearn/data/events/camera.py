@@ -48,6 +48,11 @@ class EventCamera:
     seed : int
         Of the fixed pattern and the noise.
 
+    Raises
+    ------
+    DataError
+        Settings that cannot be right.
+
     Examples
     --------
     >>> import numpy as np
@@ -81,7 +86,17 @@ class EventCamera:
             raise DataError("EventCamera", f"{name} is out of range", got=getattr(self, name), expected="more")
 
     def gaze(self, time: float) -> tuple[float, float]:
-        """Where the gaze is, in pixels of the image, down and to the right."""
+        """Where the gaze is, in pixels of the image, down and to the right.
+
+        Parameters
+        ----------
+        time : float
+            In seconds, from the start of the recording.
+
+        Returns
+        -------
+        tuple of float
+        """
         saccade, part = divmod(np.clip(time / self.duration, 0.0, 1.0 - 1e-12) * 3, 1)
         part = part * part * (3 - 2 * part)  # starts and ends slowly
         start, end = CORNERS[int(saccade)], CORNERS[int(saccade) + 1]
@@ -89,7 +104,19 @@ class EventCamera:
         return float(down), float(right)
 
     def view(self, images: np.ndarray, time: float) -> np.ndarray:
-        """Log intensity of every pixel, shape (n, height, width)."""
+        """Log intensity of every pixel, shape (n, height, width).
+
+        Parameters
+        ----------
+        images : numpy.ndarray, shape (n, rows, columns)
+            Brightness in [0, 1].
+        time : float
+            In seconds.
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         down, right = self.gaze(time)
         rows = _interpolation(self.height, images.shape[1], down)
         columns = _interpolation(self.width, images.shape[2], right)

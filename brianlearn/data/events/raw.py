@@ -56,18 +56,42 @@ class RawEvents:
 
     @staticmethod
     def concatenate(parts: Sequence[RawEvents]) -> RawEvents:
-        """The events of several recordings, in this order."""
+        """The events of several recordings, in this order.
+
+        Parameters
+        ----------
+        parts : sequence of RawEvents
+
+        Returns
+        -------
+        RawEvents
+        """
         nothing = np.zeros(0, np.int64)
         return RawEvents(*(np.concatenate([nothing, *(getattr(part, name) for part in parts)]) for name in FIELDS))
 
     def sorted(self) -> RawEvents:
-        """In the order of time; events of one time stay in their order."""
+        """In the order of time; events of one time stay in their order.
+
+        Returns
+        -------
+        RawEvents
+        """
         if np.all(self.time[1:] >= self.time[:-1]):
             return self
         return self[np.argsort(self.time, kind="stable")]
 
     def since(self, start: int) -> RawEvents:
-        """The same events with times counted from ``start``."""
+        """The same events with times counted from ``start``.
+
+        Parameters
+        ----------
+        start : int
+            In microseconds.
+
+        Returns
+        -------
+        RawEvents
+        """
         return RawEvents(self.time - start, self.x, self.y, self.polarity)
 
     def check(

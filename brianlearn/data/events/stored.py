@@ -58,6 +58,7 @@ class StoredEvents(Recordings):
 
     @property
     def labels(self) -> np.ndarray:
+        """The label of each recording, int64 (n,)."""
         return self._index["label"].astype(np.int64)
 
     def __len__(self) -> int:

@@ -26,6 +26,11 @@ class RandomWindow(Augmentation):
     steps : int
         Of the network: duration / dt.
 
+    Raises
+    ------
+    DataError
+        What is no whole number >= 1.
+
     Examples
     --------
     >>> import numpy as np

@@ -43,6 +43,13 @@ class Optimiser(Storable, abstract=True):
         The gradients of all weights together are no longer: g <- g min(1, c/(|g| + 1e-6)), with the Euclidean norm over
         all layers (Pascanu, Mikolov & Bengio 2013); after ``clip_value``.
 
+    Attributes
+    ----------
+    slots : tuple of str
+        Of a class: names of the arrays, of the shape of the weights, that it keeps from one update to the next.
+    update : str
+        Of a class: the statements of one weight update.
+
     Raises
     ------
     RuleError
@@ -116,6 +123,14 @@ class Optimiser(Storable, abstract=True):
     def rate_at(self, epoch: int) -> float:
         """Learning rate in an epoch, counted from 0.
 
+        Parameters
+        ----------
+        epoch : int
+
+        Returns
+        -------
+        float
+
         Raises
         ------
         RuleError
@@ -147,6 +162,10 @@ class Optimiser(Storable, abstract=True):
 
     def statements(self) -> list[Statement]:
         """The text, read and checked, with the numbers of this object in it.
+
+        Returns
+        -------
+        list of Statement
 
         Raises
         ------

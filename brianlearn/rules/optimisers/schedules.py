@@ -70,6 +70,11 @@ class Halving(Schedule):
     Parameters
     ----------
     every : int
+
+    Raises
+    ------
+    RuleError
+        What is no whole number >= 1.
     """
 
     every: int
@@ -89,6 +94,11 @@ class Exponential(Schedule):
     ----------
     decay : float
         In (0, 1].
+
+    Raises
+    ------
+    RuleError
+        What is no number in [0, 1].
     """
 
     decay: float
@@ -112,6 +122,11 @@ class Cosine(Schedule):
         After so many, ``last`` is reached.
     last : float
         In [0, 1].
+
+    Raises
+    ------
+    RuleError
+        What is no whole number >= 1; a last factor outside of [0, 1].
 
     References
     ----------
@@ -139,6 +154,11 @@ class WarmUp(Schedule):
         With a smaller learning rate.
     then : Schedule, optional
         Constant where it is not given.
+
+    Raises
+    ------
+    RuleError
+        What is no whole number >= 1; what is no schedule.
     """
 
     epochs: int

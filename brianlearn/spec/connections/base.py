@@ -24,6 +24,13 @@ class Connection(Storable, ABC, abstract=True):
     many may share one. A kind of one's own defines `weight_shape` and `synapses`, and runs on every engine from that
     list alone; what engines know beyond it of the kinds of this package adds speed.
 
+    Attributes
+    ----------
+    factor : float
+        What multiplies every weight, e.g. 1/k^2 of an average over k x k.
+    shares_weights : bool
+        Of a class: whether several synapses may have one weight.
+
     Examples
     --------
     >>> from dataclasses import dataclass
@@ -55,6 +62,17 @@ class Connection(Storable, ABC, abstract=True):
 
         Errors name the ``owner`` and the source by its ``name``.
 
+        Parameters
+        ----------
+        owner : str
+        source : tuple of int
+            Shape: (channels, height, width), or (n,).
+        name : str
+
+        Returns
+        -------
+        tuple of int, or None
+
         Raises
         ------
         ShapeError
@@ -65,6 +83,13 @@ class Connection(Storable, ABC, abstract=True):
     def check(self, owner: str, source: Shape, target: Shape) -> None:
         """Check the shapes of both populations.
 
+        Parameters
+        ----------
+        owner : str
+            How errors name it.
+        source, target : tuple of int
+            Shapes.
+
         Raises
         ------
         ShapeError
@@ -72,11 +97,26 @@ class Connection(Storable, ABC, abstract=True):
 
     @abstractmethod
     def weight_shape(self, source: Shape, target: Shape) -> Shape:
-        """Shape of the weights; the first axis is the output's where there is one."""
+        """Shape of the weights; the first axis is the output's where there is one.
+
+        Parameters
+        ----------
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        tuple of int
+        """
 
     @abstractmethod
     def synapses(self, source: Shape, target: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All synapses, in any order.
+
+        Parameters
+        ----------
+        source, target : tuple of int
+            Shapes of the populations.
 
         Returns
         -------
@@ -87,27 +127,84 @@ class Connection(Storable, ABC, abstract=True):
         """
 
     def n_synapses(self, source: Shape, target: Shape) -> int:
-        """How many synapses there are."""
+        """How many synapses there are.
+
+        Parameters
+        ----------
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        int
+        """
         return len(self.synapses(source, target)[0])
 
     def fan_in(self, source: Shape, target: Shape) -> float:
-        """Weights that a neuron of the target has, on average."""
+        """Weights that a neuron of the target has, on average.
+
+        Parameters
+        ----------
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        float
+        """
         return float(prod(self.weight_shape(source, target)[1:]))
 
     def draw(self, rng: np.random.Generator, source: Shape, target: Shape) -> np.ndarray:
-        """Initial weights where a projection says nothing else: N(0, std = 2/sqrt(fan_in))."""
+        """Initial weights where a projection says nothing else: N(0, std = 2/sqrt(fan_in)).
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            From the seed and the projection's name.
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the shape of the weights.
+        """
         return rng.normal(0.0, 2.0 / np.sqrt(self.fan_in(source, target)), self.weight_shape(source, target))
 
     def describe(self) -> str:
-        """The kind in a few words, for tables."""
+        """The kind in a few words, for tables.
+
+        Returns
+        -------
+        str
+        """
         return type(self).__name__
 
     def pack(self, weights: np.ndarray) -> np.ndarray:
-        """Weights as the flat array that the index of synapses goes into."""
+        """Weights as the flat array that the index of synapses goes into.
+
+        Parameters
+        ----------
+        weights : numpy.ndarray
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_weights,)
+        """
         return np.ascontiguousarray(weights).ravel()
 
     def unpack(self, packed: np.ndarray, shape: Shape) -> np.ndarray:
-        """Inverse of `pack`, of weights of ``shape``."""
+        """Inverse of `pack`, of weights of ``shape``.
+
+        Parameters
+        ----------
+        packed : numpy.ndarray, shape (n_weights,)
+        shape : tuple of int
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         return packed.reshape(shape).copy()
 
 

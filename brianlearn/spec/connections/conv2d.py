@@ -31,6 +31,11 @@ class Conv2d(Connection):
         Channels of the input are divided into so many groups, each of which reaches as many channels of the output.
     pool : int, optional
         Side of the average pool on the synaptic input; a rest that does not fill a window is left out.
+
+    Raises
+    ------
+    SpecError
+        Numbers that are not whole, or too small.
     """
 
     channels: int
@@ -133,7 +138,18 @@ class Conv2d(Connection):
         return self.channels * (source[0] // self.groups) * prod(inside)
 
     def draw(self, rng: np.random.Generator, source: Shape, target: Shape) -> np.ndarray:
-        """Initial weights where a projection says nothing else: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+        """Initial weights where a projection says nothing else: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        numpy.ndarray, shape (channels, in/groups, height, width)
+        """
         bound = 1.0 / np.sqrt(self.fan_in(source, target))
         return rng.uniform(-bound, bound, self.weight_shape(source, target))
 

@@ -25,6 +25,11 @@ class SumPool2d(Connection):
     stride : int or (int, int), optional
         That of the kernel where it is not given.
     padding : int or (int, int), optional
+
+    Raises
+    ------
+    SpecError
+        Numbers that are not whole, or too small.
     """
 
     kernel: int | tuple[int, int]
@@ -65,7 +70,18 @@ class SumPool2d(Connection):
         return (1,)
 
     def draw(self, rng: np.random.Generator, source: Shape, target: Shape) -> np.ndarray:
-        """The initial weight where a projection says nothing else: 1."""
+        """The initial weight where a projection says nothing else: 1.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        numpy.ndarray, shape (1,)
+        """
         return np.ones(1)
 
     def n_synapses(self, source: Shape, target: Shape) -> int:
@@ -80,10 +96,7 @@ class SumPool2d(Connection):
 class AvgPool2d(SumPool2d):
     """The mean over a window of each channel, times one weight that all synapses share; shape (1,).
 
-    Parameters
-    ----------
-    kernel, stride, padding
-        As in `SumPool2d`; the mean counts padding.
+    The mean counts padding.
     """
 
     _name: ClassVar[str] = "average"

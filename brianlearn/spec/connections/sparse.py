@@ -30,6 +30,11 @@ class Sparse(Connection):
         Of the draw: the same synapses with every seed of a network's weights.
     to_self : bool, optional
         Whether neuron i of a population may be connected to neuron i of the same population.
+
+    Raises
+    ------
+    SpecError
+        A probability outside of (0, 1]; both a probability and pairs, or neither; pairs that are none.
     """
 
     shares_weights: ClassVar[bool] = False
@@ -84,6 +89,10 @@ class Sparse(Connection):
         Parameters
         ----------
         matrix : scipy.sparse array or matrix, or array_like, shape (out, in)
+
+        Returns
+        -------
+        Sparse
         """
         from scipy import sparse
 

@@ -79,6 +79,10 @@ class Kind:
         arguments : sequence of str
             E.g. ``["--bits", "2,4,8"]``.
 
+        Returns
+        -------
+        Study
+
         Raises
         ------
         ScriptUsageError
