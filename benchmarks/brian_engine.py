@@ -17,8 +17,8 @@ from rich.table import Table
 
 import brianlearn as bl
 from brianlearn.brian.engine import BrianEngine
-from brianlearn.rules import LearnerState, ThreeFactorRule
-from brianlearn.spec import NetworkSpec
+from brianlearn.learning import LearnerState, ThreeFactorRule
+from brianlearn.network import NetworkSpec
 from brianlearn.training import Learner
 
 A1, DENSE = "A1: 16c3p2-128-64-10, T=40", "784-512-256-10, T=25"

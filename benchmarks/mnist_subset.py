@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 import brianlearn as bl
-from brianlearn.rules import Rule
-from brianlearn.spec.layers import Layer
+from brianlearn.learning import Rule
+from brianlearn.network.layers import Layer
 from brianlearn.training.splits import epoch_order
 
 

@@ -44,10 +44,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from brianlearn.cache import cache_folder
+from brianlearn.machine.cache import cache_folder
 
 PEERS = {"snntorch": "1.0.0", "spikingjelly": "2.0.0", "norse": "1.1.0"}
-#: What brianlearn.discrete.memory and brianlearn.discrete.waiting set, for other programs.
+#: What brianlearn.discrete.host.memory and brianlearn.discrete.host.waiting set, for other programs.
 KEEP = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 WORKER = Path(__file__).with_name("_training_step.py")
 

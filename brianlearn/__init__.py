@@ -27,7 +27,7 @@ from brianlearn.errors import (
 )
 
 if TYPE_CHECKING:
-    from brianlearn.cli import main
+    from brianlearn.cli.app import main
     from brianlearn.data import (
         Augmentation,
         DataSet,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         load,
     )
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
-    from brianlearn.rules import (
+    from brianlearn.learning import (
         DALTON,
         DECOLLE,
         DFA,
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
         VanRossum,
         WarmUp,
     )
-    from brianlearn.spec import (
+    from brianlearn.network import (
         LIF,
         Activity,
         AdaptiveLIF,
@@ -171,15 +171,15 @@ __version__ = "0.1.0"
 
 #: Where public names come from, in the order in which they are looked for.
 _SOURCES = (
-    "brianlearn.spec",
-    "brianlearn.rules",
+    "brianlearn.network",
+    "brianlearn.learning",
     "brianlearn.training",
     "brianlearn.data",
     "brianlearn.study",
-    "brianlearn.cli",
+    "brianlearn.cli.app",
     "brianlearn.discrete",
 )
-_SUBPACKAGES = ("brian", "data", "discrete", "report", "rules", "spec", "study", "training")
+_SUBPACKAGES = ("brian", "data", "discrete", "learning", "network", "report", "study", "training")
 
 __all__ = [
     "DALTON",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from brianlearn.interrupt import stoppable
-from brianlearn.leftovers import remove_leftovers
+from brianlearn.machine.interrupt import stoppable
+from brianlearn.machine.leftovers import remove_leftovers
 
 __all__ = ["working"]
 

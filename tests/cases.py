@@ -11,9 +11,9 @@ import reference
 from brian2 import Mohm, ms, mV, nA, nS
 from scipy.linalg import expm
 
-from brianlearn.rules import DALTON, SGD, TFR, Adam, LearnerState, Momentum, initial_weights
-from brianlearn.rules.dropout import kept
-from brianlearn.spec import (
+from brianlearn.learning import DALTON, SGD, TFR, Adam, LearnerState, Momentum, initial_weights
+from brianlearn.learning.dropout import kept
+from brianlearn.network import (
     LIF,
     AdaptiveLIF,
     Conv,

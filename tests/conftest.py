@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from brian2 import ms
 
-from brianlearn.spec import Conv, CubaLIF, Dense, Input, NetworkSpec, Readout
+from brianlearn.network import Conv, CubaLIF, Dense, Input, NetworkSpec, Readout
 
 #: Seconds for a test that compiles C++ or trains; pyproject.toml has the limit of the others.
 SLOW_TIMEOUT = 900

@@ -68,7 +68,7 @@ MUTANTS = [
     ),
     Mutant(
         "all layers share one dropout mask",
-        "rules/dropout.py",
+        "learning/dropout.py",
         "np.uint64(zlib.crc32(name.encode()))",
         'np.uint64(zlib.crc32(b"layer"))',
         ("tests/test_dropout.py::test_every_layer_has_masks_of_its_own",),
@@ -160,21 +160,21 @@ MUTANTS = [
     ),
     Mutant(
         "falling offsets of unsigned type pass",
-        "spec/events.py",
+        "network/samples/events.py",
         "np.any(offsets[1:] < offsets[:-1])",
         "np.any(np.diff(self.offsets.view(np.uint64)) < 0)",
         ("tests/test_arrays.py::test_events_of_every_integer_type",),
     ),
     Mutant(
         "integers of events stay narrow",
-        "spec/arrays.py",
+        "network/samples/arrays.py",
         "return array.astype(np.int64, copy=False)",
         "return array",
         ("tests/test_arrays.py::test_events_of_every_integer_type",),
     ),
     Mutant(
         "inputs keep negative strides",
-        "spec/arrays.py",
+        "network/samples/arrays.py",
         "return array.copy() if any(stride < 0 for stride in array.strides) else array",
         "return array",
         ("tests/test_arrays.py::test_inputs[mirrored]",),

@@ -11,8 +11,8 @@ from brian2 import ms
 
 import brianlearn as bl
 from brianlearn.errors import DataError, WeightsError
-from brianlearn.rules import LearnerState
-from brianlearn.spec.arrays import integers, numbers
+from brianlearn.learning import LearnerState
+from brianlearn.network.samples.arrays import integers, numbers
 
 torch = pytest.importorskip("torch")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from brianlearn.child import call, end, start
+from brianlearn.machine.child import call, end, start
 
 
 def alive(pid: int) -> bool:
@@ -44,8 +44,8 @@ def test_they_end_with_their_parent(tmp_path, number, how):
     code = f"""
 import subprocess, sys, threading, time
 from pathlib import Path
-from brianlearn.child import call, start
-from brianlearn.interrupt import stoppable
+from brianlearn.machine.child import call, start
+from brianlearn.machine.interrupt import stoppable
 with stoppable():
     work = {{"start": start, "call": call}}.get({how!r}, start)
     arguments = ({NESTED!r}, Path({str(tmp_path)!r}), subprocess.DEVNULL)

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import brianlearn as bl
 from brianlearn.cli import app
-from brianlearn.demo import digits_experiment, run_demo
-from brianlearn.doctor import examine
+from brianlearn.cli.demo import digits_experiment, run_demo
+from brianlearn.machine.doctor import examine
 from brianlearn.training.serialise import to_dict
 
 TINY = Path(__file__).with_name("tiny_experiment.py")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brianlearn.brian.compile import compile_project
+from brianlearn.brian.cpp.compile import compile_project
 from brianlearn.errors import BrianLearnWarning, DeviceError
 
 pytestmark = pytest.mark.cpp_standalone
@@ -52,7 +52,7 @@ FILES = {
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project like Brian2's, all of whose code objects come into one file."""
-    monkeypatch.setattr("brianlearn.brian.compile.core_count", lambda: 1)
+    monkeypatch.setattr("brianlearn.brian.cpp.compile.core_count", lambda: 1)
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)

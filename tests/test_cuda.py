@@ -17,8 +17,8 @@ from brian2 import ms
 from cases import CASES, MECHANISMS, Case, dense, one_convolution, two_convolutions
 from test_equality import check_learning, check_spikes
 
-from brianlearn.rules import DALTON, SGD, STBP, Adam, Hamming, SurrogateBPTT, VanRossum
-from brianlearn.spec import Bernoulli, CubaLIF, Dense, Events, Input, NetworkSpec, Samples, SequenceLIF, Spikes
+from brianlearn.learning import DALTON, SGD, STBP, Adam, Hamming, SurrogateBPTT, VanRossum
+from brianlearn.network import Bernoulli, CubaLIF, Dense, Events, Input, NetworkSpec, Samples, SequenceLIF, Spikes
 from brianlearn.training.learner import Learner
 
 torch = pytest.importorskip("torch")

@@ -15,8 +15,8 @@ from brian2 import ms
 from brianlearn.data import DataSet, RandomAffine, known_data, load, mnist, read_idx, read_labelled_images
 from brianlearn.data import download as downloads
 from brianlearn.errors import BrianLearnError, DataError, ShapeError
-from brianlearn.rules import LearnerState
-from brianlearn.spec import DaltonIF, Dense, Events, Input, NetworkSpec, Raster, Readout, Samples, Spikes
+from brianlearn.learning import LearnerState
+from brianlearn.network import DaltonIF, Dense, Events, Input, NetworkSpec, Raster, Readout, Samples, Spikes
 
 # idx files -----------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from brian2 import ms
 from cases import EIF, dense, one_convolution, two_convolutions
 
 from brianlearn.brian import describe
-from brianlearn.brian.schedule import Schedule
+from brianlearn.brian.build.schedule import Schedule
 from brianlearn.errors import RuleError
-from brianlearn.rules import DALTON, SGD, TFR
-from brianlearn.spec import LIF, CubaLIF, Dense, Neuron
+from brianlearn.learning import DALTON, SGD, TFR
+from brianlearn.network import LIF, CubaLIF, Dense, Neuron
 
 
 def _slot_order(text: str, *names: str) -> bool:

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import brianlearn as bl
 from brianlearn.cli import app
 from brianlearn.errors import DeviceError, NonFiniteError, RuleError
-from brianlearn.rules import DALTON, SGD, STBP, TFR, Adam, Hamming, Momentum, SurrogateBPTT, VanRossum
-from brianlearn.spec import (
+from brianlearn.learning import DALTON, SGD, STBP, TFR, Adam, Hamming, Momentum, SurrogateBPTT, VanRossum
+from brianlearn.network import (
     LIF,
     Bernoulli,
     CubaLIF,

@@ -9,7 +9,7 @@ import pytest
 from brian2 import ms
 from cases import CONDUCTANCE, EIF, FROZEN, FROZEN_DELTA
 
-from brianlearn.spec import (
+from brianlearn.network import (
     LIF,
     AdaptiveLIF,
     ArcTan,
@@ -33,9 +33,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
 from brianlearn.discrete import export, postsynaptic_potential  # noqa: E402
-from brianlearn.discrete.expressions import DERIVATIVES, evaluate, expression, gradients  # noqa: E402
-from brianlearn.discrete.program import filter_program, neuron_program  # noqa: E402
-from brianlearn.discrete.recurrence import Recurrence  # noqa: E402
+from brianlearn.discrete.step.expressions import DERIVATIVES, evaluate, expression, gradients  # noqa: E402
+from brianlearn.discrete.step.program import filter_program, neuron_program  # noqa: E402
+from brianlearn.discrete.step.recurrence import Recurrence  # noqa: E402
 
 #: Written by a user: two compartments, an exponent, functions, a subexpression, two resets, a moving threshold.
 USER = Neuron(
@@ -236,7 +236,7 @@ def test_weight_gradients(name: str) -> None:
 
 
 def test_folded_pool_equals_the_pool() -> None:
-    from brianlearn.discrete.synapses import SynapticMap, unflatten
+    from brianlearn.discrete.maps.base import SynapticMap, unflatten
 
     cuba = CubaLIF()
     for kernel, stride, padding, pool in [(3, 1, 0, 2), (3, 2, 1, 3), (5, 1, 2, 2), (2, 2, 0, 2), (3, 1, 1, 1)]:

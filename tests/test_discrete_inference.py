@@ -14,11 +14,11 @@ import pytest
 from brian2 import Network, NeuronGroup, ms, mV, second
 from cases import CASES, CONDUCTANCE, EIF, Case, dense
 
-from brianlearn.brian.preferences import preferences
-from brianlearn.brian.runtime import runtime_device
+from brianlearn.brian.run.preferences import preferences
+from brianlearn.brian.run.runtime import runtime_device
 from brianlearn.errors import DataError, EquationError, ShapeError, SpecError, UnitError, WeightsError
-from brianlearn.rules import initial_weights
-from brianlearn.spec import (
+from brianlearn.learning import initial_weights
+from brianlearn.network import (
     Bernoulli,
     Conv,
     CubaLIF,
@@ -32,12 +32,12 @@ from brianlearn.spec import (
     Samples,
     Spikes,
 )
-from brianlearn.spec.update_code import update_code
+from brianlearn.network.neurons.update_code import update_code
 from brianlearn.training.learner import Learner
 
 torch = pytest.importorskip("torch")
 
-import brianlearn.discrete.recurrence as recurrence  # noqa: E402
+import brianlearn.discrete.step.recurrence as recurrence  # noqa: E402
 from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export  # noqa: E402
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -254,7 +254,7 @@ def test_kernels_do_not_depend_on_constants() -> None:
 
 def test_a_cache_that_cannot_be_written(spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("numba")
-    from brianlearn.discrete.kernels import _compiled
+    from brianlearn.discrete.step.kernels import _compiled
 
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BRIANLEARN_CACHE", str(tmp_path / "file"))

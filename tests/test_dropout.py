@@ -9,7 +9,7 @@ import pytest
 from brian2 import ms
 
 import brianlearn as bl
-from brianlearn.rules.dropout import kept
+from brianlearn.learning.dropout import kept
 
 NEURON = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0)
 RULES = {

@@ -10,8 +10,8 @@ from brian2 import ms
 
 import brianlearn as bl
 from brianlearn.errors import SpecError
-from brianlearn.rules import LearnerState
-from brianlearn.spec import (
+from brianlearn.learning import LearnerState
+from brianlearn.network import (
     Bernoulli,
     DirectCurrent,
     Encoder,
@@ -94,8 +94,8 @@ def test_a_large_gain_makes_each_event_a_spike():
 
 def test_integrated_events_as_a_tensor():
     torch = pytest.importorskip("torch")
-    from brianlearn.discrete.encoding import encode
-    from brianlearn.spec import DaltonIF, Dense, Input, NetworkSpec, Readout
+    from brianlearn.discrete.step.encoding import encode
+    from brianlearn.network import DaltonIF, Dense, Input, NetworkSpec, Readout
 
     events, steps = some_events(), 30
     encoder = IntegrateEvents(0.4, 0.05)

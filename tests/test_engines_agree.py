@@ -7,8 +7,8 @@ import pytest
 from brian2 import ms, prefs
 from cases import CASES, dense, one_convolution, two_convolutions
 
-from brianlearn.rules import initial_weights
-from brianlearn.spec import (
+from brianlearn.learning import initial_weights
+from brianlearn.network import (
     AdaptiveLIF,
     Bernoulli,
     CubaLIF,

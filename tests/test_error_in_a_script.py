@@ -26,7 +26,7 @@ ALONE = {
     + f"try:\n    {WRONG}\nexcept bl.ShapeError as error:\n    raise ExceptionGroup('two', [error, error])",
     "with a note": FIRST
     + f"try:\n    {WRONG}\nexcept bl.ShapeError as error:\n    error.add_note('a note')\n    raise",
-    "from a submodule": "from brianlearn.spec import *\nfrom brian2 import ms\nimport brianlearn as bl\n" + WRONG,
+    "from a submodule": "from brianlearn.network import *\nfrom brian2 import ms\nimport brianlearn as bl\n" + WRONG,
 }
 
 

@@ -14,7 +14,7 @@ from brian2 import ms
 
 import brianlearn as bl
 from brianlearn.errors import RuleError
-from brianlearn.rules.three_factor import local_readout
+from brianlearn.learning.rules.three_factor import local_readout
 
 torch = pytest.importorskip("torch")
 

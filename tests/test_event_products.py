@@ -14,9 +14,10 @@ import torch.nn.functional as F  # noqa: E402
 from brian2 import ms  # noqa: E402
 
 import brianlearn as bl  # noqa: E402
-from brianlearn.discrete import export, synapses  # noqa: E402
-from brianlearn.discrete.event_products import ConvProduct, DenseProduct  # noqa: E402
-from brianlearn.discrete.spike_lists import spike_lists  # noqa: E402
+from brianlearn.discrete import export  # noqa: E402
+from brianlearn.discrete.maps import base as synapses  # noqa: E402
+from brianlearn.discrete.maps.event_products import ConvProduct, DenseProduct  # noqa: E402
+from brianlearn.discrete.maps.spike_lists import spike_lists  # noqa: E402
 
 DTYPES = {torch.float64: 1e-12, torch.float32: 3e-5}
 

@@ -14,12 +14,12 @@ from brian2 import ms
 from cases import CASES, CONDUCTANCE, EIF, dense, two_convolutions
 from typer.testing import CliRunner
 
-from brianlearn.brian.export import export_project
+from brianlearn.brian.export.project import export_project
 from brianlearn.cli import app
 from brianlearn.errors import BrianLearnError, RuleError, SpecError
-from brianlearn.genn_setup import genn_requirements
-from brianlearn.rules import initial_weights
-from brianlearn.spec import DirectCurrent, Input, NetworkSpec, Raster, Samples
+from brianlearn.learning import initial_weights
+from brianlearn.machine.genn_setup import genn_requirements
+from brianlearn.network import DirectCurrent, Input, NetworkSpec, Raster, Samples
 from brianlearn.training.learner import Learner
 
 MISSING = [r.found for r in genn_requirements() if not r.ok and not r.gpu]

@@ -13,17 +13,17 @@ import pytest
 from brian2 import Mohm, ms, mV, prefs
 
 import brianlearn as bl
-from brianlearn.brian import standalone
-from brianlearn.brian.build_cache import fingerprint
-from brianlearn.brian.fingerprint import EXCEPTIONS
+from brianlearn.brian.cpp import standalone
+from brianlearn.brian.cpp.build_cache import fingerprint
+from brianlearn.brian.cpp.fingerprint import EXCEPTIONS
 from brianlearn.brian.plan import Plan
-from brianlearn.rules.base import Rule
-from brianlearn.rules.local import LocalRule
-from brianlearn.rules.optimisers import Optimiser
-from brianlearn.spec.graph import Graph
-from brianlearn.spec.layers import Layer
-from brianlearn.spec.neuron import Neuron
-from brianlearn.spec.storable import known_classes
+from brianlearn.learning.optimisers import Optimiser
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.local import LocalRule
+from brianlearn.network.graph import Graph
+from brianlearn.network.layers import Layer
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.storable import known_classes
 from brianlearn.training.learner import Learner
 
 NEURON = bl.Neuron(

@@ -18,8 +18,8 @@ from small_disk import fill, read_only, small_disk
 from tiny_experiment import experiment
 
 import brianlearn as bl
-from brianlearn.brian.build_cache import BuildCache
-from brianlearn.brian.program import Program
+from brianlearn.brian.cpp.build_cache import BuildCache
+from brianlearn.brian.cpp.program import Program
 from brianlearn.data.events.stored import store
 from brianlearn.training import Progress, RunFolder
 
@@ -87,7 +87,7 @@ def test_a_program_that_is_missing_there_is_built_elsewhere_and_removed(tmp_path
     code = f"""
 import warnings
 from pathlib import Path
-from brianlearn.brian.build_cache import BuildCache
+from brianlearn.brian.cpp.build_cache import BuildCache
 built = []
 def make(folder):
     built.append(folder)
@@ -126,10 +126,10 @@ def test_a_full_cache(tmp_path):
 
 
 def test_programs_that_are_used_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr("brianlearn.brian.build_cache.KEEP", 2)
+    monkeypatch.setattr("brianlearn.brian.cpp.build_cache.KEEP", 2)
     cache = BuildCache(tmp_path)
     mine = cache.get("a0", write_main)
-    code = "import sys; from pathlib import Path; from brianlearn.brian.program import Program\n"
+    code = "import sys; from pathlib import Path; from brianlearn.brian.cpp.program import Program\n"
     code += "program = Program.use(Path(sys.argv[1])); print('used', flush=True); sys.stdin.read()"
     cache.get("b0", write_main)
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -255,7 +255,7 @@ def test_binned_recordings_on_a_full_disk(tmp_path):
 
 def test_temporary_folders(tmp_path, monkeypatch):
     """Where there is no shared memory, a run uses the folder for temporary files."""
-    from brianlearn import scratch
+    from brianlearn.machine import scratch
 
     monkeypatch.delenv("BRIANLEARN_SCRATCH", raising=False)
     monkeypatch.setattr(scratch, "_MEMORY", tmp_path / "nowhere")

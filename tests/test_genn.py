@@ -17,9 +17,9 @@ from cases import CASES, Case, dense, one_convolution, two_convolutions
 from test_equality import check_learning, check_spikes
 from test_pipelined import DELAYED, LEARNING, TOLERANCE, check_delay, check_twenty_trials, deep, late
 
-from brianlearn.genn_setup import genn_requirements
-from brianlearn.rules import DALTON, SGD, TFR
-from brianlearn.spec import Bernoulli, CubaLIF, Events, Input, Samples, Spikes
+from brianlearn.learning import DALTON, SGD, TFR
+from brianlearn.machine.genn_setup import genn_requirements
+from brianlearn.network import Bernoulli, CubaLIF, Events, Input, Samples, Spikes
 from brianlearn.training.learner import Learner
 
 MISSING = [r.found for r in genn_requirements() if not r.ok and not r.gpu]
@@ -116,7 +116,7 @@ def test_spikes_that_are_drawn_or_given_are_a_generator_population() -> None:
 def test_one_build_serves_other_weights_data_rates_and_constants(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from brianlearn.brian import genn
+    from brianlearn.brian.genn import device as genn
 
     monkeypatch.setenv("BRIANLEARN_CACHE", str(tmp_path))
     builds, compile_project = [], genn.compile_genn_project

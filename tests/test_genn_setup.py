@@ -11,13 +11,13 @@ import pytest
 from brian2 import ms
 from cases import STRONG, dense, one_convolution
 
-import brianlearn.genn_setup as setup
+import brianlearn.machine.genn_setup as setup
 from brianlearn.brian.engine import BrianEngine
-from brianlearn.brian.genn_network import synapse_weights
-from brianlearn.doctor import examine
+from brianlearn.brian.genn.network import synapse_weights
 from brianlearn.errors import DeviceError, RuleError, SpecError
-from brianlearn.rules import DALTON, SGD, TFR, Adam
-from brianlearn.spec import Bernoulli, Conv, CubaLIF, Dense, DirectCurrent, Input, NetworkSpec, Neuron, Readout
+from brianlearn.learning import DALTON, SGD, TFR, Adam
+from brianlearn.machine.doctor import examine
+from brianlearn.network import Bernoulli, Conv, CubaLIF, Dense, DirectCurrent, Input, NetworkSpec, Neuron, Readout
 from brianlearn.training.learner import Learner
 
 VERSIONS = {"brian2": "2.5.4", "brian2genn": "1.7.0", "numpy": "1.26.4", "setuptools": "65.5.0"}
@@ -171,11 +171,11 @@ def test_engine_is_told_of_the_device_by_name() -> None:
 
 
 def test_bernoulli_spikes_are_a_list() -> None:
-    from brianlearn.brian.feed import inputs
     from brianlearn.brian.plan import Plan
-    from brianlearn.rules import initial_weights
-    from brianlearn.rules.state import LearnerState
-    from brianlearn.spec import Samples
+    from brianlearn.brian.run.feed import inputs
+    from brianlearn.learning import initial_weights
+    from brianlearn.learning.state import LearnerState
+    from brianlearn.network import Samples
 
     spec = late(dense(input=Input((12,), Bernoulli(0.5))))
     state = LearnerState(initial_weights(spec))

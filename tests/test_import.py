@@ -22,7 +22,7 @@ def note(what):
     before = set(sys.modules)
 
 before = set(sys.modules)
-for name in ("brianlearn", "brianlearn.spec", "brianlearn.rules", "brianlearn.data"):
+for name in ("brianlearn", "brianlearn.network", "brianlearn.learning", "brianlearn.data"):
     importlib.import_module(name)
     note(name)
 import brianlearn as bl
@@ -59,7 +59,7 @@ def test_spec_knows_no_rules_and_rules_no_engine(added):
     def parts(what):
         return {name.split(".")[1] for name in added[what] if name.startswith("brianlearn.")}
 
-    assert parts("brianlearn.spec") <= {"spec", "errors", "telling", "named_arguments", "error_hook"}
-    assert parts("brianlearn.rules") <= {"rules"}
+    assert parts("brianlearn.network") <= {"spec", "errors", "telling", "named_arguments", "error_hook"}
+    assert parts("brianlearn.learning") <= {"rules"}
     work = {"interrupt", "leftovers", "owner", "scratch", "work"}
     assert parts("brianlearn.data") <= {"data", "cache", *work}

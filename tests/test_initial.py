@@ -11,8 +11,8 @@ import pytest
 from brian2 import Hz, NeuronGroup, Synapses, ms, mV
 
 import brianlearn as bl
-from brianlearn.rules import initial_weights
-from brianlearn.spec.step import neuron_step
+from brianlearn.learning import initial_weights
+from brianlearn.network.neurons.step import neuron_step
 from brianlearn.training.serialise import from_dict, to_dict
 
 

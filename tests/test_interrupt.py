@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from brianlearn.errors import DeviceError
-from brianlearn.interrupt import Terminated, interruptible, stoppable
+from brianlearn.machine.interrupt import Terminated, interruptible, stoppable
 
 
 class _Thing:

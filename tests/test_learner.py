@@ -11,8 +11,8 @@ from cases import CASES, dense
 
 import brianlearn as bl
 from brianlearn.errors import DataError, DeviceError, NonFiniteError, RuleError, ShapeError, WeightsError
-from brianlearn.rules import DALTON, SGD, TFR, Adam
-from brianlearn.spec import LIF, Bernoulli, Dense, Events, Input, Latency, NetworkSpec, Readout, Samples, Spikes
+from brianlearn.learning import DALTON, SGD, TFR, Adam
+from brianlearn.network import LIF, Bernoulli, Dense, Events, Input, Latency, NetworkSpec, Readout, Samples, Spikes
 from brianlearn.training.learner import Learner
 
 

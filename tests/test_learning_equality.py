@@ -12,8 +12,8 @@ from cases import CASES, MECHANISMS, Case, dense, one_convolution, two_convoluti
 from test_equality import TOLERANCE, check_learning
 
 from brianlearn.errors import RuleError
-from brianlearn.rules import DALTON, SGD, TFR, Adam, Momentum, ThreeFactorRule
-from brianlearn.spec import CubaLIF, NetworkSpec, Readout
+from brianlearn.learning import DALTON, SGD, TFR, Adam, Momentum, ThreeFactorRule
+from brianlearn.network import CubaLIF, NetworkSpec, Readout
 from brianlearn.training.learner import Learner
 
 torch = pytest.importorskip("torch")
@@ -22,8 +22,8 @@ pytest.importorskip("numba")
 from torch.nn import functional  # noqa: E402
 
 from brianlearn.discrete import DiscreteNetwork, export  # noqa: E402
-from brianlearn.discrete.online import learn_batch  # noqa: E402
-from brianlearn.discrete.three_factor import gradients  # noqa: E402
+from brianlearn.discrete.run.online import learn_batch  # noqa: E402
+from brianlearn.discrete.run.three_factor import gradients  # noqa: E402
 
 # the reference -------------------------------------------------------------------------------------------------------
 

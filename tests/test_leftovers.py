@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from brianlearn import owner
 from brianlearn.cli import app
-from brianlearn.leftovers import find_leftovers, owned_path, remove_leftovers, temporary_folder
-from brianlearn.owner import Owner, this_process
+from brianlearn.machine import owner
+from brianlearn.machine.leftovers import find_leftovers, owned_path, remove_leftovers, temporary_folder
+from brianlearn.machine.owner import Owner, this_process
 
 MAKE = """
 import sys, time
 from pathlib import Path
-from brianlearn.leftovers import owned_folder, owned_path
+from brianlearn.machine.leftovers import owned_folder, owned_path
 folder = owned_folder(Path(sys.argv[1]) / "brianlearn-run")
 (folder / "big").write_bytes(bytes(2**20))
 owned_path(Path(sys.argv[1]) / "file.json").write_text("half")

@@ -11,14 +11,14 @@ from brian2 import Hz, ms
 
 import brianlearn as bl
 from brianlearn.errors import RuleError
-from brianlearn.rules.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
-from brianlearn.rules.targets import FirstSpike, Regular, Targets
-from brianlearn.spec import LIF, Dense, Input, NetworkSpec, Readout
+from brianlearn.learning.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
+from brianlearn.learning.targets import FirstSpike, Regular, Targets
+from brianlearn.network import LIF, Dense, Input, NetworkSpec, Readout
 
 torch = pytest.importorskip("torch")
 
 from brianlearn.discrete import DiscreteActivity  # noqa: E402
-from brianlearn.discrete.losses import TrialLoss  # noqa: E402
+from brianlearn.discrete.run.losses import TrialLoss  # noqa: E402
 
 STEPS, TRIALS, CLASSES, BURN_IN = 12, 5, 3, 3
 TARGETS = Targets(Regular(500 * Hz), FirstSpike(4 * ms))

@@ -8,7 +8,7 @@ import reference
 from brian2 import ms, mV
 
 from brianlearn.errors import BrianLearnError, ShapeError, SpecError, UnitError
-from brianlearn.spec import (
+from brianlearn.network import (
     Bernoulli,
     Conv,
     CubaLIF,

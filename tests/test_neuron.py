@@ -9,7 +9,7 @@ from brian2 import Mohm, amp, ms, mV, nA, nS, pA, volt
 from scipy.integrate import solve_ivp
 
 from brianlearn.errors import BrianLearnError, EquationError, SpecError, UnitError
-from brianlearn.spec import LIF, AdaptiveLIF, CubaLIF, DaltonIF, FastSigmoid, Neuron, Rectangular, neuron_step
+from brianlearn.network import LIF, AdaptiveLIF, CubaLIF, DaltonIF, FastSigmoid, Neuron, Rectangular, neuron_step
 
 DT = 1e-3
 

@@ -14,7 +14,8 @@ from scipy import stats
 from test_export import check_export
 
 import brianlearn as bl
-from brianlearn.brian import engine, noise, seeded
+from brianlearn.brian import engine
+from brianlearn.brian.build import noise, seeded
 from brianlearn.brian.describe import describe
 from brianlearn.errors import RuleError, SpecError
 from brianlearn.training.learner import Learner

@@ -14,8 +14,8 @@ from brian2 import NeuronGroup, TimedArray, ms
 from cases import CASES, Case, dense, two_convolutions
 
 import brianlearn as bl
-from brianlearn.brian.fingerprint import fingerprint
-from brianlearn.brian.optimisers import FUNCTIONS, update_statements
+from brianlearn.brian.build.optimisers import FUNCTIONS, update_statements
+from brianlearn.brian.cpp.fingerprint import fingerprint
 from brianlearn.brian.plan import Plan
 from brianlearn.training.learner import Learner
 
@@ -85,7 +85,7 @@ def on_brian(optimiser: bl.Optimiser, dtype: Any = np.float64) -> np.ndarray:
 
 def on_tensors(optimiser: bl.Optimiser) -> np.ndarray:
     torch = pytest.importorskip("torch")
-    from brianlearn.discrete.optimisers import TensorOptimiser
+    from brianlearn.discrete.run.optimisers import TensorOptimiser
 
     w = torch.from_numpy(start())
     slots = {"a": {slot: torch.zeros(N, dtype=torch.float64) for slot in optimiser.slots}}
@@ -180,7 +180,7 @@ def test_weights_are_those_of_plain_numpy(optimiser, expected, engine):
 @pytest.mark.parametrize("optimiser", [bl.SGD(RATE), bl.Momentum(RATE), bl.Adam(RATE)], ids=lambda o: type(o).__name__)
 def test_a_form_with_fewer_passes_computes_the_text(optimiser, monkeypatch):
     pytest.importorskip("torch")
-    from brianlearn.discrete import optimisers
+    from brianlearn.discrete.run import optimisers
 
     assert type(optimiser).update in optimisers.FUSED
     fused = on_tensors(optimiser)

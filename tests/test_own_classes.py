@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import brianlearn as bl
 from brianlearn.cli import app
-from brianlearn.scripts import load_experiment
-from brianlearn.spec.storable import Storable
+from brianlearn.network.storable import Storable
+from brianlearn.scripts.loading import load_experiment
 from brianlearn.training.serialise import own_classes
 
 #: Base class -> name of a class of its example -> what it is given in an experiment.

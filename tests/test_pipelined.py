@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from brianlearn.brian import describe
 from brianlearn.cli import app
 from brianlearn.errors import RuleError
-from brianlearn.rules import DALTON, SGD, TFR, Adam, ThreeFactorRule
-from brianlearn.spec import CubaLIF, Dense, DirectCurrent, Input, NetworkSpec, Readout, Samples
+from brianlearn.learning import DALTON, SGD, TFR, Adam, ThreeFactorRule
+from brianlearn.network import CubaLIF, Dense, DirectCurrent, Input, NetworkSpec, Readout, Samples
 from brianlearn.training.learner import Learner
 
 TOLERANCE = 1e-12

@@ -10,8 +10,8 @@ from cases import one_convolution
 from typer.testing import CliRunner
 
 from brianlearn.cli import app
-from brianlearn.rules import DALTON
-from brianlearn.spec import Samples
+from brianlearn.learning import DALTON
+from brianlearn.network import Samples
 from brianlearn.training import Experiment
 from brianlearn.training.profile import profile
 

@@ -7,7 +7,7 @@ from brian2 import ms
 
 import brianlearn as bl
 from brianlearn.errors import RuleError
-from brianlearn.rules.named import LOSSES, with_loss_named
+from brianlearn.learning.named import LOSSES, with_loss_named
 from brianlearn.study.parameters import with_parameters
 
 

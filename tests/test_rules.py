@@ -9,7 +9,7 @@ import pytest
 from brian2 import ms, mV
 
 from brianlearn.errors import BrianLearnError, RuleError, WeightsError
-from brianlearn.rules import (
+from brianlearn.learning import (
     DALTON,
     SGD,
     TFR,
@@ -21,7 +21,7 @@ from brianlearn.rules import (
     initial_weights,
     weight_shapes,
 )
-from brianlearn.spec import Conv, DaltonIF, Dense, Input, NetworkSpec, Readout
+from brianlearn.network import Conv, DaltonIF, Dense, Input, NetworkSpec, Readout
 
 # rules ---------------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import brianlearn as bl
 from brianlearn.cli import app
 from brianlearn.errors import SpecError
-from brianlearn.script_options import ScriptUsageError, script_options, usage
+from brianlearn.scripts.options import ScriptUsageError, script_options, usage
 
 SPECS = Path(__file__).parents[1] / "network_specs"
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import brianlearn as bl
 from brianlearn.cli import app
 from brianlearn.errors import SpecError
-from brianlearn.scripts import example_scripts, find_script, load_script
+from brianlearn.scripts.loading import example_scripts, find_script, load_script
 
 ROOT = Path(__file__).parents[1]
 SPECS = ROOT / "network_specs"

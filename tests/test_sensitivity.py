@@ -109,7 +109,7 @@ UNITS = ["volt", "second", "amp", "siemens", "farad", "metre", "mvolt", "msecond
 
 @pytest.mark.parametrize("unit", [*UNITS, "nS/cm**2", "mV*ms**0.5", "mV/ms"])
 def test_values_in_any_unit_can_be_shown_and_read(unit: str, tmp_path: Path) -> None:
-    from brianlearn.spec.quantities import parse_quantity, parse_unit
+    from brianlearn.network.quantities import parse_quantity, parse_unit
     from brianlearn.study.values import file_text, si_unit, text, to_number
 
     values = [0.3 * parse_unit(unit), 1 * parse_unit(unit), 2500 * parse_unit(unit)]

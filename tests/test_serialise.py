@@ -10,7 +10,7 @@ from brian2 import Quantity, cm, ms, mV, nS, second, siemens, volt
 from numpy.testing import assert_array_equal
 
 import brianlearn as bl
-from brianlearn.spec.quantities import parse_quantity
+from brianlearn.network.quantities import parse_quantity
 from brianlearn.training.serialise import differences, from_dict, to_dict
 
 

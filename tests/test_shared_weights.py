@@ -8,8 +8,8 @@ from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, ms
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import reset_device, set_device
 
-from brianlearn.brian.preferences import preferences
-from brianlearn.brian.shared_weights import connect_shared
+from brianlearn.brian.build.shared_weights import connect_shared
+from brianlearn.brian.run.preferences import preferences
 
 
 def _run(device: str, folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

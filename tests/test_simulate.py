@@ -80,7 +80,7 @@ def test_seeds_and_weights_are_axes(random_spec: bl.NetworkSpec) -> None:
         activity = learner.infer(learner.init(), bl.Samples(inputs), record=("spikes", "readout"))
         np.testing.assert_array_equal(drawn.readout[k], activity.readout)
         assert drawn.counts["dense2"][k].sum() == len(activity.spikes["dense2"])
-    weights = [bl.rules.initial_weights(random_spec, None, s) for s in (7, 8)]
+    weights = [bl.learning.initial_weights(random_spec, None, s) for s in (7, 8)]
     given = f(inputs=inputs, seed=[1, 2, 3], weights=weights)
     assert given.shape == (2, 3, 3)
     for a, own in enumerate(weights):
@@ -134,14 +134,14 @@ def test_synchrony_of_known_trains() -> None:
 def test_one_program_serves_all_calls(
     random_spec: bl.NetworkSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    from brianlearn.brian.building import counting_builds
+    from brianlearn.brian.cpp.building import counting_builds
 
     monkeypatch.setenv("BRIANLEARN_CACHE", str(tmp_path))
     inputs = np.random.default_rng(0).uniform(0.2, 0.9, (2, 4))
     with counting_builds() as builds:
         f = bl.simulate(random_spec, device="cpp_standalone", workers=2)
         found = f(inputs=inputs, tau_m=[5, 10, 20] * ms, tau_s=[2, 5] * ms, seed=range(2))
-        f(inputs=inputs[:1], weights=bl.rules.initial_weights(random_spec, None, 3), seed=9)
+        f(inputs=inputs[:1], weights=bl.learning.initial_weights(random_spec, None, 3), seed=9)
     assert len(builds) == 1
     expected = bl.simulate(random_spec, device="numpy")(
         inputs=inputs, tau_m=[5, 10, 20] * ms, tau_s=[2, 5] * ms, seed=range(2)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 import brianlearn as bl
 from brianlearn.brian import engine as brian_engine
-from brianlearn.brian.feed import inputs
+from brianlearn.brian.build.spike_input import list_names
 from brianlearn.brian.plan import Plan
-from brianlearn.brian.spike_input import list_names
+from brianlearn.brian.run.feed import inputs
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.stored import store
 from brianlearn.errors import DeviceError
-from brianlearn.rules.state import LearnerState
+from brianlearn.learning.state import LearnerState
 
 NEURONS, COUNTS = list_names("input")
 
@@ -52,7 +52,7 @@ def test_lists_are_the_raster(encoder: Any, seed: int, n: int, together: int) ->
     values = np.random.default_rng(seed).uniform(-0.2, 1.2, (n, 24))
     given_ = events(n, seed) if isinstance(encoder, bl.Spikes) else values
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("brianlearn.spec.encoders._MEMBRANES", together)
+        patch.setattr("brianlearn.network.encoders._MEMBRANES", together)
         lists = list(encoder.spikes(given_, STEPS, keys(n)))
     found = np.zeros((n, STEPS, 24), int)
     for k, (step, neuron) in enumerate(lists):

@@ -9,13 +9,13 @@ import pytest
 from brian2 import get_device, ms
 from cases import dense, two_convolutions
 
-from brianlearn.brian import standalone
-from brianlearn.brian.build_cache import BuildCache, fingerprint
+from brianlearn.brian.cpp import standalone
+from brianlearn.brian.cpp.build_cache import BuildCache, fingerprint
 from brianlearn.brian.engine import IMPLEMENTATIONS, BrianEngine
 from brianlearn.brian.plan import Plan
 from brianlearn.errors import DeviceError
-from brianlearn.rules import DALTON, SGD, TFR, Adam, ThreeFactorRule
-from brianlearn.spec import CubaLIF, Samples
+from brianlearn.learning import DALTON, SGD, TFR, Adam, ThreeFactorRule
+from brianlearn.network import CubaLIF, Samples
 from brianlearn.training.learner import Learner
 
 pytestmark = pytest.mark.cpp_standalone

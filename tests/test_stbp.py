@@ -12,7 +12,7 @@ import pytest
 from brian2 import Hz, ms
 
 from brianlearn.errors import RuleError
-from brianlearn.rules import (
+from brianlearn.learning import (
     SGD,
     STBP,
     Adam,
@@ -25,8 +25,8 @@ from brianlearn.rules import (
     VanRossum,
     initial_weights,
 )
-from brianlearn.rules.targets import FirstSpike, Pattern, Regular, Silence, Targets
-from brianlearn.spec import (
+from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, Targets
+from brianlearn.network import (
     LIF,
     Bernoulli,
     Conv,
@@ -49,8 +49,8 @@ from brianlearn.training.learner import Learner
 torch = pytest.importorskip("torch")
 
 from brianlearn.discrete import export  # noqa: E402
-from brianlearn.discrete.iteration_factors import backward, forward  # noqa: E402
-from brianlearn.discrete.losses import TrialLoss  # noqa: E402
+from brianlearn.discrete.run.iteration_factors import backward, forward  # noqa: E402
+from brianlearn.discrete.run.losses import TrialLoss  # noqa: E402
 
 TAU_M, TAU_S = 4.0, 3.0
 SIZES = (7, 9, 6, 3)

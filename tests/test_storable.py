@@ -14,8 +14,8 @@ import pytest
 from brian2 import ms
 
 import brianlearn as bl
-from brianlearn.scripts import load_experiment, run_script
-from brianlearn.spec.storable import Storable, known_classes, stored_class
+from brianlearn.network.storable import Storable, known_classes, stored_class
+from brianlearn.scripts.loading import load_experiment, run_script
 from brianlearn.training.serialise import from_dict, own_classes, to_dict
 
 SCRIPT = '''

@@ -17,10 +17,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest
 
 import brianlearn as bl
-from brianlearn.brian.building import counting_builds
+from brianlearn.brian.cpp.building import counting_builds
 from brianlearn.errors import BrianLearnError, DataError, RuleError, RunFolderError, SpecError, UnitError
-from brianlearn.rules import initial_weights
-from brianlearn.script_options import ScriptUsageError, option_rows
+from brianlearn.learning import initial_weights
+from brianlearn.scripts.options import ScriptUsageError, option_rows
 from brianlearn.study.kinds.depth import deep_experiment, with_depth
 from brianlearn.study.kinds.dt_convergence import dt_trial, with_step
 from brianlearn.study.kinds.heterogeneity import factors, heterogeneity_trial, with_spread

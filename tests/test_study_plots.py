@@ -28,8 +28,8 @@ from brianlearn.report import (
     plot_search,
     write_report,
 )
-from brianlearn.report.study_command import repeat_command
-from brianlearn.report.study_trials import pareto_front
+from brianlearn.report.study.command import repeat_command
+from brianlearn.report.study.trials import pareto_front
 from brianlearn.study import Study, SuccessiveHalving, linear_space, log_space
 from brianlearn.study.axes import parse_axis
 from brianlearn.study.trial import run_trial

@@ -15,7 +15,7 @@ from scipy.integrate import quad
 
 import brianlearn as bl
 from brianlearn.errors import SpecError
-from brianlearn.spec import ArcTan, FastSigmoid, Gaussian, Rectangular, Sigmoid, Surrogate, Triangular
+from brianlearn.network import ArcTan, FastSigmoid, Gaussian, Rectangular, Sigmoid, Surrogate, Triangular
 
 SURROGATES = [
     FastSigmoid(),

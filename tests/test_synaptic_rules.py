@@ -13,9 +13,9 @@ import reference
 from brian2 import Network, SpikeGeneratorGroup, Synapses, defaultclock, ms, mV
 
 import brianlearn as bl
-from brianlearn.brian.fingerprint import fingerprint
+from brianlearn.brian.cpp.fingerprint import fingerprint
 from brianlearn.brian.plan import Plan
-from brianlearn.brian.runtime import runtime_device
+from brianlearn.brian.run.runtime import runtime_device
 from brianlearn.errors import BrianLearnError, EquationError, RuleError, SpecError, UnitError
 from brianlearn.training.progress import Progress
 

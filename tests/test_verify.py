@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import brianlearn as bl
 from brianlearn.cli import app
-from brianlearn.rules import initial_weights
+from brianlearn.learning import initial_weights
 from brianlearn.training.verify import verify
 
 torch = pytest.importorskip("torch")

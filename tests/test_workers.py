@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from cases import dense, one_convolution
 
+from brianlearn.brian.cpp.standalone import StandaloneDevice
 from brianlearn.brian.engine import BrianEngine
-from brianlearn.brian.exchange import VARIABLE
-from brianlearn.brian.lifeline import PARENT_VARIABLE
-from brianlearn.brian.shares import shares_of_batches, shares_of_samples
-from brianlearn.brian.standalone import StandaloneDevice
+from brianlearn.brian.run.exchange import VARIABLE
+from brianlearn.brian.run.lifeline import PARENT_VARIABLE
+from brianlearn.brian.run.shares import shares_of_batches, shares_of_samples
 from brianlearn.errors import DeviceError, RuleError
-from brianlearn.leftovers import remove_leftovers
-from brianlearn.rules import DALTON, SGD, TFR, Adam, LearnerState
-from brianlearn.spec import NetworkSpec, Samples
+from brianlearn.learning import DALTON, SGD, TFR, Adam, LearnerState
+from brianlearn.machine.leftovers import remove_leftovers
+from brianlearn.network import NetworkSpec, Samples
 from brianlearn.training.learner import Learner
 
 
@@ -117,8 +117,8 @@ def test_workers_end_with_the_process_that_started_them(number: int, tmp_path: P
     code = f"""
 import os, subprocess, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_workers import _engine, _samples, _state, one_convolution
-from brianlearn.brian.standalone import StandaloneDevice
-from brianlearn.interrupt import stoppable
+from brianlearn.brian.cpp.standalone import StandaloneDevice
+from brianlearn.machine.interrupt import stoppable
 start = StandaloneDevice._start
 def stopped(self, run, values, n, environment):
     if environment["BRIANLEARN_EXCHANGE"].startswith("0/"):

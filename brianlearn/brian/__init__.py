@@ -1,7 +1,7 @@
 """Engine 1: spec and rule as Brian2 objects, on numpy, cython and standalone C++."""
 
-from brianlearn.brian.compiler import DEVICES, resolve_device
 from brianlearn.brian.describe import describe
 from brianlearn.brian.engine import BrianEngine
+from brianlearn.machine.devices import DEVICES, resolve_device
 
 __all__ = ["DEVICES", "BrianEngine", "describe", "resolve_device"]

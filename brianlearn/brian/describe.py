@@ -10,17 +10,17 @@ from brian2.devices.device import reset_device, set_device
 from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
 from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 
-from brianlearn.brian.build import build
+from brianlearn.brian.build.loops import LoopGroup
+from brianlearn.brian.build.network import BrianNetwork
+from brianlearn.brian.build.objects import build
+from brianlearn.brian.build.schedule import meaning
 from brianlearn.brian.engine import refuse
-from brianlearn.brian.loops import LoopGroup
-from brianlearn.brian.network import BrianNetwork
 from brianlearn.brian.plan import Plan
-from brianlearn.brian.preferences import preferences
-from brianlearn.brian.runtime import runtime_device
-from brianlearn.brian.schedule import meaning
-from brianlearn.rules.local import LocalRule
-from brianlearn.rules.optimisers import Adam, Optimiser
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.brian.run.preferences import preferences
+from brianlearn.brian.run.runtime import runtime_device
+from brianlearn.learning.optimisers import Adam, Optimiser
+from brianlearn.learning.rules.local import LocalRule
+from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["describe"]
 

@@ -8,24 +8,24 @@ from typing import Protocol
 
 import numpy as np
 
-from brianlearn.brian.compiler import resolve_device
-from brianlearn.brian.feed import collect, inputs, new_state, trials_to_run
-from brianlearn.brian.genn_refuse import refuse_genn
-from brianlearn.brian.noise import SEEDED
+from brianlearn.brian.build.noise import SEEDED
+from brianlearn.brian.cpp.standalone import StandaloneDevice
+from brianlearn.brian.genn.refusals import refuse_genn
 from brianlearn.brian.plan import Plan, encoder_of, neuron_of
-from brianlearn.brian.runtime import RuntimeDevice
-from brianlearn.brian.shares import join, shares_of_batches, shares_of_samples
-from brianlearn.brian.standalone import StandaloneDevice
+from brianlearn.brian.run.feed import collect, inputs, new_state, trials_to_run
+from brianlearn.brian.run.runtime import RuntimeDevice
+from brianlearn.brian.run.shares import join, shares_of_batches, shares_of_samples
 from brianlearn.errors import RuleError, SpecError
-from brianlearn.genn_setup import GENN_DEVICES
-from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.engine_settings import IMPLEMENTATIONS
-from brianlearn.rules.local import LocalRule
-from brianlearn.rules.optimisers import SGD, Optimiser
-from brianlearn.rules.state import LearnerState
-from brianlearn.spec.inputs import inputs_of
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Samples
+from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.engine_settings import IMPLEMENTATIONS
+from brianlearn.learning.optimisers import SGD, Optimiser
+from brianlearn.learning.rules.local import LocalRule
+from brianlearn.learning.state import LearnerState
+from brianlearn.machine.devices import resolve_device
+from brianlearn.machine.genn_setup import GENN_DEVICES
+from brianlearn.network.inputs import inputs_of
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["BrianEngine", "refuse"]
 
@@ -61,7 +61,7 @@ class Device(Protocol):
 
 
 class BrianEngine:
-    """Runs and teaches a network as Brian2 objects (see `brianlearn.rules.engine.Engine`).
+    """Runs and teaches a network as Brian2 objects (see `brianlearn.learning.engine.Engine`).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class BrianEngine:
     rule : LocalRule or None
     optimiser : Optimiser
     device : str
-        See `brianlearn.brian.compiler.resolve_device`.
+        See `brianlearn.machine.devices.resolve_device`.
     dtype : str
     batch_size : int
     chunk_size : int or None
@@ -157,7 +157,7 @@ class BrianEngine:
 
     def _make(self, plan: Plan) -> Device:
         if self.device in GENN_DEVICES:
-            from brianlearn.brian.genn import GennDevice
+            from brianlearn.brian.genn.device import GennDevice
 
             return GennDevice(plan, gpu=self.device == "genn")
         if self.device == "cpp_standalone":

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from brianlearn.brian.traces import Trace
-from brianlearn.rules.eligibility import linear_response
-from brianlearn.rules.local import LocalRule
-from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.paths import Fixed, Paths, fixed_weights, readout_groups, transposed
-from brianlearn.rules.synaptic import SynapticRule
-from brianlearn.spec.encoders import Encoder
-from brianlearn.spec.network import NetworkSpec, Projection
-from brianlearn.spec.neuron import Neuron
-from brianlearn.spec.population import Population
-from brianlearn.spec.step import NeuronStep, neuron_step
+from brianlearn.brian.build.traces import Trace
+from brianlearn.learning.optimisers import Optimiser
+from brianlearn.learning.rules.eligibility import linear_response
+from brianlearn.learning.rules.local import LocalRule
+from brianlearn.learning.rules.paths import Fixed, Paths, fixed_weights, readout_groups, transposed
+from brianlearn.learning.rules.synaptic import SynapticRule
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.neurons.step import NeuronStep, neuron_step
+from brianlearn.network.population import Population
+from brianlearn.network.spec import NetworkSpec, Projection
 
 __all__ = ["Plan", "encoder_of", "neuron_of"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from brianlearn.errors import DataError, ShapeError
-from brianlearn.spec.checks import is_number
-from brianlearn.spec.samples import Recordings, Samples
-from brianlearn.spec.storable import Storable
+from brianlearn.network.checks import is_number
+from brianlearn.network.samples.samples import Recordings, Samples
+from brianlearn.network.storable import Storable
 
 __all__ = ["Augmentation", "RandomAffine", "RandomCrop"]
 

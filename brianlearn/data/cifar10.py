@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
 from brianlearn.data.pickles import parse_pickle
 from brianlearn.data.places import DATA_VARIABLE, find_folder, read_bytes
 from brianlearn.data.unpacking import DamagedContentError
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Samples
+from brianlearn.machine.cache import cache_folder
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["CLASSES", "fetch_cifar10", "find_cifar10", "load_cifar10", "read_batch"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.cifar10 import CLASSES
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
@@ -19,7 +18,8 @@ from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.data.places import DATA_VARIABLE, find_folder, missing, natural
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Samples
+from brianlearn.machine.cache import cache_folder
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["CLASSES", "SIDE", "fetch_cifar10_dvs", "find_cifar10_dvs", "load_cifar10_dvs", "training_recordings"]
 

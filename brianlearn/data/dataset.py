@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.spec.inputs import NamedInputs
-from brianlearn.spec.samples import Events, Recordings, Samples
+from brianlearn.network.inputs import NamedInputs
+from brianlearn.network.samples.samples import Events, Recordings, Samples
 
 __all__ = ["DataSet"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from brianlearn.data.dataset import DataSet
-from brianlearn.spec.samples import Samples
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["TEST_SAMPLES", "load_digits"]
 

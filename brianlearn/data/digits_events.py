@@ -8,7 +8,7 @@ from brianlearn.data.dataset import DataSet
 from brianlearn.data.digits import load_digits
 from brianlearn.data.events.camera import EventCamera
 from brianlearn.data.events.pipeline import Pipeline
-from brianlearn.spec.samples import Events, Samples
+from brianlearn.network.samples.samples import Events, Samples
 
 __all__ = ["CAMERA", "load_digits_events"]
 

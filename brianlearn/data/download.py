@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brianlearn.data.places import DATA_VARIABLE
 from brianlearn.errors import DataError
-from brianlearn.leftovers import owned_folder, temporary_folder
+from brianlearn.machine.leftovers import owned_folder, temporary_folder
 from brianlearn.work import working
 
 __all__ = ["download", "unpack"]

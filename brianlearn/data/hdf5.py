@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from brianlearn.errors import DataError
-from brianlearn.leftovers import temporary_folder
-from brianlearn.scratch import scratch_folder
+from brianlearn.machine.leftovers import temporary_folder
+from brianlearn.machine.scratch import scratch_folder
 
 __all__ = ["check_hdf5"]
 
@@ -55,7 +55,7 @@ def check_hdf5(path: Path, members: tuple[str, ...], layout: str) -> None:
         A file that cannot be read, or that the library crashes on or does not come to an end with; h5py, which is not
         installed.
     """
-    from brianlearn.child import end, start
+    from brianlearn.machine.child import end, start
 
     if find_spec("h5py") is None:
         raise DataError(str(path), "the file is HDF5, and h5py is not installed", remedy="pip install h5py")

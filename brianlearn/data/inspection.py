@@ -13,7 +13,7 @@ from brianlearn.data import mnist
 from brianlearn.data.registry import Entry, entry, known_data
 from brianlearn.data.source import NamedData
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Recordings, Samples
+from brianlearn.network.samples.samples import Recordings, Samples
 
 __all__ = ["Findings", "Listing", "check_data", "list_data"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download
 from brianlearn.data.idx import read_labelled_images
 from brianlearn.data.places import DATA_VARIABLE, data_folder
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Samples
+from brianlearn.machine.cache import cache_folder
+from brianlearn.network.samples.samples import Samples
 
 __all__ = [
     "FASHION_MNIST",

@@ -14,7 +14,7 @@ from brianlearn.data.events.camera import EventCamera
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.data.mnist import MNIST, fetch_idx_images, find_idx_images, idx_files, load_idx_images
-from brianlearn.spec.samples import Samples
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["CAMERA", "TEST_SAMPLES", "TRAIN_SAMPLES", "find_mnist_events", "load_mnist_events"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
 from brianlearn.data.events.binned import binned, whole_number
@@ -17,7 +16,8 @@ from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.data.places import DATA_VARIABLE, find_folder, missing
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Samples
+from brianlearn.machine.cache import cache_folder
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["CLASSES", "SIDE", "fetch_nmnist", "find_nmnist", "load_nmnist"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from brianlearn.cache import cache_folder
 from brianlearn.errors import DataError
+from brianlearn.machine.cache import cache_folder
 
 __all__ = ["DATA_VARIABLE", "data_folder", "find_folder", "missing", "natural", "read_bytes"]
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from brian2 import second
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.download import download, unpack
 from brianlearn.data.events.binned import binned
@@ -25,7 +24,8 @@ from brianlearn.data.events.grid import Grid
 from brianlearn.data.hdf5 import check_hdf5
 from brianlearn.data.places import DATA_VARIABLE, find_folder, missing
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Samples
+from brianlearn.machine.cache import cache_folder
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["CHANNELS", "SHD", "SSC", "Source", "fetch_heidelberg", "find_heidelberg", "load_heidelberg"]
 

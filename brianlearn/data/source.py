@@ -14,10 +14,10 @@ from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.registry import entry
 from brianlearn.errors import DataError
-from brianlearn.spec.checks import is_number
-from brianlearn.spec.samples import Samples
-from brianlearn.spec.storable import Storable
-from brianlearn.spec.taking import take_quantity
+from brianlearn.network.checks import is_number
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.storable import Storable
+from brianlearn.network.taking import take_quantity
 
 __all__ = ["DataSource", "NamedData", "load"]
 

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from brian2 import ms
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.binned import with_progress
 from brianlearn.data.events.grid import Grid
 from brianlearn.data.events.stored import MAGIC, StoredEvents, cannot_write, store
 from brianlearn.errors import DataError
-from brianlearn.leftovers import owned_path
-from brianlearn.spec.checks import is_whole
-from brianlearn.spec.samples import Samples
-from brianlearn.spec.spike_times import take_time
+from brianlearn.machine.cache import cache_folder
+from brianlearn.machine.leftovers import owned_path
+from brianlearn.network.checks import is_whole
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.samples.spike_times import take_time
 
 __all__ = ["from_tonic"]
 

@@ -1,6 +1,6 @@
 """Engine 2: the discrete-time equivalent of a network as a torch module, from Brian2's own statements."""
 
-from brianlearn.discrete.waiting import wait_passively
+from brianlearn.discrete.host.waiting import wait_passively
 from brianlearn.errors import BrianLearnError
 
 try:
@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import DiscreteNetwork, export, postsynaptic_potential
+from brianlearn.discrete.run.losses import TrialLoss
 
 __all__ = ["DiscreteActivity", "DiscreteNetwork", "TrialLoss", "export", "postsynaptic_potential"]

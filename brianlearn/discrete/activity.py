@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import torch
 
-from brianlearn.discrete.program import filter_program
-from brianlearn.discrete.recurrence import Recurrence
+from brianlearn.discrete.step.program import filter_program
+from brianlearn.discrete.step.recurrence import Recurrence
 
 __all__ = ["DiscreteActivity"]
 

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete import bptt
 from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.batch import BatchRecord
-from brianlearn.discrete.bptt import total_loss
-from brianlearn.discrete.losses import TrialLoss
 from brianlearn.discrete.network import export
-from brianlearn.discrete.optimisers import TensorOptimiser
 from brianlearn.discrete.options import arithmetic, read_options, resolve_torch_device
-from brianlearn.rules.base import Rule
-from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.losses import ReadoutMSE
-from brianlearn.rules.optimisers import Optimiser
-from brianlearn.rules.state import LearnerState
-from brianlearn.rules.three_factor import ThreeFactorRule
-from brianlearn.rules.weights import weight_shapes
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Raster, Samples
+from brianlearn.discrete.run import bptt
+from brianlearn.discrete.run.batch import BatchRecord
+from brianlearn.discrete.run.bptt import total_loss
+from brianlearn.discrete.run.losses import TrialLoss
+from brianlearn.discrete.run.optimisers import TensorOptimiser
+from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.losses import ReadoutMSE
+from brianlearn.learning.optimisers import Optimiser
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.three_factor import ThreeFactorRule
+from brianlearn.learning.state import LearnerState
+from brianlearn.learning.weights import weight_shapes
+from brianlearn.network.samples.samples import Raster, Samples
+from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["DiscreteEngine"]
 
@@ -42,7 +42,7 @@ Gradients = Callable[[Any, torch.Tensor, np.ndarray], tuple[dict[str, torch.Tens
 
 
 class DiscreteEngine:
-    """Runs and teaches a network as a torch module (see `brianlearn.rules.engine.Engine`).
+    """Runs and teaches a network as a torch module (see `brianlearn.learning.engine.Engine`).
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class DiscreteEngine:
             for start in range(0, len(samples), self._batch_size):
                 batch = slice(start, min(start + self._batch_size, len(samples)))
                 if isinstance(rule, ThreeFactorRule) and rule.update == "step":
-                    from brianlearn.discrete.online import learn_batch
+                    from brianlearn.discrete.run.online import learn_batch
 
                     inputs = samples.inputs[batch]
                     records.append(
@@ -181,7 +181,7 @@ class DiscreteEngine:
             assert loss is not None
             return lambda inputs, labels, keys: bptt.gradients(network, rule, loss, inputs, labels, keys)
         assert isinstance(rule, ThreeFactorRule)
-        from brianlearn.discrete import three_factor
+        from brianlearn.discrete.run import three_factor
 
         return lambda inputs, labels, keys: three_factor.gradients(network, rule, readouts, inputs, labels, keys)
 

@@ -11,19 +11,21 @@ import torch.nn.functional as F
 from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.discrete import conv_map, dense_map, list_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.encoding import dropout_mask, encode_all, given_spikes
-from brianlearn.discrete.memory import keep_freed_memory
-from brianlearn.discrete.pipelined import later
-from brianlearn.discrete.program import filter_program, neuron_program, response_program
-from brianlearn.discrete.recurrence import Recurrence
-from brianlearn.discrete.synapses import SynapticMap, arrive, unflatten
+from brianlearn.discrete.host.memory import keep_freed_memory
+from brianlearn.discrete.maps import conv as conv_map  # noqa: F401 - the maps of kinds of connections
+from brianlearn.discrete.maps import dense as dense_map  # noqa: F401 - the maps of kinds of connections
+from brianlearn.discrete.maps import synapse_list as list_map  # noqa: F401 - the maps of kinds of connections
+from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
+from brianlearn.discrete.run.pipelined import later
+from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
+from brianlearn.discrete.step.program import filter_program, neuron_program, response_program
+from brianlearn.discrete.step.recurrence import Recurrence
 from brianlearn.errors import SpecError, UnitError
-from brianlearn.rules.eligibility import linear_response
-from brianlearn.rules.weights import check_weights, initial_weights
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.population import Population
+from brianlearn.learning.rules.eligibility import linear_response
+from brianlearn.learning.weights import check_weights, initial_weights
+from brianlearn.network.population import Population
+from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["DiscreteNetwork", "export", "postsynaptic_potential"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from brianlearn.errors import DeviceError, RuleError
-from brianlearn.rules.engine_settings import Discrete
+from brianlearn.learning.engine_settings import Discrete
 
 __all__ = ["arithmetic", "read_options", "resolve_torch_device"]
 

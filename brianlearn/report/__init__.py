@@ -1,8 +1,8 @@
 """Pictures of what a network did and how it learned, and of parameter studies."""
 
 from brianlearn.report.plots import plot_learning_curve, plot_raster
-from brianlearn.report.study import write_report
-from brianlearn.report.study_plots import (
+from brianlearn.report.study.page import write_report
+from brianlearn.report.study.plots import (
     plot_heat_map,
     plot_learning,
     plot_lines,

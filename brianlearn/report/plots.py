@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from brianlearn.errors import DataError
-from brianlearn.spec.samples import Activity, Raster
+from brianlearn.network.samples.samples import Activity, Raster
 from brianlearn.training.files import write_file
 from brianlearn.training.run_folder import RunFolder
 

@@ -13,7 +13,7 @@ import numpy as np
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 
 from brianlearn.errors import SpecError, UnitError
-from brianlearn.spec.quantities import parse_quantity
+from brianlearn.network.quantities import parse_quantity
 from brianlearn.study.values import common_unit, plain, text
 
 __all__ = ["Axis", "Span", "linear_space", "log_space", "parse_axis"]

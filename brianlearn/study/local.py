@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from brianlearn.cores import core_count
 from brianlearn.errors import DeviceError
+from brianlearn.machine.cores import core_count
 from brianlearn.study.executor import Executor, Outcome
 
 __all__ = ["LocalExecutor"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from brianlearn.errors import SpecError
-from brianlearn.rules.named import rule_named, with_loss_named
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.learning.named import rule_named, with_loss_named
+from brianlearn.network.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from brianlearn.training import Experiment

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brianlearn.errors import DeviceError
-from brianlearn.interrupt import Terminated, interruptible
+from brianlearn.machine.interrupt import Terminated, interruptible
 from brianlearn.study.executor import Executor, Outcome
 from brianlearn.study.live import Display
 from brianlearn.study.sources import Source

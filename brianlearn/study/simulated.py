@@ -12,9 +12,9 @@ from brian2 import Hz, second
 from brian2.units.fundamentalunits import Quantity
 
 from brianlearn.errors import DataError
-from brianlearn.rules.engine import TrialRecord
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Raster
+from brianlearn.learning.engine import TrialRecord
+from brianlearn.network.samples.samples import Raster
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.axes import Axis
 from brianlearn.study.values import to_number
 

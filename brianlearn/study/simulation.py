@@ -12,13 +12,13 @@ import numpy as np
 from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.cores import core_count
 from brianlearn.errors import SpecError, UnitError
-from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.state import LearnerState
-from brianlearn.rules.weights import initial_weights
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Samples
+from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.state import LearnerState
+from brianlearn.learning.weights import initial_weights
+from brianlearn.machine.cores import core_count
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.axes import Axis
 from brianlearn.study.parameters import spec_with
 from brianlearn.study.simulated import Simulated

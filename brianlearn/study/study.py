@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brianlearn.cores import core_count
-from brianlearn.environment import versions
 from brianlearn.errors import RunFolderError, SpecError
-from brianlearn.leftovers import remove_leftovers
+from brianlearn.machine.cores import core_count
+from brianlearn.machine.environment import versions
+from brianlearn.machine.leftovers import remove_leftovers
 from brianlearn.study.axes import Axis, Span
 from brianlearn.study.condition import condition
 from brianlearn.study.executor import Executor, Outcome

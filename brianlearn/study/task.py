@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from brianlearn.errors import BrianLearnError, SpecError
-from brianlearn.spec.storable import SCRIPT, STUDY_SCRIPT
+from brianlearn.network.storable import SCRIPT, STUDY_SCRIPT
 
 __all__ = ["Task", "load_script"]
 

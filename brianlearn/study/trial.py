@@ -18,8 +18,8 @@ import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
 from brianlearn.errors import BrianLearnError, RunFolderError, SpecError
-from brianlearn.interrupt import Terminated
-from brianlearn.leftovers import remove_leftovers
+from brianlearn.machine.interrupt import Terminated
+from brianlearn.machine.leftovers import remove_leftovers
 from brianlearn.study.folder import StudyFolder, TrialFolder
 from brianlearn.study.parameters import with_parameters
 from brianlearn.study.reporting import SuccessiveHalving, TrialStopped, report, reporting
@@ -306,6 +306,6 @@ def _tidy(trial: TrialFolder, keep: str) -> None:
 
 
 def _counting_builds() -> Any:
-    from brianlearn.brian.building import counting_builds
+    from brianlearn.brian.cpp.building import counting_builds
 
     return counting_builds()

@@ -11,7 +11,7 @@ import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, Quantity, Unit, get_dimensions, get_unit
 
 from brianlearn.errors import UnitError
-from brianlearn.spec.quantities import parse_unit
+from brianlearn.network.quantities import parse_unit
 
 __all__ = ["common_unit", "file_text", "plain", "si_unit", "text", "to_number"]
 

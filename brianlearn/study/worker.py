@@ -27,9 +27,9 @@ def _listen(orders: queue.SimpleQueue[str | None], busy: threading.Event) -> Non
 
 
 def _answer(folder: Path, index: int) -> dict[str, Any]:
-    from brianlearn.cores import current_cores
     from brianlearn.errors import BrianLearnError
-    from brianlearn.interrupt import Terminated, stoppable
+    from brianlearn.machine.cores import current_cores
+    from brianlearn.machine.interrupt import Terminated, stoppable
     from brianlearn.study.trial import run_trial
 
     try:
@@ -60,8 +60,8 @@ def main() -> None:
     # whatever trials print goes to the log: the answers have a channel of their own
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    from brianlearn.brian.building import wait_for_each_other
-    from brianlearn.cores import Cores, share_cores
+    from brianlearn.brian.cpp.building import wait_for_each_other
+    from brianlearn.machine.cores import Cores, share_cores
 
     share_cores(Cores(folder / ".locks", n))
     wait_for_each_other(folder / ".locks")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import RunFolderError
-from brianlearn.rules.state import LearnerState
-from brianlearn.spec.checks import is_number
+from brianlearn.learning.state import LearnerState
+from brianlearn.network.checks import is_number
 from brianlearn.training.files import parse_json, read_arrays, write_arrays
 from brianlearn.training.learner import Metrics
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from brianlearn.errors import RuleError, did_you_mean
-from brianlearn.rules.base import Rule
-from brianlearn.rules.engine import Engine
-from brianlearn.rules.engine_settings import Brian
-from brianlearn.rules.local import LocalRule
-from brianlearn.rules.optimisers import Optimiser
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.learning.engine import Engine
+from brianlearn.learning.engine_settings import Brian
+from brianlearn.learning.optimisers import Optimiser
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.local import LocalRule
+from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["ENGINES", "check_engine", "choose_engine", "make_engine"]
 

@@ -12,12 +12,12 @@ import numpy as np
 from brianlearn.data.augment import Augmentation
 from brianlearn.data.source import DataSource
 from brianlearn.errors import RuleError, RunFolderError
-from brianlearn.rules.base import Rule
-from brianlearn.rules.engine_settings import settled
-from brianlearn.rules.optimisers import Adam, Optimiser
-from brianlearn.rules.three_factor import DALTON
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Samples
+from brianlearn.learning.engine_settings import settled
+from brianlearn.learning.optimisers import Adam, Optimiser
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.three_factor import DALTON
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import check_engine
 from brianlearn.training.learner import DTYPES
 from brianlearn.training.loading import refuse_while_loading

@@ -38,9 +38,9 @@ def export_run(
     RunFolderError
         No run folder, or a damaged one.
     BrianLearnError
-        See `brianlearn.brian.export.export_project`.
+        See `brianlearn.brian.export.project.export_project`.
     """
-    from brianlearn.brian.export import export_project
+    from brianlearn.brian.export.project import export_project
 
     experiment = Experiment.from_run(run)
     spec = experiment.spec if timing is None else dataclasses.replace(experiment.spec, timing=timing)

@@ -13,7 +13,7 @@ import numpy as np
 
 from brianlearn.data.arrays import parse_npz
 from brianlearn.errors import RunFolderError
-from brianlearn.leftovers import owned_path
+from brianlearn.machine.leftovers import owned_path
 
 __all__ = ["parse_json", "read_arrays", "read_json", "write_arrays", "write_file", "write_json", "write_text"]
 

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError, WeightsError
-from brianlearn.rules.base import Rule
-from brianlearn.rules.engine import TrialRecord
-from brianlearn.rules.engine_settings import EngineSettings, settled
-from brianlearn.rules.optimisers import Adam, Optimiser
-from brianlearn.rules.paths import OF_RULES
-from brianlearn.rules.state import LearnerState
-from brianlearn.rules.weights import check_weights, initial_weights
-from brianlearn.spec.checks import is_whole
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Activity, Samples
+from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.engine_settings import EngineSettings, settled
+from brianlearn.learning.optimisers import Adam, Optimiser
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.paths import OF_RULES
+from brianlearn.learning.state import LearnerState
+from brianlearn.learning.weights import check_weights, initial_weights
+from brianlearn.network.checks import is_whole
+from brianlearn.network.samples.samples import Activity, Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import choose_engine, make_engine
 from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brianlearn.errors import RunFolderError
-from brianlearn.owner import Owner, this_process
+from brianlearn.machine.owner import Owner, this_process
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -12,8 +12,8 @@ import numpy as np
 
 from brianlearn.data.augment import Augmentation
 from brianlearn.errors import NonFiniteError
-from brianlearn.rules.state import LearnerState
-from brianlearn.spec.samples import Samples
+from brianlearn.learning.state import LearnerState
+from brianlearn.network.samples.samples import Samples
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.learner import Learner, Metrics
 from brianlearn.training.progress import Progress

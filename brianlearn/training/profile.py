@@ -12,9 +12,9 @@ import numpy as np
 
 from brianlearn.brian.engine import BrianEngine
 from brianlearn.errors import RuleError
-from brianlearn.rules.local import LocalRule
-from brianlearn.spec.encoders import Encoder
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.learning.rules.local import LocalRule
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
 from brianlearn.training.splits import split

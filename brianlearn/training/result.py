@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import RunFolderError
-from brianlearn.spec.checks import is_number
+from brianlearn.network.checks import is_number
 from brianlearn.training.run_folder import RunFolder
 
 __all__ = ["Result"]

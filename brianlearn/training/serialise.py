@@ -1,8 +1,8 @@
 """Networks, rules and optimisers as plain dictionaries (JSON), and back.
 
-Only types that are registered (`brianlearn.spec.storable`) are built, by their own constructors, which check what they
-get: reading a file runs no code that it brings along, and imports nothing. Numbers come back bit for bit, quantities as
-a value in base units with the name of the unit.
+Only types that are registered (`brianlearn.network.storable`) are built, by their own constructors, which check what
+they get: reading a file runs no code that it brings along, and imports nothing. Numbers come back bit for bit,
+quantities as a value in base units with the name of the unit.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 
-from brianlearn import data, rules, spec
+from brianlearn import data, learning, network
 from brianlearn.errors import BrianLearnError, SpecError
-from brianlearn.spec.equations import unit_text
-from brianlearn.spec.quantities import parse_unit
-from brianlearn.spec.storable import not_storable, stored_class, stored_name
+from brianlearn.network.neurons.equations import unit_text
+from brianlearn.network.quantities import parse_unit
+from brianlearn.network.storable import not_storable, stored_class, stored_name
 
 __all__ = ["differences", "from_dict", "own_classes", "to_dict"]
 
 #: The key that names the type of an object. No identifier starts with "$", so it cannot be a constant or a layer.
 TYPE = "$type"
 #: The packages that define what a file can name: loaded, they are registered.
-_DEFINED_IN = (spec, rules, data)
+_DEFINED_IN = (network, learning, data)
 
 
 def to_dict(obj: Any) -> Any:

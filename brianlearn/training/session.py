@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brianlearn.environment import versions
 from brianlearn.errors import NonFiniteError, RunFolderError, WeightsError
-from brianlearn.interrupt import Terminated, interruptible
-from brianlearn.leftovers import remove_leftovers
-from brianlearn.rules.weights import check_weights
+from brianlearn.learning.weights import check_weights
+from brianlearn.machine.environment import versions
+from brianlearn.machine.interrupt import Terminated, interruptible
+from brianlearn.machine.leftovers import remove_leftovers
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.learner import Learner
 from brianlearn.training.lock import FolderLock

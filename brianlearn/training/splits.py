@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.spec.inputs import parts_of
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Recordings, Samples
+from brianlearn.network.inputs import parts_of
+from brianlearn.network.samples.samples import Recordings, Samples
+from brianlearn.network.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from brianlearn.data import DataSet, DataSource

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import RuleError
-from brianlearn.rules.base import Rule
-from brianlearn.rules.losses import ReadoutMSE
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Samples
+from brianlearn.learning.losses import ReadoutMSE
+from brianlearn.learning.rules.base import Rule
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import check_engine, choose_engine
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.rules.base import Rule
-from brianlearn.rules.optimisers import Adam, Optimiser
-from brianlearn.rules.weights import weight_shapes
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.samples import Samples
+from brianlearn.learning.optimisers import Adam, Optimiser
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.weights import weight_shapes
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import choose_engine
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
@@ -186,7 +186,7 @@ def verify(
     --------
     >>> import brianlearn as bl
     >>> from brian2 import ms
-    >>> from brianlearn.rules import initial_weights
+    >>> from brianlearn.learning import initial_weights
     >>> spec = bl.NetworkSpec(bl.Input((1, 8, 8)), [bl.Dense(9, bl.DaltonIF())], bl.Readout(10), duration=5*ms)
     >>> found = verify(spec, initial_weights(spec), bl.load("digits").test[:2], device="numpy")
     >>> found.agrees

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import BrianLearnWarning
-from brianlearn.spec.encoders import Encoder
-from brianlearn.spec.inputs import inputs_of, parts_of
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.population import Population
-from brianlearn.spec.samples import Recordings, Samples
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.inputs import inputs_of, parts_of
+from brianlearn.network.population import Population
+from brianlearn.network.samples.samples import Recordings, Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.telling import tell
 
 __all__ = ["Watch", "constant_readout", "firing_warnings", "input_warnings", "loss_warnings"]

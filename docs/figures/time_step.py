@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from brianlearn.brian.schedule import Schedule, meaning
+from brianlearn.brian.build.schedule import Schedule, meaning
 
 ROWS = ["readout", "dense1", "conv1", "input"]
 COLOURS = {

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from brianlearn.cache import cache_folder
 from brianlearn.data.events.grid import Grid
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.stored import MAGIC, StoredEvents, store
 from brianlearn.errors import DataError
+from brianlearn.machine.cache import cache_folder
 
 __all__ = ["binned", "whole_number", "with_progress"]
 

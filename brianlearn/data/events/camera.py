@@ -9,7 +9,7 @@ import numpy as np
 
 from brianlearn.data.events.raw import RawEvents
 from brianlearn.errors import DataError, ShapeError
-from brianlearn.spec.arrays import numbers
+from brianlearn.network.samples.arrays import numbers
 
 __all__ = ["EventCamera"]
 

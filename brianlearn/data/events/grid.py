@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.spec.address_events import addressed, fields_of
+from brianlearn.network.samples.address_events import addressed, fields_of
 
 __all__ = ["Grid"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.spec.arrays import integers, numbers
+from brianlearn.network.samples.arrays import integers, numbers
 
 __all__ = ["RawEvents"]
 

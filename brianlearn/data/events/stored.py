@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from brianlearn.errors import DataError
-from brianlearn.leftovers import owned_path
-from brianlearn.spec.samples import Events, Recordings
+from brianlearn.machine.leftovers import owned_path
+from brianlearn.network.samples.samples import Events, Recordings
 from brianlearn.work import working
 
 __all__ = ["MAGIC", "Binning", "StoredEvents", "cannot_write", "store"]

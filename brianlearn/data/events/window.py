@@ -8,8 +8,8 @@ import numpy as np
 
 from brianlearn.data.augment import Augmentation
 from brianlearn.errors import DataError
-from brianlearn.spec.arrays import integers
-from brianlearn.spec.samples import Recordings, Samples
+from brianlearn.network.samples.arrays import integers
+from brianlearn.network.samples.samples import Recordings, Samples
 
 __all__ = ["RandomWindow"]
 

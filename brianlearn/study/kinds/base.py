@@ -13,8 +13,8 @@ import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, Dimension, get_dimensions
 
 from brianlearn.errors import SpecError, UnitError
-from brianlearn.script_options import script_options
-from brianlearn.spec.equations import unit_text
+from brianlearn.network.neurons.equations import unit_text
+from brianlearn.scripts.options import script_options
 from brianlearn.study.axes import Axis, parse_axis
 from brianlearn.study.study import Study
 from brianlearn.study.values import text
@@ -55,7 +55,7 @@ class Kind:
     def options(self) -> Callable[..., Study]:
         """The function without its subject, with the parameters that can be written as text.
 
-        It is what `script_options`, `option_rows` and `usage` of `brianlearn.script_options` take.
+        It is what `script_options`, `option_rows` and `usage` of `brianlearn.scripts.options` take.
         """
         hints = get_type_hints(self.function)
         _, *others = inspect.signature(self.function).parameters.values()

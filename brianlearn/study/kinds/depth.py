@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from brianlearn.errors import SpecError
-from brianlearn.rules.named import RULES, rule_named
-from brianlearn.spec.layers import Dense
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.learning.named import RULES, rule_named
+from brianlearn.network.layers import Dense
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.axes import Axis
 from brianlearn.study.kinds.base import Values, axis
 from brianlearn.study.kinds.trainable import experiment_of, settings_of, source_of, takes

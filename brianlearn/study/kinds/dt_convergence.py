@@ -13,9 +13,9 @@ from brian2.units.fundamentalunits import Quantity
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
 from brianlearn.errors import DataError, SpecError
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.neuron import Neuron
-from brianlearn.spec.samples import Activity, Recordings, Samples
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.samples.samples import Activity, Recordings, Samples
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.kinds.base import Values, axis
 from brianlearn.study.kinds.tested import rates, subject_of, tested
 from brianlearn.study.study import Study

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brianlearn.errors import DataError, SpecError
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.axes import Axis, parse_axis
 from brianlearn.study.kinds.base import Values, axis
 from brianlearn.study.kinds.thresholds import threshold_distance, with_shifted_thresholds

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from brianlearn.spec.network import NetworkSpec
+from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.kinds.base import Values, axis, stream
 from brianlearn.study.kinds.tested import subject_of, tested
 from brianlearn.study.kinds.thresholds import threshold_distance, with_shifted_thresholds

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import SpecError
-from brianlearn.spec.network import NetworkSpec, Projection
+from brianlearn.network.spec import NetworkSpec, Projection
 from brianlearn.study.kinds.base import Values, axis, stream
 from brianlearn.study.kinds.tested import subject_of, tested
 from brianlearn.study.study import Study

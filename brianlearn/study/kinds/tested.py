@@ -12,8 +12,8 @@ import numpy as np
 from brian2 import Hz
 
 from brianlearn.errors import RunFolderError, SpecError
-from brianlearn.spec.network import NetworkSpec, Projection
-from brianlearn.spec.samples import Activity, Samples
+from brianlearn.network.samples.samples import Activity, Samples
+from brianlearn.network.spec import NetworkSpec, Projection
 from brianlearn.training.learner import Learner
 from brianlearn.training.trained import Trained
 

@@ -13,8 +13,8 @@ from brian2.parsing.sympytools import str_to_sympy
 from brian2.units.fundamentalunits import Quantity
 
 from brianlearn.errors import SpecError
-from brianlearn.spec.network import NetworkSpec
-from brianlearn.spec.neuron import Neuron
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["SHIFT", "shifted", "threshold_distance", "with_shifted_thresholds"]
 

@@ -1,0 +1,1 @@
+"""Folders of C++ that run without Python."""

@@ -1,0 +1,1 @@
+"""GeNN: objects that it can run, projects, their compilation."""

@@ -1,0 +1,1 @@
+"""The host's processors: threads, waiting, and memory."""

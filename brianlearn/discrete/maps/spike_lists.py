@@ -1,0 +1,111 @@
+"""Lists of spikes: the entries of a matrix of spike trains that are not 0, by rows and by columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from brianlearn.discrete.host.threads import share
+
+__all__ = ["SpikeLists", "spike_lists"]
+
+#: Where more entries than this share are not 0, matrix products are faster.
+MOST = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeLists:
+    """The entries of a matrix that are not 0, in lists.
+
+    Attributes
+    ----------
+    starts, ends : numpy.ndarray of int64, shape (tiles, lists)
+        List i holds the entries ``starts[k, i]:ends[k, i]`` for every tile k.
+    index : numpy.ndarray of int32
+        Column (row) of an entry in lists of rows (columns).
+    value : numpy.ndarray
+    columns : int
+        Columns of the matrix whose rows are listed.
+    tile : int
+        Columns (rows) in a tile.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    index: np.ndarray
+    value: np.ndarray
+    columns: int
+    tile: int
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The first arguments of kernels."""
+        return self.starts, self.ends, self.index, self.value
+
+    def rows_from(self, first: int) -> SpikeLists:
+        """The lists of the rows from ``first`` on."""
+        return SpikeLists(self.starts[:, first:], self.ends[:, first:], self.index, self.value, self.columns, self.tile)
+
+    def by_column(self, tile: int) -> SpikeLists:
+        """Lists of columns, from lists of rows; tiles of at most ``tile`` rows."""
+        from brianlearn.discrete.maps.event_kernels import sort_by_column
+
+        rows = self.starts.shape[1]
+        threads = torch.get_num_threads()
+        tiles = max(1, min(rows, -(-rows // (tile * threads)) * threads))  # as many for every thread
+        tile = -(-rows // tiles)
+        tiles = -(-rows // tile)
+        counts = np.add.reduceat(self.ends[-1] - self.starts[0], np.arange(0, rows, tile))
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        places = np.empty((tiles, self.columns + 1), np.int64)
+        index, value = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], self.value.dtype)
+
+        def work(first: int, last: int, part: int) -> None:
+            sort_by_column(*self.arrays, offsets, tile, places, index, value, first, last)
+
+        share(work, tiles)
+        return SpikeLists(places[:, :-1], places[:, 1:], index, value, rows, tile)
+
+
+def spike_lists(flat: torch.Tensor, tile: int, most: float = MOST) -> SpikeLists | None:
+    """List the spikes of each row of a matrix.
+
+    Parameters
+    ----------
+    flat : torch.Tensor, shape (rows, columns)
+        Contiguous, float32 or float64, on the CPU.
+    tile : int
+        Columns per tile, a multiple of 64.
+    most : float
+        Share of entries.
+
+    Returns
+    -------
+    SpikeLists or None
+        None where more entries than ``most`` are not 0.
+    """
+    from brianlearn.discrete.maps.event_kernels import find_spikes
+
+    rows, columns = flat.shape
+    numbers = flat.detach().view(-1).numpy()
+    tiles = -(-columns // tile)
+    pointers = np.empty((tiles + 1, rows), np.int64)
+    threads = torch.get_num_threads()
+    # memory that is not written to is not taken; every thread has its own part
+    part_size = int(most * -(-rows // threads) * columns) + columns
+    index = np.empty(threads * part_size, np.int32)
+    value = np.empty(threads * part_size, numbers.dtype)
+    found = [0] * threads
+
+    def work(first: int, last: int, part: int) -> None:
+        position = part * part_size
+        found[part] = find_spikes(
+            numbers, columns, tile, pointers, index, value, position, position + part_size, first, last
+        )
+
+    share(work, rows)
+    if min(found) < 0:
+        return None
+    return SpikeLists(pointers[:-1], pointers[1:], index, value, columns, tile)

@@ -1,0 +1,262 @@
+"""Gradients of three-factor rules, for a whole batch at once.
+
+All factors of a step are there within the step, and weights stay as they are: all layers run forwards over the whole
+sequence, errors go down for all steps at once, and a weight gradient is one product over the merged axis of time and
+samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.maps.base import Listed, SynapticMap, arrive, unflatten
+from brianlearn.discrete.network import DiscreteNetwork
+from brianlearn.discrete.run import pipelined
+from brianlearn.discrete.run.batch import BatchRecord
+from brianlearn.discrete.run.error_paths import fixed_tensors, readout_errors, total
+from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
+from brianlearn.discrete.step.recurrence import Passage
+from brianlearn.learning.rules.paths import Fixed, transposed
+from brianlearn.learning.rules.three_factor import ThreeFactorRule
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.population import Population
+from brianlearn.network.spec import Projection
+
+__all__ = ["gradients", "layer_masks", "wanted_factors"]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """What one projection brought to a population in a batch.
+
+    Attributes
+    ----------
+    p : Projection
+    synapses : SynapticMap
+    source : torch.Tensor, shape (T, B, *in_shape)
+        What its synapses saw; (1, B, *in_shape) for a direct current.
+    listed : Listed or None
+        The same in lists.
+    """
+
+    p: Projection
+    synapses: SynapticMap
+    source: torch.Tensor
+    listed: Listed | None
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationRun:
+    """What one population did in a batch.
+
+    Attributes
+    ----------
+    p : Population
+    arrivals : list of Arrival
+    channels_last : bool
+        Whether its neurons lie in memory as (height, width, channels).
+    passage : Passage
+        Spikes and factors, shape (T, B, neurons) in the order of memory.
+    mask : torch.Tensor, shape (B, neurons) or (T, B, neurons), or None
+        What its spikes are multiplied by on their way to others, in the order of memory.
+    """
+
+    p: Population
+    arrivals: Sequence[Arrival]
+    channels_last: bool
+    passage: Passage
+    mask: torch.Tensor | None
+
+    @property
+    def heard(self) -> torch.Tensor:
+        """The population's spikes as others see them, shape (T, B, neurons) in the order of memory."""
+        spikes = self.passage.values["spike"]
+        return spikes if self.mask is None else spikes * self.mask
+
+    @property
+    def psi(self) -> torch.Tensor:
+        """The surrogate derivative that errors take down."""
+        return self.passage.values["psi" if "psi" in self.passage.values else "psi_gated"]
+
+
+def gradients(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    readouts: Mapping[str, torch.Tensor],
+    inputs: Any,
+    labels: torch.Tensor,
+    keys: np.ndarray,
+) -> tuple[dict[str, torch.Tensor], BatchRecord]:
+    """The mean gradient of a batch, g_l of docs/rules.md.
+
+    Parameters
+    ----------
+    network : DiscreteNetwork
+        Exported with ``reset_path="detached"``; dropout acts in its training mode.
+    rule : ThreeFactorRule
+        With ``update="batch"``. Mirror synapses carry what forward synapses carry: ``feedback`` changes nothing here.
+    readouts : mapping
+        The rule's fixed weights (``readout_<layer>``, ...), shape (classes, neurons), beside the network's readout.
+    inputs : array_like, shape (B, *input shape), or Events
+    labels : torch.Tensor of int, shape (B,)
+    keys : numpy.ndarray of uint64, shape (B, 2)
+        One random key per presentation.
+
+    Returns
+    -------
+    gradients : dict
+        Name of a learned layer -> tensor of the weights' shape.
+    record : BatchRecord
+    """
+    with torch.no_grad():
+        runs, spikes = _forward(network, rule, inputs, keys)
+        target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
+        weights = fixed_tensors(network, rule, readouts, runs)
+        third_factors = pipelined.third_factors if network.pipelined else _third_factors
+        gradient = pipelined.gradient if network.pipelined else _gradient
+        factors, readout = third_factors(network, rule, weights, runs, target)
+        found: dict[str, torch.Tensor] = {}
+        for run in runs:
+            found |= gradient(network, rule, run, factors[run.p.name]) if run.p.name in factors else {}
+        activity = DiscreteActivity(spikes, readout, network.spec.burn_in_steps)
+        loss = (readout[network.spec.burn_in_steps :] - target).square_().mean(dim=(0, 2))
+    return found, BatchRecord.of(activity, loss)
+
+
+def wanted_factors(network: DiscreteNetwork, rule: ThreeFactorRule, p: Population) -> tuple[str, ...]:
+    """What a population computes beside its spikes: psi for errors that go down, psi gate for what changes weights."""
+    below = transposed(rule.paths(network.spec))
+    down = any(q.name in below for q in network.spec.onto(p.name))
+    if rule.credit == "through_time":  # the floor's gate is in the derivative of the step
+        return ("psi",) if down else ()
+    assert isinstance(p.neuron, Neuron)
+    return ("psi", "psi_gated") if down and p.neuron.floor is not None else ("psi_gated",)
+
+
+def layer_masks(
+    network: DiscreteNetwork, p: Population, samples: int, like: torch.Tensor, keys: np.ndarray, *, channels_last: bool
+) -> torch.Tensor | None:
+    """The dropout mask of one population, neurons in the order of memory; None without dropout.
+
+    Shape (samples, neurons), or (steps, samples, neurons) where a mask is drawn in every step.
+    """
+    mask = dropout_mask(p, network.spec.n_steps, samples, like, keys) if network.training else None
+    if mask is None:
+        return None
+    return (mask.movedim(-3, -1) if channels_last else mask).flatten(-len(p.shape))
+
+
+def _forward(
+    network: DiscreteNetwork, rule: ThreeFactorRule, inputs: Any, keys: np.ndarray
+) -> tuple[list[PopulationRun], dict[str, torch.Tensor]]:
+    """All populations over the whole sequence, and their spikes by name."""
+    spec, steps = network.spec, network.spec.n_steps
+    heard = encode_all(spec, inputs, next(network.parameters()), keys)
+    spikes = given_spikes(spec, heard)
+    runs: list[PopulationRun] = []
+    for p in spec.neurons:
+        arrivals, parts = [], []
+        for q in spec.onto(p.name):
+            synapses, source = network.synapses(q.name), heard[q.source]
+            arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
+            delivered, last = synapses(source, network.get_parameter(q.name).detach(), arrivals[-1].listed)
+            if len(delivered) != steps:  # a direct current is the same in every step
+                delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
+            parts.append((delivered, last))
+        delivered, last = arrive(parts, p.shape)
+        if network.pipelined:
+            delivered = pipelined.later(delivered)
+        passage = network.recurrence(p.name).factors(
+            delivered, wanted_factors(network, rule, p), channels_last=last, save=rule.credit == "through_time"
+        )
+        fired = passage.values["spike"]
+        mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
+        runs.append(PopulationRun(p, arrivals, last, passage, mask))
+        spikes[p.name] = unflatten(fired, p.shape, last)
+        heard[p.name] = unflatten(runs[-1].heard, p.shape, last)
+    return runs, spikes
+
+
+def _third_factors(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    weights: Mapping[str, torch.Tensor],
+    runs: list[PopulationRun],
+    target: torch.Tensor,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """L of every population, shape (learning steps, B, neurons) in the order of memory, and the network's output."""
+    burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
+    errors, output = readout_errors(network, rule, weights, runs, target)
+    factors: dict[str, torch.Tensor] = {}
+    arrivals = {arrival.p.name: (run, arrival) for run in runs for arrival in run.arrivals}
+    for run in reversed(runs):
+        parts = []
+        for path in paths.get(run.p.name, ()):
+            if isinstance(path, Fixed):
+                parts.append(torch.matmul(errors[path.readout][burn_in:], weights[path.name]))
+                continue
+            above, arrival = arrivals[path.projection]
+            down = arrival.synapses.transpose(
+                above.psi[burn_in:] * factors[above.p.name],
+                network.get_parameter(path.projection).detach(),
+                channels_last=above.channels_last,
+                source_last=run.channels_last,
+            )
+            parts.append(down)
+        if not parts:
+            continue
+        factor = factors[run.p.name] = total(parts)
+        if run.mask is not None:
+            factor.mul_(run.mask if run.mask.ndim == 2 else run.mask[burn_in:])
+    return factors, output
+
+
+def _gradient(
+    network: DiscreteNetwork, rule: ThreeFactorRule, run: PopulationRun, factor: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The gradients of all projections onto a population, from its third factor."""
+    spec = network.spec
+    burn_in, samples = rule.burn_in_steps(spec), factor.shape[1]
+    scale = float(Fraction(rule.scale(spec)[run.p.name]) / samples)
+    if rule.credit == "through_time":
+        scale /= len(factor)
+        if burn_in:
+            factor = torch.cat([factor.new_zeros(burn_in, *factor.shape[1:]), factor])
+        error = run.passage.pull_back(factor)
+    else:
+        error = factor.mul_(run.passage.values["psi_gated"][burn_in:])
+    found = {}
+    for arrival in run.arrivals:
+        source, listed, mine = arrival.source, arrival.listed, error
+        if rule.credit == "online":
+            if rule.eligibility == "trace":
+                source, listed = _trace(network, arrival), None
+            if len(source) > 1 and burn_in:
+                source = source[burn_in:]
+                listed = listed and Listed(listed.lists.rows_from(burn_in * samples), listed.channels_last)
+        if len(source) == 1:  # the same in every step
+            mine = error.sum(dim=0, keepdim=True)
+        if arrival.p.learned:
+            g = arrival.synapses.weight_gradient(mine, source, channels_last=run.channels_last, listed=listed)
+            found[arrival.p.name] = g.mul_(scale)
+    return found
+
+
+def _trace(network: DiscreteNetwork, arrival: Arrival) -> torch.Tensor:
+    """Traces of what a projection's synapses saw, shape (T, B, *in_shape)."""
+    steps, source = network.spec.n_steps, arrival.source
+    if len(source) != steps:
+        source = source.expand(steps, *source.shape[1:])
+    last = source.ndim == 5 and not source.is_contiguous() and len(arrival.source) == steps
+    flat = (source.permute(0, 1, 3, 4, 2) if last else source).flatten(2).contiguous()
+    trace = network.trace(arrival.p.name)(flat)[1]
+    assert trace is not None
+    return unflatten(trace, arrival.p.in_shape, last)

@@ -1,0 +1,207 @@
+"""Compiling, keeping and running fused kernels.
+
+The text of a kernel depends on the neuron's statements and the precision, not on the values of constants: a network
+with other time constants runs the same machine code. Modules are written to the cache folder once, where numba keeps
+what it compiled beside them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from brianlearn.discrete.host.threads import share
+from brianlearn.discrete.step.adjoint import adjoint
+from brianlearn.discrete.step.kernel_source import (
+    BLOCK,
+    backward_arrays,
+    backward_source,
+    constant_arguments,
+    forward_source,
+    header,
+    step_source,
+)
+from brianlearn.discrete.step.program import Program
+
+__all__ = ["Kernels", "StepKernel", "have_numba"]
+
+#: Double precision keeps the order and rounding of every operation, so that spikes equal Brian2's. Single precision may
+#: fuse multiplications and additions; freer rules cost digits in exponentials and win no time.
+_FASTMATH: dict[str, set[str]] = {"float64": set(), "float32": {"contract", "nsz"}}
+
+
+@lru_cache(maxsize=1)
+def have_numba() -> bool:
+    """Whether kernels can be compiled on this machine."""
+    return importlib.util.find_spec("numba") is not None
+
+
+class Kernels:
+    """The kernels of one program in one precision.
+
+    Parameters
+    ----------
+    program : Program
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    reset_kept : bool
+        Whether the spike that resets passes gradient.
+    membrane : bool
+        Whether the membrane before the reset is an output (and has a gradient).
+    """
+
+    def __init__(self, program: Program, dtype: str, *, reset_kept: bool, membrane: bool) -> None:
+        self.program, self.dtype, self.membrane = program, dtype, membrane
+        self.adjoint = adjoint(program, reset_kept=reset_kept, membrane=membrane)
+        outputs = ["spike"] if program.spike is not None else []
+        outputs += [program.membrane] if membrane else []
+        saved = [*self.adjoint.saved, *(["not_refractory"] if self.adjoint.refractory else [])]
+        #: What the forward kernel stores, without and with what the backward kernel needs.
+        self.outputs = outputs
+        self.stored = [*outputs, *(name for name in saved if name not in outputs)]
+        self.arrays = backward_arrays(program, self.adjoint, membrane=membrane)
+        self._functions: dict[object, Callable[..., None]] = {}
+
+    def source(self) -> str:
+        """The text of the kernels, for training."""
+        backward = backward_source(self.program, self.adjoint, membrane=self.membrane)
+        return "\n\n".join([header(self.dtype), forward_source(self.program, self.stored), backward])
+
+    def constants(self, repeats: int, order: np.ndarray | None) -> list[Any]:
+        """The kernels' last arguments: scalars, then one value per neuron and sample.
+
+        Parameters
+        ----------
+        repeats : int
+            Samples.
+        order : numpy.ndarray of int, optional
+            In which order neurons lie in memory.
+        """
+        real = np.dtype(self.dtype).type
+        scalars, fields = constant_arguments(self.program)
+        values: list[Any] = [real(self.program.constants[name]) for name in scalars]
+        for name in fields:
+            value = self.program.constants[name].astype(self.dtype)
+            values.append(np.tile(value if order is None else value[order], repeats))
+        return values
+
+    def forward(
+        self,
+        delivered: torch.Tensor,
+        constants: Sequence[Any],
+        *,
+        save: bool,
+        overwrite: bool = False,
+        record: Sequence[str] = (),
+    ) -> dict[str, torch.Tensor]:
+        """Run a sequence.
+
+        Parameters
+        ----------
+        delivered : torch.Tensor, shape (steps, neurons)
+            Contiguous.
+        constants : sequence
+            From `constants`.
+        save : bool
+            Whether to store what `backward` needs.
+        overwrite : bool
+            Whether the memory of ``delivered`` may be used for what is stored.
+        record : sequence of str
+            Names of the program that are stored beside the outputs.
+
+        Returns
+        -------
+        dict
+            Name -> tensor (steps, neurons).
+        """
+        names = tuple(dict.fromkeys([*(self.stored if save else self.outputs), *record]))
+        reused = next((n for n in reversed(names) if n != "not_refractory"), None) if overwrite else None
+        result = {
+            name: torch.empty_like(delivered, dtype=torch.bool if name == "not_refractory" else None)
+            for name in names
+            if name != reused
+        }
+        data = delivered.detach()
+        arrays = [data.numpy(), *(tensor.numpy() for tensor in result.values())]
+        kernel = self._function((names, reused), lambda: forward_source(self.program, names, reused), "forward")
+        _parallel(kernel, data.shape, arrays, constants)
+        return result if reused is None else {**result, reused: data}
+
+    def backward(self, arrays: dict[str, torch.Tensor], constants: Sequence[Any]) -> torch.Tensor:
+        """The gradient of what was delivered.
+
+        Parameters
+        ----------
+        arrays : dict
+            The stored values, ``grad_out_spike`` and ``grad_out_membrane``: tensors (steps, neurons), contiguous.
+        constants : sequence
+            From `constants`.
+
+        Returns
+        -------
+        torch.Tensor, shape (steps, neurons)
+        """
+        kernel = self._function(
+            "backward", lambda: backward_source(self.program, self.adjoint, membrane=self.membrane), "backward"
+        )
+        example = arrays["grad_out_membrane" if self.program.spike is None else "grad_out_spike"]
+        arrays = arrays | {"grad_delivered": torch.empty_like(example)}
+        _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
+        return arrays["grad_delivered"]
+
+    def _function(self, key: object, source: Callable[[], str], name: str) -> Callable[..., None]:
+        """A compiled kernel; its text is made once, which takes longer than running it on a small layer."""
+        if key not in self._functions:
+            self._functions[key] = _compiled(header(self.dtype) + "\n\n" + source(), name, self.dtype)
+        return self._functions[key]
+
+
+class StepKernel:
+    """The kernel of a single step, which carries states on.
+
+    Parameters
+    ----------
+    program : Program
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    outputs : sequence of str
+        What is stored: ``"spike"``, or names of the program.
+    """
+
+    def __init__(self, program: Program, dtype: str, outputs: Sequence[str]) -> None:
+        source = header(dtype) + "\n\n" + step_source(program, outputs)
+        self._kernel = _compiled(source, "step", dtype)
+
+    def __call__(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:
+        """Run one step; arrays (neurons,) in the order of `step_source`."""
+        _parallel(self._kernel, (1, len(arrays[0])), arrays, constants)
+
+
+# running -------------------------------------------------------------------------------------------------------------
+
+
+def _parallel(
+    kernel: Callable[..., None], shape: Sequence[int], arrays: Sequence[np.ndarray], constants: Sequence[Any]
+) -> None:
+    """Run a kernel on all neurons, shared out among threads."""
+    steps, neurons = shape
+    share(lambda first, last, part: kernel(first, last, steps, *arrays, *constants), neurons, block=BLOCK)
+
+
+# compiling -----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str, name: str, dtype: str) -> Callable[..., None]:
+    from numba import njit
+
+    from brianlearn.discrete.step.kernel_cache import keep_compiled, kernel_module
+
+    module = kernel_module(source)
+    compiler = njit(nogil=True, error_model="numpy", fastmath=_FASTMATH[dtype])
+    return keep_compiled(compiler(getattr(module, name)))

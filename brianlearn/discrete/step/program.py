@@ -1,0 +1,355 @@
+"""One time step of a neuron as a straight-line program, from the statements that Brian2 runs.
+
+Statements are brought into single-assignment form (``v``, ``v_1``, ``v_2``, ...), so that every name means one value
+and the program can be differentiated by going through it backwards. What depends on constants alone is computed once,
+in double precision (``k_1``, ``k_2``, ...).
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
+
+from brianlearn.discrete.step.constants import Hoist, simplified
+from brianlearn.discrete.step.expressions import (
+    DERIVATIVES,
+    Assign,
+    assignments,
+    expression,
+    names,
+    substitute,
+)
+from brianlearn.errors import EquationError
+from brianlearn.learning.rules.eligibility import LinearResponse
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.neurons.step import NeuronStep, neuron_step
+from brianlearn.network.neurons.update_code import update_code
+from brianlearn.network.projection import Projection
+
+__all__ = ["Program", "Spike", "filter_program", "neuron_program", "response_program"]
+
+#: The name of what a layer receives in a step: the weighted sum of its presynaptic spikes.
+DELIVERED = "delivered"
+
+#: Names that the generated code uses for itself, beside those that start with ``grad_`` or end with two underscores.
+_OURS = {
+    DELIVERED,
+    "spike",
+    "psi_gated",
+    "where",
+    "at_least",
+    "exprel_derivative",
+    "np",
+    "njit",
+    "min",
+    "max",
+    "range",
+    "trunc",
+}
+
+
+@dataclass(frozen=True)
+class Spike:
+    """Threshold and reset.
+
+    Attributes
+    ----------
+    distance : str
+        The value x of which the spike is a step function: (v - threshold)/v_scale.
+    fires : ast.expr
+        The condition under which the neuron spikes, refractoriness included.
+    psi : ast.expr
+        The surrogate derivative d spike / d x.
+    reset : tuple of Assign
+        The reset's statements.
+    after : dict
+        State variable -> its value after a reset, where the reset changes it.
+    """
+
+    distance: str
+    fires: ast.expr
+    psi: ast.expr
+    reset: tuple[Assign, ...]
+    after: Mapping[str, ast.expr]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """One time step.
+
+    Attributes
+    ----------
+    states : dict
+        State variable -> the name of its value at the start of the step.
+    initial : dict
+        State variable -> its value at the start of a trial.
+    body : tuple of Assign
+        Delivery, integration, floor, distance to the threshold.
+    before : dict
+        State variable -> its value at the end of the step if the neuron does not spike.
+    membrane : str
+        The name of the membrane before the reset (of the output, for a filter).
+    spike : Spike or None
+        None for a filter.
+    constants : dict
+        Name -> value in base units, float64: a scalar, or one value per neuron.
+    refractory_steps : int
+        After a spike in step t, the neuron spikes again in step t + refractory_steps at the earliest.
+    gate : ast.expr or None
+        1 where the floor did not act, else 0; None without a floor.
+    """
+
+    states: Mapping[str, str]
+    initial: Mapping[str, float]
+    body: tuple[Assign, ...]
+    before: Mapping[str, ast.expr]
+    membrane: str
+    spike: Spike | None
+    constants: Mapping[str, np.ndarray]
+    refractory_steps: int = 1
+    gate: ast.expr | None = None
+
+    def with_factors(self) -> Program:
+        """The program that also computes ``psi`` and ``psi_gated`` = psi gate, the factors of local rules."""
+        assert self.spike is not None
+        gated: ast.expr = ast.Name("psi")
+        if self.gate is not None:
+            gated = ast.BinOp(gated, ast.Mult(), self.gate)
+        factors = (Assign("psi", self.spike.psi), Assign("psi_gated", gated))
+        return dataclasses.replace(self, body=(*self.body, *factors))
+
+    @property
+    def refractory(self) -> bool:
+        """Whether a spike can keep a neuron from spiking in the next step."""
+        return self.refractory_steps > 1
+
+    def __str__(self) -> str:
+        lines = [str(statement) for statement in self.body]
+        if self.spike is not None:
+            lines.append(f"spike = {ast.unparse(self.spike.fires)}")
+            lines.append(f"d spike/d {self.spike.distance} = {ast.unparse(self.spike.psi)}")
+            lines += [str(statement) for statement in self.spike.reset]
+        for name, value in self.before.items():
+            plain = ast.unparse(value)
+            reset = self.spike.after.get(name) if self.spike is not None else None
+            lines.append(
+                f"{name}' = {plain}" if reset is None else f"{name}' = {ast.unparse(reset)} if spike else {plain}"
+            )
+        lines += [
+            f"{name}: {value if value.ndim == 0 else 'one value per neuron'}" for name, value in self.constants.items()
+        ]
+        return "\n".join(lines)
+
+
+class _Builder:
+    """Collects statements in single-assignment form."""
+
+    def __init__(self, owner: str, neuron: Neuron, step: NeuronStep, dt: float, n: int) -> None:
+        self.owner, self.neuron = owner, neuron
+        parsed = neuron.parsed
+        self.subexpressions = {name: parsed.equations[name] for name in parsed.equations.subexpr_names}
+        self.values: dict[str, object] = {name: float(unit) for name, unit in DEFAULT_UNITS.items()}
+        self.values |= {name: float(constant.value) for name, constant in DEFAULT_CONSTANTS.items()}
+        self.values |= {p.name: p.value if p.shared else np.ravel(p.value) for p in step.parameters}
+        self.values |= {"dt": dt, "i": np.arange(n, dtype=float), "N": float(n)}
+        self.taken = {*self.values, *parsed.state_names, *DERIVATIVES, "where", "not_refractory", DELIVERED}
+        self.current: dict[str, ast.expr] = {name: ast.Name(name) for name in parsed.state_names}
+        self.frozen = {n for n in parsed.state_names if "unless refractory" in parsed.equations[n].flags}
+        for name in (*parsed.state_names, *self.subexpressions, *neuron.constants):
+            if name in _OURS or name.startswith("grad_") or name.endswith("__"):
+                raise EquationError(
+                    owner,
+                    "the neuron cannot be exported: generated code uses one of its names",
+                    got=repr(name),
+                    expected=f"other names than {', '.join(sorted(_OURS))}, grad_... and ...__",
+                    remedy="rename it",
+                )
+        for name, equation in self.subexpressions.items():
+            if "constant over dt" in equation.flags:
+                raise self._refusal(expression(equation.expr.code), name, "is marked (constant over dt)")
+        self.period = _steps(neuron.refractory, dt)
+        self.body: list[Assign] = []
+
+    def read(self, node: ast.expr) -> ast.expr:
+        """An expression in terms of current values; subexpressions are put in where they are used."""
+        self._check(node)
+        values = {}
+        for name in names(node):
+            if name in self.current:
+                values[name] = self.current[name]
+            elif name in self.subexpressions:
+                values[name] = self.read(expression(self.subexpressions[name].expr.code))
+            elif name == "not_refractory":
+                values[name] = ast.Name(name) if self.period > 1 else ast.Constant(True)
+        return simplified(substitute(node, values))
+
+    def run(self, code: str, *, conditional: bool = False) -> None:
+        """Append statements; ``conditional``: writing a frozen variable waits for the end of refractoriness."""
+        for target, value in assignments(code):
+            new = self.read(value)
+            if conditional and target in self.frozen and self.period > 1:
+                new = ast.Call(ast.Name("where"), [ast.Name("not_refractory"), new, self.current[target]], [])
+            self.assign(target, new)
+
+    def assign(self, target: str, value: ast.expr) -> None:
+        if not isinstance(value, ast.Name | ast.Constant):
+            name, k = target, 0
+            while name in self.taken:
+                k += 1
+                name = f"{target}_{k}"
+            self.taken.add(name)
+            self.body.append(Assign(name, value))
+            value = ast.Name(name)
+        self.current[target] = value
+
+    def named(self, target: str) -> str:
+        """The name of the current value of ``target``; a constant gets one."""
+        value = self.current[target]
+        if not isinstance(value, ast.Name) or value.id in self.values:
+            self.assign(target, ast.BinOp(value, ast.Add(), expression("0.0*" + DELIVERED)))
+        value = self.current[target]
+        assert isinstance(value, ast.Name)
+        return value.id
+
+    def _check(self, node: ast.expr) -> None:
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call):
+                assert isinstance(call.func, ast.Name)
+                name = call.func.id
+                if name not in DERIVATIVES:
+                    random = name in DEFAULT_FUNCTIONS and not DEFAULT_FUNCTIONS[name].stateless
+                    raise self._refusal(node, f"{name}()", "is random" if random else "has no known derivative")
+        for name in sorted(names(node)):
+            if name in ("t", "t_in_timesteps", "lastspike"):
+                raise self._refusal(node, name, "depends on the time since the start of the run, not of the trial")
+
+    def _refusal(self, node: ast.expr, what: str, why: str) -> EquationError:
+        return EquationError(
+            self.owner,
+            f"the neuron cannot be exported: {what} {why}",
+            got=ast.unparse(node),
+            expected=f"state variables, constants and the functions {', '.join(sorted(DERIVATIVES))[: -len(', ...')]}",
+            remedy="write the equations without it, or run the network on engine='brian'",
+        )
+
+
+def _steps(period: object, dt: float) -> int:
+    """The refractory period in steps, as Brian2's ``timestep`` counts them."""
+    return 0 if period is None else int((float(period) + 1e-3 * dt) / dt)  # type: ignore[arg-type]
+
+
+def neuron_program(p: Projection, dt: float) -> Program:
+    """The program of the neurons that a projection leads to.
+
+    Parameters
+    ----------
+    p : Projection
+        Onto neurons that fire.
+    dt : float
+        Seconds.
+
+    Returns
+    -------
+    Program
+
+    Raises
+    ------
+    EquationError
+        What cannot be exported, by name.
+    """
+    neuron: Neuron = p.layer.neuron
+    parsed = neuron.parsed
+    if parsed.equations.is_stochastic:
+        raise EquationError(
+            p.target,
+            "the neuron cannot be exported: its equations are stochastic",
+            got=", ".join(sorted(parsed.equations.stochastic_variables)),
+            expected="deterministic equations",
+            remedy="leave the noise out, or run the network on engine='brian'",
+        )
+    step = neuron_step(neuron, dt)
+    b = _Builder(p.target, neuron, step, dt, p.n_post)
+    exact = step.update is not None
+    unit = float(np.asarray(neuron.weight_unit))
+    delivery = f"{neuron.input} + {DELIVERED}" + ("" if unit == 1.0 else f"*{unit!r}")
+    if exact and neuron.input in b.frozen:
+        delivery += "*int(not_refractory)"
+    b.run(f"{neuron.input} = {delivery}", conditional=not exact)
+    b.run(step.update if step.update is not None else update_code(neuron), conditional=not exact)
+    gate = None
+    if step.floor is not None:
+        gate_text, floor_text = step.floor.split("\n", 1)
+        gate = b.read(next(assignments(gate_text))[1])  # for local rules; in gradients it is the floor's derivative
+        b.run(floor_text, conditional=not exact)
+    b.current["membrane"] = b.read(expression(parsed.membrane))
+    membrane = b.named("membrane")
+    distance_text, psi_text = step.psi.split("\n")
+    b.run(distance_text)
+    fires = b.read(expression(f"({parsed.membrane}) > ({parsed.threshold})"))
+    if b.period > 1:
+        fires = ast.BoolOp(ast.And(), [fires, ast.Name("not_refractory")])
+    psi = b.read(next(assignments(psi_text))[1])
+    distance, before, body = b.named("x_psi"), {s: b.current[s] for s in parsed.state_names}, tuple(b.body)
+    b.body = []
+    b.run(neuron.reset)
+    after = {s: b.current[s] for s in parsed.state_names if ast.dump(b.current[s]) != ast.dump(before[s])}
+    initial = {name: float(np.asarray(neuron.initial.get(name, 0.0))) for name in parsed.state_names}
+    spike = Spike(distance, fires, psi, tuple(b.body), after)
+    states = {name: name for name in parsed.state_names}
+    program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate)
+    return _hoisted(program, b.values, b.taken)
+
+
+def filter_program(decay: float, gain: float = 1.0) -> Program:
+    """A leaky sum y <- decay y + gain x: a leaky readout, or the postsynaptic potential of a spike train."""
+    body = (Assign("y_1", expression(f"decay*y + {'gain*' if gain != 1.0 else ''}{DELIVERED}")),)
+    constants = {"decay": np.asarray(decay)} | ({"gain": np.asarray(gain)} if gain != 1.0 else {})
+    return Program({"y": "y"}, {"y": 0.0}, body, {"y": ast.Name("y_1")}, "y_1", None, constants)
+
+
+def response_program(response: LinearResponse) -> Program:
+    """The trace of a spike train: the membrane's linear response to it, in units of ``v_scale``."""
+    delivery = f"trace_{response.input} + {DELIVERED}" + ("" if response.gain == 1.0 else "*gain")
+    body = [Assign("after_delivery", expression(delivery))]
+    constants = {} if response.gain == 1.0 else {"gain": np.asarray(response.gain)}
+    for state in response.states:
+        terms = []
+        for source, value in response.row(state).items():
+            constants[f"P_{state}_{source}"] = np.asarray(value)
+            terms.append(f"P_{state}_{source}*" + ("after_delivery" if source == response.input else f"trace_{source}"))
+        body.append(Assign(f"next_{state}", expression(" + ".join(terms))))
+    states = {f"trace_{state}": f"trace_{state}" for state in response.states}
+    before: dict[str, ast.expr] = {f"trace_{state}": ast.Name(f"next_{state}") for state in response.states}
+    return Program(
+        states, dict.fromkeys(states, 0.0), tuple(body), before, f"next_{response.membrane}", None, constants
+    )
+
+
+def _hoisted(program: Program, values: Mapping[str, object], taken: set[str]) -> Program:
+    """The program with everything that depends on constants alone computed beforehand."""
+    hoist = Hoist(values, taken)
+
+    def one(node: ast.expr) -> ast.expr:
+        return hoist.apply(substitute(node, {}))
+
+    def many(statements: Iterable[Assign]) -> tuple[Assign, ...]:
+        return tuple(Assign(s.target, one(s.value)) for s in statements)
+
+    spike = program.spike
+    assert spike is not None
+    spike = Spike(
+        spike.distance,
+        one(spike.fires),
+        one(spike.psi),
+        many(spike.reset),
+        {name: one(value) for name, value in spike.after.items()},
+    )
+    body, before = many(program.body), {name: one(value) for name, value in program.before.items()}
+    gate = None if program.gate is None else one(program.gate)
+    return dataclasses.replace(program, body=body, before=before, spike=spike, gate=gate, constants=hoist.constants)

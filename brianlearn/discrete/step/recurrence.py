@@ -1,0 +1,199 @@
+"""The recurrence of a layer over a whole sequence, with whatever runs it: fused kernels or plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from brianlearn.discrete.step.kernels import Kernels, have_numba
+from brianlearn.discrete.step.plain import run_plain, tensors
+from brianlearn.discrete.step.program import Program
+from brianlearn.discrete.step.stepper import Stepper
+
+__all__ = ["Passage", "Recurrence"]
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """A sequence that ran for a local rule. No tensor carries a gradient.
+
+    Attributes
+    ----------
+    values : dict
+        ``"spike"`` and what was asked for -> tensor, shape of what was delivered.
+    pull_back : callable
+        d loss/d spike -> d loss/d delivered, same shape, through the states of the layer (for ``save=True``).
+    """
+
+    values: dict[str, torch.Tensor]
+    pull_back: Callable[[torch.Tensor], torch.Tensor]
+
+
+class Recurrence:
+    """Runs the program of one layer.
+
+    Parameters
+    ----------
+    program : Program
+    shape : tuple of int
+        Shape of the layer: (neurons,) or (channels, height, width).
+    reset_kept : bool
+        Whether the spike that resets passes gradient.
+    kernels : bool
+        Whether to use fused kernels where there are some: on the CPU in single and double precision, with numba.
+    """
+
+    def __init__(
+        self, program: Program, shape: tuple[int, ...], *, reset_kept: bool = False, kernels: bool = True
+    ) -> None:
+        self.program, self.shape, self.reset_kept = program, shape, reset_kept
+        self.use_kernels = kernels and have_numba()
+        self._kernels: dict[tuple[str, bool], Kernels] = {}
+        self._constants: dict[tuple[object, ...], Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kernels": {}, "_constants": {}}
+
+    def kernels(self, dtype: str, *, membrane: bool = False) -> Kernels:
+        """The kernels for a precision, ``"float32"`` or ``"float64"``."""
+        if (dtype, membrane) not in self._kernels:
+            self._kernels[dtype, membrane] = Kernels(self.program, dtype, reset_kept=self.reset_kept, membrane=membrane)
+        return self._kernels[dtype, membrane]
+
+    def __call__(
+        self, delivered: torch.Tensor, *, channels_last: bool = False, membrane: bool = False, overwrite: bool = False
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Run a sequence.
+
+        Parameters
+        ----------
+        delivered : torch.Tensor, shape (steps, samples, neurons)
+            What arrives in every step. Contiguous.
+        channels_last : bool
+            Whether neurons lie in memory as (height, width, channels).
+        membrane : bool
+            Whether to return the membrane.
+        overwrite : bool
+            Whether the memory of ``delivered`` may be used again: nobody else reads it, now or in a backward pass.
+
+        Returns
+        -------
+        spikes, membrane : torch.Tensor or None, shape of ``delivered``
+        """
+        samples = delivered.shape[1]
+        flat = delivered.flatten(1).contiguous()
+        fused = self.use_kernels and flat.device.type == "cpu" and flat.dtype in (torch.float32, torch.float64)
+        constants = self._values(samples, flat, channels_last=channels_last, fused=fused)
+        if fused:
+            dtype = str(flat.dtype).removeprefix("torch.")
+            wanted = membrane or self.program.spike is None
+            kernels = self.kernels(dtype, membrane=wanted)
+            results = _Fused.apply(flat, kernels, constants, overwrite)
+            named = dict(zip(kernels.outputs, results, strict=True))
+            spikes, value = named.get("spike"), named.get(self.program.membrane)
+        else:
+            spikes, value = run_plain(self.program, flat, constants, reset_kept=self.reset_kept)
+        shaped = [None if x is None else x.view(delivered.shape) for x in (spikes, value)]
+        return shaped[0], shaped[1] if membrane or self.program.spike is None else None
+
+    def factors(
+        self, delivered: torch.Tensor, names: Sequence[str], *, channels_last: bool = False, save: bool = False
+    ) -> Passage:
+        """Run a sequence for a local rule, and overwrite ``delivered``.
+
+        Parameters
+        ----------
+        delivered : torch.Tensor, shape (steps, samples, neurons)
+            Contiguous, and nobody else's.
+        names : sequence of {"psi", "psi_gated"}
+            What is wanted beside the spikes: the surrogate derivative, alone and times the floor's gate.
+        channels_last : bool
+            Whether neurons lie in memory as (height, width, channels).
+        save : bool
+            Whether `Passage.pull_back` will be called.
+        """
+        shape = delivered.shape
+        flat = delivered.detach().flatten(1)
+        fused = self.use_kernels and flat.device.type == "cpu" and flat.dtype in (torch.float32, torch.float64)
+        constants = self._values(shape[1], flat, channels_last=channels_last, fused=fused)
+        program = self.program.with_factors()
+        if fused:
+            dtype = str(flat.dtype).removeprefix("torch.")
+            key = (f"{dtype}, factors", False)
+            if key not in self._kernels:
+                self._kernels[key] = Kernels(program, dtype, reset_kept=self.reset_kept, membrane=False)
+            kernels = self._kernels[key]
+            stored = kernels.forward(flat, constants, save=save, overwrite=True, record=names)
+
+            def pull_back(error: torch.Tensor) -> torch.Tensor:
+                return kernels.backward(stored | {"grad_out_spike": error.flatten(1)}, constants).view(shape)
+
+            values = stored
+        else:
+            record: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+            with torch.set_grad_enabled(save):
+                flat.requires_grad_(save)
+                spikes, _ = run_plain(program, flat, constants, reset_kept=self.reset_kept, record=record)
+            assert spikes is not None
+
+            def pull_back(error: torch.Tensor) -> torch.Tensor:
+                return torch.autograd.grad(spikes, flat, error.flatten(1))[0].view(shape)
+
+            values = {"spike": spikes.detach(), **{name: torch.stack(kept) for name, kept in record.items()}}
+        return Passage({name: values[name].view(shape) for name in ("spike", *names)}, pull_back)
+
+    def stepper(self, names: Sequence[str], samples: int, like: torch.Tensor, *, channels_last: bool) -> Stepper:
+        """Start trials that are run step by step; parameters as in `factors`, and number of samples."""
+        program = self.program if self.program.spike is None else self.program.with_factors()
+        fused = self.use_kernels and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+        constants = self._values(samples, like, channels_last=channels_last, fused=fused)
+        return Stepper(program, names, constants, like, fused=fused)
+
+    def _values(self, samples: int, like: torch.Tensor, *, channels_last: bool, fused: bool) -> Any:
+        key = (samples, like.dtype, like.device, channels_last, fused)
+        if key not in self._constants:
+            order = None
+            if channels_last:
+                order = np.arange(np.prod(self.shape)).reshape(self.shape).transpose(1, 2, 0).ravel()
+            if len(self._constants) > 8:
+                self._constants.clear()
+            if fused:
+                made: Any = self.kernels(str(like.dtype).removeprefix("torch.")).constants(samples, order)
+            else:
+                made = tensors(self.program, samples, order, like.dtype, like.device)
+            self._constants[key] = made
+        return self._constants[key]
+
+
+class _Fused(torch.autograd.Function):
+    """The kernels as one operation of torch."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, delivered: torch.Tensor, kernels: Kernels, constants: Any, overwrite: bool
+    ) -> tuple[torch.Tensor, ...]:
+        save = ctx.needs_input_grad[0]
+        stored = kernels.forward(delivered, constants, save=save, overwrite=overwrite)
+        ctx.kernels, ctx.constants = kernels, constants
+        if save:
+            ctx.names = [name for name in kernels.arrays if name in stored]
+            ctx.save_for_backward(*(stored[name] for name in ctx.names))
+            ctx.set_materialize_grads(False)
+        return tuple(stored[name] for name in kernels.outputs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, None, None, None]:
+        if all(g is None for g in grads):
+            return None, None, None, None
+        kernels: Kernels = ctx.kernels
+        arrays = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        like = next(g for g in grads if g is not None)
+        names = ["grad_out_spike" if name == "spike" else "grad_out_membrane" for name in kernels.outputs]
+        for name, grad in zip(names, grads, strict=True):
+            arrays[name] = torch.zeros_like(like) if grad is None else grad.contiguous()
+        return kernels.backward(arrays, ctx.constants), None, None, None

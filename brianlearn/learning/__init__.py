@@ -1,0 +1,89 @@
+"""What learning is: rules and optimisers as frozen, validated descriptions. No engine code."""
+
+from brianlearn.error_hook import install
+from brianlearn.learning.engine import Engine, TrialRecord
+from brianlearn.learning.engine_settings import Brian, Discrete, EngineSettings
+from brianlearn.learning.losses import CrossEntropy, Hamming, Loss, RateMSE, ReadoutMSE, SpikeCount, VanRossum
+from brianlearn.learning.optimisers import (
+    SGD,
+    Adam,
+    AdamW,
+    Cosine,
+    Exponential,
+    Halving,
+    Lion,
+    Momentum,
+    Optimiser,
+    RMSprop,
+    Schedule,
+    WarmUp,
+)
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.decolle import DECOLLE
+from brianlearn.learning.rules.dfa import DFA
+from brianlearn.learning.rules.eprop import EProp
+from brianlearn.learning.rules.paths import Fixed, Path, Paths, Transpose
+from brianlearn.learning.rules.reward import Reward
+from brianlearn.learning.rules.stbp import STBP, BackPropagation, SurrogateBPTT
+from brianlearn.learning.rules.synaptic import SynapticRule
+from brianlearn.learning.rules.three_factor import DALTON, TFR, ThreeFactorRule
+from brianlearn.learning.state import LearnerState
+from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, Targets, Train
+from brianlearn.learning.weights import check_weights, initial_weights, weight_shapes
+from brianlearn.named_arguments import name_arguments
+
+__all__ = [
+    "DALTON",
+    "DECOLLE",
+    "DFA",
+    "SGD",
+    "STBP",
+    "TFR",
+    "Adam",
+    "AdamW",
+    "BackPropagation",
+    "Brian",
+    "Cosine",
+    "CrossEntropy",
+    "Discrete",
+    "EProp",
+    "Engine",
+    "EngineSettings",
+    "Exponential",
+    "FirstSpike",
+    "Fixed",
+    "Halving",
+    "Hamming",
+    "LearnerState",
+    "Lion",
+    "Loss",
+    "Momentum",
+    "Optimiser",
+    "Path",
+    "Paths",
+    "Pattern",
+    "RMSprop",
+    "RateMSE",
+    "ReadoutMSE",
+    "Regular",
+    "Reward",
+    "Rule",
+    "Schedule",
+    "Silence",
+    "SpikeCount",
+    "SurrogateBPTT",
+    "SynapticRule",
+    "Targets",
+    "ThreeFactorRule",
+    "Train",
+    "Transpose",
+    "TrialRecord",
+    "VanRossum",
+    "WarmUp",
+    "check_weights",
+    "initial_weights",
+    "weight_shapes",
+]
+
+install()
+name_arguments(globals())

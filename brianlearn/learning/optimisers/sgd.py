@@ -1,0 +1,39 @@
+"""Gradient descent, and with momentum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from brianlearn.learning.optimisers.base import PLAIN, Optimiser
+
+__all__ = ["SGD", "Momentum"]
+
+
+@dataclass(frozen=True)
+class SGD(Optimiser):
+    """w <- w - lr g."""
+
+    update: ClassVar[str] = PLAIN
+
+
+@dataclass(frozen=True)
+class Momentum(Optimiser):
+    """m <- mu m + g; w <- w - lr m (Polyak's heavy ball).
+
+    Parameters
+    ----------
+    momentum : float
+        mu in [0, 1).
+    """
+
+    momentum: float = 0.9
+    slots: ClassVar[tuple[str, ...]] = ("m",)
+    update: ClassVar[str] = """
+        m = momentum*m + gradient
+        weight -= lr*m
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._number("momentum", 0.0, 1.0, closed_low=True)

@@ -1,0 +1,144 @@
+"""What all learning rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from brianlearn.errors import RuleError
+from brianlearn.network.checks import is_number
+from brianlearn.network.spec import NetworkSpec, Projection
+from brianlearn.network.storable import Storable
+
+__all__ = ["Rule"]
+
+
+class Rule(Storable, abstract=True):
+    """Base class of learning rules: frozen descriptions, without any engine's code.
+
+    A rule says how a batch of trials becomes one gradient per learned layer; an optimiser turns that into a weight
+    change.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line and in run folders.
+    learning_rate_scale : mapping
+        Layer name -> factor on the learning rate.
+    engines : tuple of str
+        The engines that can learn by the rule.
+    loss : Loss or None
+        What back-propagation minimises; None where the rule has errors of its own.
+    reset_path : {"detached", "kept"}
+        Whether the spike that resets a neuron passes gradient.
+    """
+
+    error_kind = RuleError
+    name: ClassVar[str] = ""
+    engines: ClassVar[Any] = ()
+    loss: Any = None
+    reset_path: Any = "detached"
+    learning_rate_scale: Mapping[str, float]
+
+    def readouts(self, spec: NetworkSpec) -> dict[str, Projection]:
+        """The fixed readouts that the rule needs: layer that is looked at -> readout.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to Projection
+        """
+        return {}
+
+    def fixed(self, spec: NetworkSpec) -> list[Projection]:
+        """All weights that the rule needs and that never change: readouts, and what else carries errors.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        list of Projection
+        """
+        return list(self.readouts(spec).values())
+
+    def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
+        """Names of the weights that the rule changes.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        tuple of str
+        """
+        return tuple(p.name for p in spec.projections if p.learned)
+
+    def state(self, spec: NetworkSpec) -> dict[str, np.ndarray]:
+        """What the rule itself carries from trial to trial, as it is before learning: name -> array of float64.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+        """
+        return {}
+
+    def needs_labels(self) -> bool:
+        """Whether there is nothing to learn from samples without labels.
+
+        Returns
+        -------
+        bool
+        """
+        return True
+
+    def check(self, spec: NetworkSpec, batch_size: int) -> None:
+        """Check the rule against a network.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+        batch_size : int
+            Samples per weight update.
+
+        Raises
+        ------
+        RuleError
+        """
+        names = self.learned(spec)
+        for layer in self.learning_rate_scale:
+            if layer not in names:
+                raise RuleError(
+                    type(self).__name__,
+                    f"learning_rate_scale names no layer: {layer!r}",
+                    expected=f"one of {', '.join(names)}",
+                )
+
+    def _check_learning_rate_scale(self) -> None:
+        """Check the factors themselves, when the rule is made."""
+        if not isinstance(self.learning_rate_scale, Mapping):
+            raise RuleError(
+                type(self).__name__,
+                "learning_rate_scale is of the wrong type",
+                got=repr(self.learning_rate_scale),
+                expected="layer name -> factor, e.g. {'conv1': 10.0}",
+            )
+        for layer, factor in self.learning_rate_scale.items():
+            if not (is_number(factor) and factor >= 0):
+                raise RuleError(
+                    type(self).__name__,
+                    f"learning_rate_scale of {layer!r} is wrong",
+                    got=repr(factor),
+                    expected="a finite number >= 0",
+                )

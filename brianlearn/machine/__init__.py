@@ -1,0 +1,1 @@
+"""What this machine has: devices, compilers, cores, versions; folders and processes that outlive nobody."""

@@ -1,0 +1,92 @@
+"""What a network is: neurons, layers, encoders. No engine, no learning."""
+
+from brianlearn.error_hook import install
+from brianlearn.named_arguments import name_arguments
+from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Sparse, SumPool2d
+from brianlearn.network.connectivity import Connectivity
+from brianlearn.network.encoders import (
+    Bernoulli,
+    DirectCurrent,
+    Encoder,
+    IntegrateAndFire,
+    IntegrateEvents,
+    Latency,
+    Spikes,
+)
+from brianlearn.network.fluctuations import FluctuationDriven
+from brianlearn.network.initial import Array, Constant, Init, Normal, Orthogonal, Uniform
+from brianlearn.network.layers import Conv, Dense, Input, Layer, Readout
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.neurons.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
+from brianlearn.network.neurons.step import NeuronStep, Parameter, neuron_step
+from brianlearn.network.neurons.surrogates import (
+    ArcTan,
+    FastSigmoid,
+    Gaussian,
+    Rectangular,
+    Sigmoid,
+    Surrogate,
+    Triangular,
+)
+from brianlearn.network.population import LinearReadout, Population
+from brianlearn.network.samples.samples import Activity, Events, Raster, Recordings, Samples
+from brianlearn.network.spec import NetworkSpec, Projection
+
+__all__ = [
+    "LIF",
+    "Activity",
+    "AdaptiveLIF",
+    "AllToAll",
+    "ArcTan",
+    "Array",
+    "AvgPool2d",
+    "Bernoulli",
+    "Connection",
+    "Connectivity",
+    "Constant",
+    "Conv",
+    "Conv2d",
+    "CubaLIF",
+    "DaltonIF",
+    "Dense",
+    "DirectCurrent",
+    "Encoder",
+    "Events",
+    "FastSigmoid",
+    "FluctuationDriven",
+    "Gaussian",
+    "Init",
+    "Input",
+    "IntegrateAndFire",
+    "IntegrateEvents",
+    "Latency",
+    "Layer",
+    "LinearReadout",
+    "NetworkSpec",
+    "Neuron",
+    "NeuronStep",
+    "Normal",
+    "OneToOne",
+    "Orthogonal",
+    "Parameter",
+    "Population",
+    "Projection",
+    "Raster",
+    "Readout",
+    "Recordings",
+    "Rectangular",
+    "STBPNeuron",
+    "Samples",
+    "SequenceLIF",
+    "Sigmoid",
+    "Sparse",
+    "Spikes",
+    "SumPool2d",
+    "Surrogate",
+    "Triangular",
+    "Uniform",
+    "neuron_step",
+]
+
+install()
+name_arguments(globals())

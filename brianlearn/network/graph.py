@@ -1,0 +1,255 @@
+"""Populations and the projections between them: shapes inferred, order found, everything checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from brianlearn.errors import ShapeError, SpecError, did_you_mean
+from brianlearn.network.connections import AllToAll
+from brianlearn.network.population import LinearReadout, Population
+from brianlearn.network.projection import Projection
+from brianlearn.network.storable import Storable
+
+__all__ = ["Graph"]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph(Storable):
+    """What a network is made of.
+
+    Parameters
+    ----------
+    populations : sequence of Population
+    projections : sequence of Projection
+        Without cycles.
+    layers : mapping, optional
+        Population -> the layer that declared it, of a chain.
+
+    Raises
+    ------
+    SpecError
+        Names that are missing or there twice, cycles, populations that nothing reaches.
+    ShapeError
+        Shapes that do not fit, naming the projection.
+    """
+
+    populations: Sequence[Population]
+    projections: Sequence[Projection]
+    layers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, kind in (("populations", Population), ("projections", Projection)):
+            given = getattr(self, name)
+            if not isinstance(given, Sequence) or isinstance(given, str) or not given:
+                raise SpecError(
+                    "NetworkSpec", f"{name} is no list", got=repr(given), expected=f"a list of bl.{kind.__name__}(...)"
+                )
+            for k, one in enumerate(given):
+                if not isinstance(one, kind):
+                    raise SpecError(
+                        "NetworkSpec",
+                        f"element {k} of {name} is of the wrong type",
+                        got=repr(one),
+                        expected=f"bl.{kind.__name__}(...)",
+                    )
+            object.__setattr__(self, name, tuple(given))
+            _once(name, [one.name for one in given])
+        self._check_ends()
+        self._placed  # noqa: B018 - infers shapes, and refuses
+        self._check_roles()
+
+    def _check_ends(self) -> None:
+        by_name = {p.name: p for p in self.populations}
+        for q in self.projections:
+            owner = f"projection {q.name!r}"
+            for end in ("source", "target"):
+                name = getattr(q, end)
+                if name not in by_name:
+                    raise SpecError(
+                        owner,
+                        f"its {end} is no population",
+                        got=repr(name),
+                        expected=", ".join(by_name),
+                        remedy=did_you_mean(name, by_name),
+                    )
+            if by_name[q.source].is_readout:
+                raise SpecError(
+                    owner, "a readout fires no spikes", got=f"source {q.source!r}", expected="a population that spikes"
+                )
+            if by_name[q.target].is_input:
+                raise SpecError(
+                    owner,
+                    "nothing can lead to an input",
+                    got=f"target {q.target!r}, an encoder",
+                    expected="a population of neurons, or a readout",
+                )
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Names of all populations, each behind those that it hears.
+
+        Raises
+        ------
+        SpecError
+            A cycle, by name.
+        """
+        heard = {p.name: {q.source for q in self.projections if q.target == p.name} for p in self.populations}
+        found: list[str] = []
+        while len(found) < len(heard):
+            ready = [name for name, sources in heard.items() if name not in found and sources <= set(found)]
+            if not ready:
+                raise SpecError(
+                    "NetworkSpec",
+                    "projections form a cycle",
+                    got=" -> ".join(_cycle(heard, found)),
+                    expected="projections that lead from inputs to readouts",
+                    remedy="leave one of them out",
+                )
+            found.append(ready[0])
+        if not any(p.is_readout for p in self.populations):  # the output is the last one
+            sources = {q.source for q in self.projections}
+            found.sort(key=lambda name: name not in sources)
+        return tuple(found)
+
+    @cached_property
+    def _placed(self) -> tuple[dict[str, Population], tuple[Projection, ...]]:
+        """Populations with their shapes, in order, and projections between them."""
+        declared = {p.name: p for p in self.populations}
+        made: dict[str, Population] = {}
+        placed: list[Projection] = []
+        for name in self.order:
+            population, onto = declared[name], [q for q in self.projections if q.target == name]
+            shape = population.shape
+            for q in onto if shape is None else ():
+                shape = shape or q.connection.target_shape(q.name, _shape(made[q.source]), q.source)
+            if shape is None:
+                raise ShapeError(
+                    f"population {name!r}",
+                    "its shape is not known",
+                    got="no shape, and no projection that says one",
+                    expected=f"bl.Population({name!r}, shape, neuron)",
+                )
+            population = _with_shape(population, tuple(shape))
+            made[name] = population
+            layer = self.layers.get(name, population)
+            placed += [q.placed(layer, _shape(made[q.source]), tuple(shape)) for q in onto]
+        return made, tuple(placed)
+
+    def _check_roles(self) -> None:
+        populations, projections = self._placed
+        for name, population in populations.items():
+            if not population.is_input and not self.onto(name):
+                raise SpecError(
+                    f"population {name!r}", "nothing reaches it", got="no projection", expected="a projection onto it"
+                )
+            if not population.is_readout and not any(q.source == name for q in projections) and self.readouts:
+                raise SpecError(
+                    f"population {name!r}",
+                    "it reaches nothing",
+                    got="no projection from it",
+                    expected="a projection to another population or to a readout",
+                )
+        if not self.inputs:
+            raise SpecError("NetworkSpec", "there is no input", expected="bl.Population(name, shape, encoder)")
+        if not self.neurons:
+            raise SpecError("NetworkSpec", "there are no neurons", expected="bl.Population(name, shape, neuron)")
+        last = [p.name for p in self.neurons if not any(q.source == p.name for q in projections)]
+        if not self.readouts and len(last) != 1:
+            raise SpecError(
+                "NetworkSpec",
+                "without a readout one population is the output",
+                got=f"{', '.join(last)} lead to nothing",
+                expected="one",
+                remedy="add a readout: bl.Population('readout', classes, bl.LinearReadout())",
+            )
+        for q in self.onto_readouts:
+            if not isinstance(q.connection, AllToAll):
+                raise SpecError(
+                    f"projection {q.name!r}",
+                    "readouts are reached all to all",
+                    got=repr(q.connection),
+                    expected="bl.AllToAll()",
+                )
+        sizes = {p.name: p.n for p in self.readouts}
+        if len(set(sizes.values())) > 1 or any(n < 2 for n in sizes.values()):
+            raise SpecError(
+                "NetworkSpec",
+                "readouts do not tell the same classes apart",
+                got=", ".join(f"{name} {n}" for name, n in sizes.items()),
+                expected="one number of classes, 2 or more",
+            )
+
+    @cached_property
+    def by_name(self) -> dict[str, Population]:
+        """Populations with their shapes, by name, each behind those that it hears."""
+        return self._placed[0]
+
+    @cached_property
+    def inputs(self) -> tuple[Population, ...]:
+        """The inputs."""
+        return tuple(p for p in self.by_name.values() if p.is_input)
+
+    @cached_property
+    def neurons(self) -> tuple[Population, ...]:
+        """The populations that fire, in order."""
+        return tuple(p for p in self.by_name.values() if p.is_spiking)
+
+    @cached_property
+    def readouts(self) -> tuple[Population, ...]:
+        """The readouts, as they were declared."""
+        return tuple(self.by_name[p.name] for p in self.populations if p.is_readout)
+
+    @cached_property
+    def between_neurons(self) -> tuple[Projection, ...]:
+        """Projections onto populations that fire, in the order of these."""
+        return tuple(q for q in self._placed[1] if self.by_name[q.target].is_spiking)
+
+    @cached_property
+    def onto_readouts(self) -> tuple[Projection, ...]:
+        """Projections onto readouts."""
+        return tuple(q for q in self._placed[1] if self.by_name[q.target].is_readout)
+
+    def onto(self, name: str) -> tuple[Projection, ...]:
+        """Projections onto a population."""
+        return tuple(q for q in self._placed[1] if q.target == name)
+
+    def tau_of(self, readout: str) -> Any:
+        """The time constant of a readout; None if it is memoryless."""
+        neuron = self.by_name[readout].neuron
+        assert isinstance(neuron, LinearReadout)
+        return neuron.tau
+
+
+def _shape(population: Population) -> tuple[int, ...]:
+    shape: tuple[int, ...] = population.shape
+    return shape
+
+
+def _with_shape(population: Population, shape: tuple[int, ...]) -> Population:
+    return (
+        population
+        if population.shape == shape
+        else Population(population.name, shape, population.neuron, population.dropout, population.dropout_every)
+    )
+
+
+def _once(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SpecError(name, f"two {what} have this name", expected="different names")
+        seen.add(name)
+
+
+def _cycle(heard: Mapping[str, set[str]], done: Sequence[str]) -> list[str]:
+    """Names along a cycle among the populations that are left, in the direction of spikes."""
+    left = [name for name in heard if name not in done]
+    path = [left[0]]
+    while True:
+        before = next(name for name in sorted(heard[path[-1]]) if name not in done)
+        if before in path:
+            return [before, *reversed(path[path.index(before) :])]
+        path.append(before)

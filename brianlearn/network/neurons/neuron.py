@@ -1,0 +1,328 @@
+"""The neuron model: Brian2 equations with units, a threshold, a reset and a surrogate derivative."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from brian2 import second
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.equations.equations import DIFFERENTIAL_EQUATION
+from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.stateupdaters.base import StateUpdateMethod
+from brian2.stateupdaters.exponential_euler import get_conditionally_linear_system
+from brian2.units.fundamentalunits import get_dimensions
+from brian2.utils.stringtools import get_identifiers
+
+from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
+from brianlearn.network.neurons.equations import Parsed, parse
+from brianlearn.network.neurons.propagator import LinearSystem, NonLinear, linear_system
+from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
+from brianlearn.network.storable import Storable
+from brianlearn.network.taking import take_quantities, take_quantity, take_text
+from brianlearn.network.unit_names import kind_text, quantity_text
+
+__all__ = ["Neuron"]
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron(Storable):
+    """A spiking neuron model, declared as Brian2 equations.
+
+    Parameters
+    ----------
+    equations : str
+        Brian2 equations with units. Any number of state variables; subexpressions and parameters are allowed.
+        Variables marked ``(unless refractory)`` are frozen while refractory.
+    threshold : str
+        One strict comparison such as ``"v > 1"``. The surrogate derivative is taken at the difference of its sides.
+    reset : str
+        Statements that run when the neuron spikes, e.g. ``"v = 0"`` (hard) or ``"v -= 1"`` (subtractive).
+    input : str
+        The state variable that a presynaptic spike increments by its synaptic weight.
+    constants : mapping, optional
+        Values of the names used in the texts, with units. A scalar, or an array with one value per neuron.
+    surrogate : Surrogate, optional
+        Surrogate derivative of the spike function.
+    refractory : brian2.Quantity, optional
+        Refractory period; a refractory neuron does not spike.
+    floor : float or brian2.Quantity, optional
+        Lower bound of the membrane variable. Where it acts, the neuron does not learn (gate = 0).
+    method : str, optional
+        ``"auto"``: the exact propagator where the equations are linear, else Brian2's ``exponential_euler`` where they
+        are conditionally linear, else ``euler``. ``"exact"``, or any of Brian2's explicit methods by name.
+    v_scale : float or brian2.Quantity, optional
+        Unit of the surrogate's argument, x = (v - threshold)/v_scale. Needed where the membrane has a unit.
+    weight_unit : float or brian2.Quantity, optional
+        What a synaptic weight of 1 adds to the input variable. Needed where the input variable has a unit.
+    initial : mapping, optional
+        State at the start of a trial; 0 where it is not given.
+
+    Raises
+    ------
+    EquationError
+        Text that Brian2 cannot read, unknown or missing names, non-linear equations with ``method="exact"``.
+    UnitError
+        Units that do not fit.
+    SpecError
+        Options that cannot be right.
+
+    Examples
+    --------
+    >>> from brian2 import ms
+    >>> import brianlearn as bl
+    >>> lif = bl.Neuron(
+    ...     '''dv/dt = (I - v)/tau_m : 1
+    ...        dI/dt = -I/tau_s : 1''',
+    ...     threshold="v > 1", reset="v = 0", input="I",
+    ...     constants=dict(tau_m=20*ms, tau_s=5*ms))
+    >>> lif.method_used
+    'exact'
+    """
+
+    equations: str
+    threshold: str
+    reset: str
+    input: str
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    surrogate: Surrogate = FastSigmoid()
+    refractory: Any = None
+    floor: Any = None
+    method: str = "auto"
+    v_scale: Any = 1.0
+    weight_unit: Any = 1.0
+    initial: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._take()
+        for name in ("equations", "threshold", "reset", "input", "method"):
+            if not isinstance(getattr(self, name), str):
+                raise SpecError(self._owner, f"{name} is not text", got=repr(getattr(self, name)), expected="a str")
+        if not isinstance(self.surrogate, Surrogate):
+            raise SpecError(
+                self._owner,
+                "the surrogate is of the wrong type",
+                got=repr(self.surrogate),
+                expected="an instance such as FastSigmoid(slope=5)",
+            )
+        self.surrogate.check()
+        self._check_input()
+        self._check_units()
+        self._check_initial()
+        self._check_method()
+
+    def _take(self) -> None:
+        """What is written in another way and can only be meant so: text with a unit, an `Equations` object."""
+        object.__setattr__(self, "equations", take_text(self.equations))
+        for name in ("refractory", "floor", "v_scale", "weight_unit"):
+            object.__setattr__(self, name, take_quantity(self._owner, name, getattr(self, name)))
+        for name in ("constants", "initial"):
+            values = getattr(self, name)
+            if not isinstance(values, Mapping):
+                raise SpecError(
+                    self._owner, f"{name} is not a mapping", got=repr(values), expected=f"{name}=dict(tau_m=10*ms)"
+                )
+            object.__setattr__(self, name, take_quantities(self._owner, values))
+
+    @property
+    def _owner(self) -> str:
+        first = str(self.equations).strip().splitlines() or [""]
+        return f"Neuron({first[0].strip()!r}, ...)"
+
+    @cached_property
+    def parsed(self) -> Parsed:
+        """The checked content of the texts."""
+        return parse(self._owner, self.equations, self.threshold, self.reset, self.constants)
+
+    @cached_property
+    def linear_system(self) -> LinearSystem | None:
+        """The linear system behind the equations, or None where ``method_used`` is not ``"exact"``."""
+        if self.method not in ("auto", "exact"):
+            return None
+        try:
+            return linear_system(self.parsed)
+        except NonLinear:
+            return None
+
+    @cached_property
+    def method_used(self) -> str:
+        """``"exact"`` or the name of the Brian2 method that runs."""
+        if self.method != "auto":
+            return self.method
+        if self.linear_system is not None:
+            return "exact"
+        if not self.parsed.equations.is_stochastic:
+            try:
+                get_conditionally_linear_system(self.parsed.equations, self.parsed.variables)
+                return "exponential_euler"
+            except ValueError:  # not linear in one of the variables, the others held
+                return "euler"
+        return "euler"
+
+    @property
+    def random(self) -> tuple[str, ...]:
+        """What of the texts is random: ``xi`` and Brian2's random functions, by name."""
+        codes = [eq.expr.code for eq in self.parsed.equations.values() if eq.expr is not None]
+        used = set().union(*(get_identifiers(text) for text in (*codes, self.threshold, self.reset)))
+        functions = {name for name, function in DEFAULT_FUNCTIONS.items() if not function.stateless}
+        return tuple(sorted(used & (functions | self.parsed.equations.stochastic_variables)))
+
+    def with_constants(self, **constants: Any) -> Neuron:
+        """A copy with other values of some constants.
+
+        Parameters
+        ----------
+        **constants : float or brian2.Quantity
+            Name -> value.
+
+        Returns
+        -------
+        Neuron
+
+        Raises
+        ------
+        SpecError
+            If the neuron has no constant of that name.
+        """
+        unknown = sorted(set(constants) - set(self.constants))
+        if unknown:
+            raise SpecError(
+                self._owner,
+                "no such constant",
+                got=", ".join(unknown),
+                expected=", ".join(sorted(self.constants)) or "the neuron has none",
+                remedy=did_you_mean(unknown[0], self.constants),
+            )
+        return dataclasses.replace(self, constants={**self.constants, **constants})
+
+    def _check_input(self) -> None:
+        states = self.parsed.state_names
+        if self.input not in states:
+            raise EquationError(
+                self._owner,
+                "the input variable has no differential equation",
+                got=repr(self.input),
+                expected=f"one of {', '.join(states)}",
+                remedy=did_you_mean(self.input, states)
+                or "input names the variable that a presynaptic spike increments",
+            )
+
+    def _check_units(self) -> None:
+        parsed = self.parsed
+        input_dim = parsed.dimensions[self.input]
+        if get_dimensions(self.weight_unit) is not input_dim:
+            raise UnitError(
+                self._owner,
+                f"weight_unit does not fit the input variable {self.input!r}",
+                got=quantity_text(self.weight_unit),
+                expected=kind_text(input_dim),
+                remedy="weights are plain numbers; say what a weight of 1 adds, e.g. weight_unit=1*nS",
+            )
+        membrane_dim = parse_expression_dimensions(parsed.membrane, parsed.variables)
+        if get_dimensions(self.v_scale) is not membrane_dim:
+            raise UnitError(
+                self._owner,
+                "v_scale does not fit the membrane variable",
+                got=quantity_text(self.v_scale),
+                expected=kind_text(membrane_dim),
+                remedy="the surrogate takes a plain number x = (v - threshold)/v_scale; e.g. v_scale=10*mV",
+            )
+        for name in ("v_scale", "weight_unit"):
+            value = np.asarray(getattr(self, name), dtype=float)
+            if value.ndim or not np.isfinite(value) or value <= 0:
+                raise SpecError(self._owner, f"{name} is wrong", got=getattr(self, name), expected="one number > 0")
+        if self.refractory is not None:
+            if get_dimensions(self.refractory) is not second.dim:
+                raise UnitError(
+                    self._owner,
+                    "the refractory period has the wrong unit",
+                    got=quantity_text(self.refractory),
+                    expected="a time, e.g. 2*ms",
+                )
+            if np.ndim(self.refractory) or not float(self.refractory) > 0:
+                raise SpecError(
+                    self._owner, "the refractory period is wrong", got=self.refractory, expected="one time > 0"
+                )
+        if self.floor is not None:
+            if parsed.membrane not in parsed.state_names:
+                raise SpecError(
+                    self._owner,
+                    "a floor needs a state variable on the left of the threshold",
+                    got=f"threshold {self.threshold!r}",
+                    expected=f"one of {', '.join(parsed.state_names)}",
+                )
+            if get_dimensions(self.floor) is not membrane_dim:
+                raise UnitError(
+                    self._owner,
+                    "the floor has the wrong unit",
+                    got=quantity_text(self.floor),
+                    expected=kind_text(membrane_dim),
+                )
+        frozen = any("unless refractory" in eq.flags for eq in parsed.equations.values())
+        if frozen and self.refractory is None:
+            raise SpecError(
+                self._owner,
+                "a variable is marked (unless refractory) but there is no refractory period",
+                expected="refractory=..., e.g. 2*ms",
+            )
+
+    def _check_initial(self) -> None:
+        states = self.parsed.state_names
+        for name, value in self.initial.items():
+            if name not in states:
+                raise SpecError(
+                    self._owner,
+                    f"initial names no state variable: {name!r}",
+                    expected=f"one of {', '.join(states)}",
+                    remedy=did_you_mean(name, states),
+                )
+            if get_dimensions(value) is not self.parsed.dimensions[name]:
+                raise UnitError(
+                    self._owner,
+                    f"the initial value of {name!r} has the wrong unit",
+                    got=quantity_text(value),
+                    expected=kind_text(self.parsed.dimensions[name]),
+                )
+            if np.ndim(value) or not np.isfinite(float(np.asarray(value))):
+                raise SpecError(
+                    self._owner, f"the initial value of {name!r} is wrong", got=value, expected="one finite number"
+                )
+
+    def _check_method(self) -> None:
+        if self.method == "exact":
+            try:
+                linear_system(self.parsed)
+            except NonLinear as error:
+                raise EquationError(
+                    self._owner,
+                    f"the equations have no exact propagator: {error}",
+                    got="method='exact'",
+                    expected="equations linear in the state variables, with constant coefficients",
+                    remedy="use method='auto', 'exponential_euler', 'rk2', 'rk4' or 'euler'",
+                ) from None
+        elif self.method != "auto" and self.method not in self._brian2_methods():
+            raise SpecError(
+                self._owner,
+                "unknown method",
+                got=repr(self.method),
+                expected=", ".join(["auto", "exact", *self._brian2_methods()]),
+                remedy=did_you_mean(self.method, ["auto", "exact", *self._brian2_methods()]),
+            )
+        states = [eq.varname for eq in self.parsed.equations.values() if eq.type == DIFFERENTIAL_EQUATION]
+        if self.parsed.membrane in self.parsed.constants:
+            raise EquationError(
+                self._owner,
+                "the left side of the threshold is a constant",
+                got=self.threshold,
+                expected=f"one of {', '.join(states)}",
+            )
+
+    @staticmethod
+    def _brian2_methods() -> list[str]:
+        # the explicit ones: GSL's need a library and adapt their step, 'exact' is replaced by the propagator
+        skip = ("gsl", "exact", "linear", "independent")
+        return sorted(name for name in StateUpdateMethod.stateupdaters if not name.startswith(skip))

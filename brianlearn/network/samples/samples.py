@@ -1,0 +1,303 @@
+"""What goes into a network and what comes out: samples, events, spike rasters, activity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from brianlearn.errors import DataError, ShapeError
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.inputs import NamedInputs, inputs_of
+from brianlearn.network.population import Population
+from brianlearn.network.samples.arrays import integers, numbers
+from brianlearn.network.samples.dense_spikes import batches
+from brianlearn.network.samples.events import Events, Recordings
+from brianlearn.network.spec import NetworkSpec
+
+__all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
+
+
+def _whole_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as integers, where they are whole numbers with a point."""
+    if labels.size and np.issubdtype(labels.dtype, np.floating) and np.isfinite(labels).all():
+        whole = labels.astype(np.int64)
+        return whole if (whole == labels).all() else labels
+    return labels
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs with labels.
+
+    Parameters
+    ----------
+    inputs : array_like or Recordings, or dict of these
+        Values, shape (n, *input shape), finite, as an array of any layout or a tensor; or `Events`, or recordings on
+        disk. For a network with several inputs: population -> one of these.
+    labels : array_like of int, shape (n,), optional
+        Classes from 0 on. Learning and accuracy need them.
+    ids : array_like of int, shape (n,), optional
+        Identifies each presentation for random encoders and dropout; 0..n-1 where not given.
+
+    Raises
+    ------
+    DataError
+        Inputs that are no numbers; labels that are no whole numbers, or not as many.
+    """
+
+    inputs: Any
+    labels: Any = None
+    ids: Any = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, Mapping):
+            parts = {name: _values(part, f"inputs of {name!r}") for name, part in self.inputs.items()}
+            object.__setattr__(self, "inputs", NamedInputs(parts))
+        elif not isinstance(self.inputs, NamedInputs):
+            object.__setattr__(self, "inputs", _values(self.inputs, "inputs"))
+        n = len(self.inputs)
+        if self.labels is not None:
+            labels = _whole_labels(_given("labels", self.labels, n))
+            if labels.shape != (n,) or not (np.issubdtype(labels.dtype, np.integer)):
+                raise DataError(
+                    "Samples",
+                    "labels have the wrong shape or type",
+                    got=f"{labels.dtype} {labels.shape}",
+                    expected=f"integers, shape ({n},)",
+                    remedy="of one-hot labels take argmax(axis=1), of a column its values labels[:, 0]"
+                    if labels.ndim == 2
+                    else None,
+                )
+            object.__setattr__(self, "labels", integers("Samples", "labels", labels, "classes from 0 on"))
+        ids = np.arange(n) if self.ids is None else _given("ids", self.ids, n)
+        if ids.shape != (n,) or (n and not np.issubdtype(ids.dtype, np.integer)):
+            raise DataError(
+                "Samples",
+                "ids have the wrong shape or type",
+                got=f"{ids.dtype} {ids.shape}",
+                expected=f"integers, shape ({n},)",
+            )
+        object.__setattr__(self, "ids", ids.astype(np.int64))
+
+    @classmethod
+    def from_loader(cls, loader: Any, axes: str = "", labels: bool = True) -> Samples:
+        """Spikes, or numbers of events, with labels, from a torch DataLoader.
+
+        Parameters
+        ----------
+        loader : iterable of (inputs, labels)
+            E.g. a ``torch.utils.data.DataLoader`` without shuffling; it is read to its end.
+        axes : str
+            What the axes of its inputs are, as in `Events.from_dense`, e.g. ``"BTCHW"`` or ``"TBCHW"``. Batches may
+            differ in their number of time steps.
+        labels : bool, optional
+            Whether batches are (inputs, labels), or inputs alone.
+
+        Returns
+        -------
+        Samples
+            With `Events`.
+
+        Raises
+        ------
+        DataError
+            What is no loader, holds nothing, or batches that are something else or of two shapes, each named.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brianlearn as bl
+        >>> batches = [(np.ones((2, 4, 3)), [0, 1]), (np.zeros((1, 6, 3)), [1])]
+        >>> samples = bl.Samples.from_loader(batches, axes="BTN")
+        >>> len(samples), samples.labels.tolist(), samples.inputs.durations.tolist()
+        (3, [0, 1, 1], [4, 4, 0])
+        """
+        owner = "Samples.from_loader"
+        parts: list[Events] = []
+        found: list[np.ndarray] = []
+        for k, (inputs, given) in enumerate(batches(owner, loader, labels)):
+            parts.append(Events.from_dense(inputs, axes, f"{owner}, batch {k}"))
+            if labels:
+                found.append(Samples(parts[-1], given).labels)
+        if not parts:
+            raise DataError(owner, "the loader holds no batch", expected="batches of (inputs, labels)")
+        return cls(Events.concatenate(parts), np.concatenate(found) if labels else None)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: Any) -> Samples:
+        labels = None if self.labels is None else self.labels[index]
+        return Samples(self.inputs[index], labels, self.ids[index])
+
+    def check(self, spec: NetworkSpec, *, labels: bool) -> None:
+        """Check against a network.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+        labels : bool
+            Whether labels are needed.
+
+        Raises
+        ------
+        ShapeError, DataError
+            Wrong shapes, labels out of range, values that are not finite (naming the sample).
+        """
+        populations = {p.name: p for p in spec.graph.inputs}
+        if isinstance(self.inputs, NamedInputs) and self.inputs.parts.keys() != populations.keys():
+            raise DataError(
+                "Samples",
+                "inputs are not those of the network",
+                got=", ".join(self.inputs.parts),
+                expected=", ".join(populations),
+            )
+        if len(populations) > 1 and not isinstance(self.inputs, NamedInputs):
+            raise DataError(
+                "Samples",
+                "the network has several inputs",
+                got=type(self.inputs).__name__,
+                expected=f"a dict: {', '.join(populations)} -> values or events",
+            )
+        for name, population in populations.items():
+            self._check_part(inputs_of(self.inputs, name), population)
+        if labels:
+            if self.labels is None:
+                raise DataError("Samples", "there are no labels", expected="labels=..., integers from 0 on")
+            bad = (self.labels < 0) | (self.labels >= spec.classes)
+            if bad.any():
+                k = int(np.argmax(bad))
+                raise DataError(
+                    "Samples",
+                    "a label is out of range",
+                    got=f"label {int(self.labels[k])} of sample {int(self.ids[k])} (position {k})",
+                    expected=f"0 to {spec.classes - 1}: the output has {spec.classes} classes",
+                    remedy="correct the labels, or give the readout more classes",
+                )
+
+    def _check_part(self, inputs: Any, population: Population) -> None:
+        """Check what one population is given."""
+        encoder = population.neuron
+        assert isinstance(encoder, Encoder)
+        if isinstance(inputs, Recordings) != encoder.takes_recordings:
+            raise DataError(
+                "Samples",
+                "inputs and encoder do not fit",
+                got=f"{type(inputs).__name__} for encoder {type(encoder).__name__}",
+                expected="Events with the encoders Spikes() and IntegrateEvents(), values with the others",
+            )
+        shape = inputs.shape if isinstance(inputs, Recordings) else inputs.shape[1:]
+        if tuple(shape) != population.shape:
+            raise ShapeError("Samples", "inputs do not fit the network", got=shape, expected=population.shape)
+        if not isinstance(inputs, Recordings) and inputs.dtype != np.uint8:
+            bad = ~np.isfinite(inputs).all(axis=tuple(range(1, inputs.ndim)))
+            if bad.any():
+                k = int(np.argmax(bad))
+                raise DataError(
+                    "Samples",
+                    "an input is not finite",
+                    got=f"NaN or infinity in sample {int(self.ids[k])} (position {k}), {int(bad.sum())} samples in all",
+                    expected="finite values",
+                )
+
+
+def _values(inputs: Any, name: str) -> Any:
+    """Recordings as they are, or an array of values."""
+    if isinstance(inputs, Recordings):
+        return inputs
+    values = numbers("Samples", name, inputs, "an array (n, ...)")
+    values = values if values.dtype in (np.float32, np.float64, np.uint8) else values.astype(float)
+    if values.ndim < 2:
+        raise DataError("Samples", f"{name} have the wrong shape", got=values.shape, expected="(n, ...)")
+    return values
+
+
+def _given(name: str, value: Any, n: int) -> np.ndarray:
+    return numbers("Samples", name, value, f"integers, shape ({n},)", problem=f"{name} have the wrong shape or type")
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """Spike trains of one layer.
+
+    Attributes
+    ----------
+    trial, step, neuron : numpy.ndarray of int32, shape (n_spikes,)
+        Sorted by trial, then step, then neuron.
+    n_trials, n_steps : int
+    shape : tuple of int
+        Shape of the layer; ``neuron`` is the flat index.
+    """
+
+    trial: np.ndarray
+    step: np.ndarray
+    neuron: np.ndarray
+    n_trials: int
+    n_steps: int
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.trial)
+
+    def dense(self) -> np.ndarray:
+        """Spikes as bool, shape (n_trials, n_steps, *shape).
+
+        Returns
+        -------
+        numpy.ndarray
+        """
+        result = np.zeros((self.n_trials, self.n_steps, int(np.prod(self.shape))), bool)
+        result[self.trial, self.step, self.neuron] = True
+        return result.reshape(self.n_trials, self.n_steps, *self.shape)
+
+    @staticmethod
+    def concatenate(rasters: Sequence[Raster]) -> Raster:
+        """One raster from consecutive ones of the same layer.
+
+        Parameters
+        ----------
+        rasters : sequence of Raster
+
+        Returns
+        -------
+        Raster
+        """
+        shift = np.cumsum([0, *[r.n_trials for r in rasters]])
+        trial = np.concatenate([r.trial + s for r, s in zip(rasters, shift, strict=False)])
+        step = np.concatenate([r.step for r in rasters])
+        neuron = np.concatenate([r.neuron for r in rasters])
+        first = rasters[0]
+        return Raster(trial, step, neuron, int(shift[-1]), first.n_steps, first.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """What a network did.
+
+    Attributes
+    ----------
+    predictions : numpy.ndarray of int, shape (n,)
+    logits : numpy.ndarray, shape (n, classes)
+        Mean readout over the steps after the burn-in (spike counts of a network without readout).
+    firing_rates : dict
+        Layer name -> mean rate in Hz per neuron, the input included.
+    spikes : dict
+        Layer name -> `Raster`, where recorded.
+    readout : numpy.ndarray, shape (n, n_steps, classes), or None
+        The readout over time, where recorded.
+    accuracy, loss : float or None
+        Against the labels, where the samples have them. The loss is the mean squared error of the readout against
+        the one-hot label, mean over steps after the burn-in, classes and samples; in the discrete engine, with a
+        back-propagation rule, that of the rule.
+    """
+
+    predictions: np.ndarray
+    logits: np.ndarray
+    firing_rates: Mapping[str, float]
+    spikes: Mapping[str, Raster] = field(default_factory=dict)
+    readout: np.ndarray | None = None
+    accuracy: float | None = None
+    loss: float | None = None

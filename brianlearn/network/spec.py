@@ -1,0 +1,472 @@
+"""The network: a chain of layers, or any graph of populations, and time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from brian2 import ms, second
+from brian2.units.fundamentalunits import get_dimensions
+
+from brianlearn.errors import ArgumentError, BrianLearnWarning, ShapeError, SpecError, UnitError, did_you_mean
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.graph import Graph
+from brianlearn.network.layers import Input, Layer, Readout
+from brianlearn.network.neurons.dynamics import dynamics_warnings
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.population import LinearReadout, Population
+from brianlearn.network.projection import Projection
+from brianlearn.network.storable import Storable
+from brianlearn.network.taking import take_quantity
+from brianlearn.network.unit_names import quantity_text
+
+__all__ = ["NetworkSpec", "Projection"]
+
+TIMINGS = ("same_step", "pipelined")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class NetworkSpec(Storable):
+    """A spiking network: a chain of layers, or populations and the projections between them.
+
+    Parameters
+    ----------
+    input : Input, optional
+        With ``layers`` and ``readout``, the short way to a chain: ``NetworkSpec(input, layers, readout, ...)``. Its
+        populations are ``input``, the layers by name, and ``readout``; each projection has the name of its target.
+    layers : sequence of Dense and Conv, optional
+        From the input on; at least one.
+    readout : Readout, optional
+        Without one, the last layer is the output.
+    duration : brian2.Quantity
+        Length of a trial (one presentation of one sample), a whole number of steps.
+    dt : brian2.Quantity, optional
+        Time step.
+    burn_in : brian2.Quantity, optional
+        Start of a trial that neither the prediction nor the loss uses.
+    timing : {"same_step", "pipelined"}, optional
+        When a spike reaches the next layer: in the same step, or in the next one (chains only).
+    populations, projections : sequence of Population, of Projection
+        In the place of a chain: any graph without cycles. The first readout that is declared is the output that makes
+        predictions; where there is none, the one population that leads to nothing.
+    declared : Graph, optional
+        For copies: the populations and projections, checked, of a network that is declared by them.
+
+    Attributes
+    ----------
+    graph : Graph
+        Populations and projections of either form.
+    made_from_fields : bool
+        Of a class: its ``__init__`` takes its fields, so that files can hold it.
+
+    Raises
+    ------
+    ShapeError
+        Shapes that do not fit, naming the layer or projection.
+    SpecError, UnitError
+    """
+
+    input: Input
+    layers: Sequence[Layer]
+    readout: Readout | None
+    duration: Any
+    dt: Any
+    burn_in: Any
+    timing: str
+    declared: Graph | None
+    made_from_fields: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        input: Input | None = None,
+        layers: Sequence[Layer] = (),
+        readout: Readout | None = None,
+        duration: Any = None,
+        dt: Any = 1 * ms,
+        burn_in: Any = 0 * ms,
+        timing: str = "same_step",
+        declared: Graph | None = None,
+        *,
+        populations: Sequence[Population] | None = None,
+        projections: Sequence[Projection] | None = None,
+    ) -> None:
+        if duration is None:
+            raise ArgumentError(
+                "NetworkSpec", "duration is missing", got="no duration", expected="the length of a trial, e.g. 40*ms"
+            )
+        values: dict[str, Any] = dict(duration=duration, dt=dt, burn_in=burn_in, timing=timing)
+        if populations is not None or projections is not None:
+            chain = {"input": input, "layers": layers or None, "readout": readout}
+            given = [name for name, value in chain.items() if value is not None]
+            if given and declared is None:
+                raise SpecError(
+                    "NetworkSpec",
+                    "it is a chain or a graph",
+                    got=f"{', '.join(given)} beside populations and projections",
+                    expected="input, layers and readout, or populations and projections",
+                )
+            old_populations, old_projections = (declared.populations, declared.projections) if declared else ((), ())
+            declared = Graph(
+                old_populations if populations is None else populations,
+                old_projections if projections is None else projections,
+            )
+        values["declared"] = declared
+        if declared is None:
+            values |= dict(input=input, layers=layers, readout=readout)
+        else:
+            values |= dict(input=None, layers=(), readout=None)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if declared is None:
+            self._check_chain()
+        else:
+            self._read_graph(declared)
+        self._check()
+
+    def _read_graph(self, graph: Graph) -> None:
+        """What a chain has as well: the input, and the readout that makes predictions."""
+        first = graph.inputs[0]
+        assert isinstance(first.neuron, Encoder)
+        object.__setattr__(self, "input", Input(first.shape, first.neuron))
+        if graph.readouts:
+            output = graph.readouts[0]
+            object.__setattr__(self, "readout", Readout(output.n, graph.tau_of(output.name)))
+
+    def _check_chain(self) -> None:
+        if not isinstance(self.layers, Sequence):
+            raise SpecError(
+                "NetworkSpec", "layers is not a list", got=repr(self.layers), expected="a list such as [bl.Dense(...)]"
+            )
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not isinstance(self.input, Input):
+            raise SpecError("NetworkSpec", "input is of the wrong type", got=repr(self.input), expected="bl.Input(...)")
+        if not self.layers:
+            raise SpecError("NetworkSpec", "there are no layers", expected="at least one Dense or Conv")
+        for layer in self.layers:
+            if not isinstance(layer, Layer):
+                raise SpecError(
+                    "NetworkSpec",
+                    "a layer is of the wrong type",
+                    got=repr(layer),
+                    expected="bl.Dense(...) or bl.Conv(...)",
+                )
+        if self.readout is not None and not isinstance(self.readout, Readout):
+            raise SpecError(
+                "NetworkSpec", "readout is of the wrong type", got=repr(self.readout), expected="bl.Readout(classes)"
+            )
+
+    def _check(self) -> None:
+        if self.timing not in TIMINGS:
+            raise SpecError(
+                "NetworkSpec",
+                "unknown timing",
+                got=repr(self.timing),
+                expected=" or ".join(TIMINGS),
+                remedy=did_you_mean(self.timing, TIMINGS),
+            )
+        for name in ("dt", "duration", "burn_in"):
+            value = take_quantity("NetworkSpec", name, getattr(self, name))
+            object.__setattr__(self, name, value)
+            if get_dimensions(value) is not second.dim:
+                raise UnitError(
+                    "NetworkSpec",
+                    f"{name} has no unit of time",
+                    got=quantity_text(value),
+                    expected="a time, e.g. 40*ms",
+                )
+            if np.ndim(value) or not np.isfinite(float(value)):
+                raise SpecError("NetworkSpec", f"{name} is wrong", got=repr(value), expected="one finite time")
+        if not float(self.dt) > 0:
+            raise SpecError("NetworkSpec", "dt is wrong", got=self.dt, expected="a time > 0")
+        for name in ("duration", "burn_in"):
+            steps = float(getattr(self, name)) / float(self.dt)
+            if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+                raise SpecError(
+                    "NetworkSpec",
+                    f"{name} is not a whole number of time steps",
+                    got=f"{getattr(self, name)} with dt = {self.dt}",
+                    expected=f"a multiple of {self.dt}",
+                )
+        if self.n_steps < 1 or not 0 <= self.burn_in_steps < self.n_steps:
+            raise SpecError(
+                "NetworkSpec",
+                "duration and burn_in do not fit",
+                got=f"duration {self.duration}, burn_in {self.burn_in}",
+                expected="0 <= burn_in < duration",
+            )
+        self.graph  # noqa: B018 - infers shapes, and refuses
+        if self.timing == "pipelined" and not self.is_chain:
+            raise SpecError(
+                "NetworkSpec",
+                "pipelined timing is for chains of layers",
+                got="populations that several projections reach or leave",
+                expected="timing='same_step'",
+            )
+        self._check_neuron_counts()
+        self.warnings  # noqa: B018 - looks, and refuses or warns
+
+    @cached_property
+    def warnings(self) -> tuple[BrianLearnWarning, ...]:
+        """What is suspicious about the neurons at this time step; said when the network is declared."""
+        return dynamics_warnings(self)
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps per trial, T."""
+        return round(float(self.duration) / float(self.dt))
+
+    @property
+    def burn_in_steps(self) -> int:
+        """Time steps that prediction and loss leave out."""
+        return round(float(self.burn_in) / float(self.dt))
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Populations and projections, shapes inferred."""
+        return self.declared if self.declared is not None else self._chain()
+
+    def _chain(self) -> Graph:
+        """The graph of a chain of layers."""
+        counts = dict.fromkeys((layer.kind for layer in self.layers), 0)
+        populations = [Population("input", self.input.shape, self.input.encoder)]
+        projections: list[Projection] = []
+        by_name: dict[str, Layer | Readout] = {}
+        for layer in self.layers:
+            counts[layer.kind] += 1
+            name = layer.name or f"{layer.kind}{counts[layer.kind]}"
+            if name in by_name:
+                raise SpecError(name, "two layers have this name", expected="different names")
+            by_name[name] = layer
+            projections.append(Projection(name, populations[-1].name, name, layer.connection, layer.weights))
+            populations.append(layer.population(name))
+        if self.readout is not None:
+            last, by_name["readout"] = populations[-1].name, self.readout
+            projections.append(Projection("readout", last, "readout", weights=self.readout.weights))
+            populations.append(Population("readout", self.readout.classes, LinearReadout(self.readout.tau)))
+        return Graph(populations, projections, by_name)
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether every population hears one projection and leads to one at most."""
+        every = [*self.graph.between_neurons, *self.graph.onto_readouts]
+        sources, targets = [q.source for q in every], [q.target for q in every]
+        return len(set(sources)) == len(sources) and len(set(targets)) == len(targets)
+
+    @cached_property
+    def populations(self) -> tuple[Population, ...]:
+        """All populations, each behind those that it hears."""
+        return tuple(self.graph.by_name.values())
+
+    @cached_property
+    def neurons(self) -> tuple[Population, ...]:
+        """The populations that fire, inputs left out, each behind those that it hears."""
+        return self.graph.neurons
+
+    @cached_property
+    def projections(self) -> tuple[Projection, ...]:
+        """The projections onto populations that fire, in the order of these; of a chain one for each layer."""
+        return self.graph.between_neurons
+
+    @cached_property
+    def readout_projections(self) -> tuple[Projection, ...]:
+        """The projections onto readouts."""
+        return self.graph.onto_readouts
+
+    @property
+    def readout_projection(self) -> Projection | None:
+        """The projection onto the readout of a chain; None without a readout."""
+        return self.graph.onto_readouts[0] if self.graph.onto_readouts else None
+
+    @property
+    def output(self) -> str:
+        """The population that makes predictions: the first readout, or the one that leads to nothing."""
+        if self.graph.readouts:
+            return self.graph.readouts[0].name
+        sources = {q.source for q in self.projections}
+        return next(p.name for p in self.neurons if p.name not in sources)
+
+    def onto(self, population: str) -> tuple[Projection, ...]:
+        """The projections onto a population.
+
+        Parameters
+        ----------
+        population : str
+
+        Returns
+        -------
+        tuple of Projection
+        """
+        return self.graph.onto(population)
+
+    def readout_of(self, layer: Projection | Population, name: str) -> Projection:
+        """A readout of the network's kind that looks at ``layer``, a population (or the target of a projection).
+
+        Parameters
+        ----------
+        layer : Projection or Population
+        name : str
+            Of the weights: ``readout_<layer>`` or ``feedback_<layer>``.
+
+        Returns
+        -------
+        Projection
+
+        Raises
+        ------
+        SpecError
+            A network without a readout.
+        """
+        if self.readout is None:
+            raise SpecError("NetworkSpec", "the network has no readout", remedy="give readout=bl.Readout(classes)")
+        source = layer.target if isinstance(layer, Projection) else layer.name
+        shape = self.graph.by_name[source].shape
+        made = Projection(name, source, name, weights=self.readout.weights)
+        return made.placed(self.readout, shape, (self.readout.classes,))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that the output tells apart."""
+        return self.graph.by_name[self.output].n
+
+    def with_constants(self, **constants: Any) -> NetworkSpec:
+        """A copy with other values of neuron constants, in every layer whose neuron has them.
+
+        Parameters
+        ----------
+        **constants : float or brian2.Quantity
+            Name -> value.
+
+        Returns
+        -------
+        NetworkSpec
+
+        Raises
+        ------
+        SpecError
+            If no neuron has a constant of that name.
+        """
+        known = {name for part in self.parts.values() for name in part.neuron.constants}
+        for name in constants:
+            if name not in known:
+                raise SpecError(
+                    "NetworkSpec",
+                    f"no neuron has a constant {name!r}",
+                    expected=", ".join(sorted(known)) or "none",
+                    remedy=did_you_mean(name, known),
+                )
+        changed = {}
+        for name, part in self.parts.items():
+            mine = {k: v for k, v in constants.items() if k in part.neuron.constants}
+            neuron = part.neuron.with_constants(**mine) if mine else part.neuron
+            changed[name] = dataclasses.replace(part, neuron=neuron)
+        return self.with_parts(changed)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What declares the populations that fire, by their names: the layers of a chain, else the populations."""
+        if self.declared is None:
+            return {p.name: layer for p, layer in zip(self.projections, self.layers, strict=True)}
+        return {p.name: p for p in self.declared.populations if p.is_spiking}
+
+    def with_parts(self, changed: Mapping[str, Any]) -> NetworkSpec:
+        """A copy with others in the place of some `parts`.
+
+        Parameters
+        ----------
+        changed : mapping
+            Name of a part -> the other one.
+
+        Returns
+        -------
+        NetworkSpec
+        """
+        if self.declared is None:
+            return dataclasses.replace(self, layers=[changed.get(name, part) for name, part in self.parts.items()])
+        populations = [changed.get(p.name, p) for p in self.declared.populations]
+        return dataclasses.replace(self, declared=Graph(populations, self.declared.projections))
+
+    def check_chain(self, owner: str) -> None:
+        """Refuse what is not declared as a chain of layers.
+
+        Parameters
+        ----------
+        owner : str
+            How the error names what needs a chain.
+
+        Raises
+        ------
+        SpecError
+        """
+        if self.declared is not None:
+            raise SpecError(
+                owner,
+                "it is for chains of layers",
+                got="a network of populations and projections",
+                expected="NetworkSpec(input, layers, readout, ...)",
+            )
+
+    def describe(self) -> str:
+        """A table of layers, shapes and parameter counts.
+
+        Returns
+        -------
+        str
+        """
+        title = "layer" if self.declared is None else "population"
+        rows: list[tuple[str, ...]] = [(title, "kind", "shape", "neurons", "weights", "neuron, method")]
+        total = neurons = 0
+        for population in self.populations:
+            name, neuron, onto = population.name, population.neuron, self.onto(population.name)
+            count, size = f"{population.n}", "" if population.is_input else f"{sum(p.n_weights for p in onto)}"
+            total += sum(p.n_weights for p in onto)
+            if isinstance(neuron, Neuron):
+                neurons += population.n
+                kind, last = (
+                    self._kind(population, onto),
+                    f"{', '.join(neuron.parsed.state_names)}; {neuron.method_used}",
+                )
+            elif isinstance(neuron, LinearReadout):
+                kind = "memoryless" if neuron.tau is None else f"leaky, tau {neuron.tau}"
+                if self.declared is not None:
+                    kind = f"{kind}; {', '.join(f'{p.name} from {p.source}' for p in onto)}"
+                count = last = ""
+            else:
+                kind, last = type(neuron).__name__, ""
+            rows.append((name, kind, _by(population.shape), count, size, last))
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        timing = self.timing.replace("_", "-")
+        lines.insert(
+            0, f"{self.n_steps} steps of {self.dt} per trial, burn-in {self.burn_in_steps} steps, {timing} timing"
+        )
+        lines.append(f"{neurons} neurons, {total} weights")
+        return "\n".join(lines)
+
+    def _kind(self, population: Population, onto: Sequence[Projection]) -> str:
+        """What reaches a population, in a word or a list of projections."""
+        if self.declared is None:
+            text = onto[0].connection.describe()
+        else:
+            text = ", ".join(f"{p.name}: {p.connection.describe()} from {p.source}" for p in onto)
+        every = " in each step" if population.dropout_every == "step" else ""
+        return text + (f", dropout {population.dropout:g}{every}" if population.dropout else "")
+
+    def _check_neuron_counts(self) -> None:
+        for population in self.neurons:
+            assert isinstance(population.neuron, Neuron)
+            for name, (value, _) in population.neuron.parsed.constants.items():
+                if value.ndim and value.size != population.n:
+                    raise ShapeError(
+                        population.name,
+                        f"constant {name!r} does not have one value per neuron",
+                        got=f"{value.size} values, shape {value.shape}",
+                        expected=f"one value, or {population.n} values, shape {population.shape}",
+                    )
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
