@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from brian2 import Mohm, ms, mV, prefs
 import brianlearn as bl
 from brianlearn.brian.cpp import standalone
 from brianlearn.brian.cpp.build_cache import fingerprint
-from brianlearn.brian.cpp.fingerprint import EXCEPTIONS
+from brianlearn.brian.cpp.fingerprint import EXCEPTIONS, sources
 from brianlearn.brian.plan import Plan
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.base import Rule
@@ -529,3 +530,14 @@ def test_programs_from_one_cache_do_what_numpy_does(pair: str, monkeypatch: pyte
     first, second = results["numpy"]
     assert not np.allclose(first[0]["dense1"], second[0]["dense1"], rtol=0, atol=1e-6), "the pair tells nothing apart"
     assert len(builds) == (1 if pair == "constants" else 2)
+
+
+def test_sources_are_those_that_decide_what_a_program_does():
+    """A module of networks, rules or this engine that moves to another folder stays among them."""
+    deciding = {
+        Path(str(module.__file__))
+        for name, module in sys.modules.items()
+        if name.startswith(("brianlearn.brian.", "brianlearn.learning.", "brianlearn.network."))
+    }
+    assert {Path(str(sys.modules[kind.__module__].__file__)) for kind in (Plan, Rule, Neuron, LocalRule)} <= deciding
+    assert deciding <= set(sources())

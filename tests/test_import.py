@@ -51,15 +51,14 @@ def test_only_brian2_numpy_and_scipy_are_needed(added):
     assert new <= {"brianlearn", "brian2", "numpy", "scipy", "sympy", "mpmath", "cython", "Cython"}
 
 
-def test_spec_knows_no_rules_and_rules_no_engine(added):
-    """Who may know whom: spec <- rules <- engines <- training; data sets know only where downloads are kept,
+def test_networks_know_no_rules_and_rules_no_engine(added):
+    """Who may know whom: network <- learning <- engines <- training; data sets know only where downloads are kept,
     and what a process does that makes them.
     """
 
     def parts(what):
         return {name.split(".")[1] for name in added[what] if name.startswith("brianlearn.")}
 
-    assert parts("brianlearn.network") <= {"spec", "errors", "telling", "named_arguments", "error_hook"}
-    assert parts("brianlearn.learning") <= {"rules"}
-    work = {"interrupt", "leftovers", "owner", "scratch", "work"}
-    assert parts("brianlearn.data") <= {"data", "cache", *work}
+    assert parts("brianlearn.network") <= {"network", "errors", "telling", "named_arguments", "error_hook"}
+    assert parts("brianlearn.learning") <= {"learning"}
+    assert parts("brianlearn.data") <= {"data", "machine", "work"}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import brianlearn
 from brianlearn.errors import BrianLearnError, SpecError, did_you_mean
 from brianlearn.machine.interrupt import Terminated
 from brianlearn.scripts.options import ScriptUsageError, option_names, script_options, usage
@@ -30,7 +31,8 @@ __all__ = [
 ]
 
 #: Where the example networks are: inside of an installed package, beside it in a clone.
-_FOLDERS = (Path(__file__).parent / "network_specs", Path(__file__).parents[1] / "network_specs")
+_PACKAGE = Path(brianlearn.__file__).parent
+_FOLDERS = (_PACKAGE / "network_specs", _PACKAGE.parent / "network_specs")
 EXPECTED = "def experiment(): return bl.Experiment(...)"
 
 

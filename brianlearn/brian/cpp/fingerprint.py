@@ -21,6 +21,7 @@ import numpy as np
 from brian2 import prefs
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 
+import brianlearn
 from brianlearn.brian.build.statements import deliver_expression
 from brianlearn.brian.plan import Plan
 from brianlearn.learning.optimisers import Optimiser
@@ -192,11 +193,16 @@ def _derived(plan: Plan) -> list[Any]:
 _PREFERENCES = ("codegen.cpp.", "codegen.generators.", "codegen.loop", "devices.cpp_standalone.openmp", "legacy.")
 
 
+def sources() -> list[Path]:
+    """The files of this package that decide what a program does: this engine, networks and rules."""
+    package = Path(brianlearn.__file__).parent
+    return [path for part in ("brian", "learning", "network") for path in sorted((package / part).rglob("*.py"))]
+
+
 def _source_text() -> str:
-    digest, package = hashlib.sha256(), Path(__file__).parent.parent
-    for part in ("brian", "rules", "spec"):
-        for path in sorted((package / part).rglob("*.py")):
-            digest.update(path.read_bytes())
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
