@@ -14,10 +14,10 @@ import pytest
 from brian2 import Mohm, ms, mV, prefs
 
 import brianlearn as bl
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp import standalone
 from brianlearn.brian.cpp.build_cache import fingerprint
 from brianlearn.brian.cpp.fingerprint import EXCEPTIONS, sources
-from brianlearn.brian.plan import Plan
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.local import LocalRule

@@ -171,7 +171,7 @@ def test_engine_is_told_of_the_device_by_name() -> None:
 
 
 def test_bernoulli_spikes_are_a_list() -> None:
-    from brianlearn.brian.plan import Plan
+    from brianlearn.brian.build.plan import Plan
     from brianlearn.brian.run.feed import inputs
     from brianlearn.learning import initial_weights
     from brianlearn.learning.state import LearnerState

@@ -15,8 +15,8 @@ from cases import CASES, Case, dense, two_convolutions
 
 import brianlearn as bl
 from brianlearn.brian.build.optimisers import FUNCTIONS, update_statements
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.fingerprint import fingerprint
-from brianlearn.brian.plan import Plan
 from brianlearn.training.learner import Learner
 
 N, UPDATES, RATE = 7, 6, 0.05

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 import brianlearn
 
 PACKAGE = Path(brianlearn.__file__).parent
@@ -28,8 +26,14 @@ MAY_KNOW = {
     "report": {"network", "learning", "training", "study"},
     "cli": {"network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "report"},
 }
-#: Imports within functions that go up, each for one purpose: the doctor's list of data sets, and a study's own report.
-LATE = {("machine.doctor", "data"), ("study.study", "report"), ("study.reporting", "report")}
+#: Imports within functions that go up, each for one purpose: the doctor's list of data sets, a study's own report, and
+#: the type of what a loss is computed from.
+LATE = {
+    ("machine.doctor", "data"),
+    ("study.study", "report"),
+    ("study.reporting", "report"),
+    ("learning.losses", "discrete"),
+}
 
 
 def modules() -> dict[str, Path]:
@@ -62,6 +66,13 @@ def imports(path: Path, late: bool) -> Iterator[str]:
     return walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
+def graph() -> dict[str, set[str]]:
+    """Module -> modules that it imports when it is imported, without the lists of names in ``__init__``."""
+    known = modules()
+    files = {name: path for name, path in known.items() if path.name != "__init__.py"}
+    return {name: {o for o in imports(path, late=False) if o in files and o != name} for name, path in files.items()}
+
+
 def test_a_folder_knows_what_is_below_it():
     known = modules()
     wrong = []
@@ -81,15 +92,21 @@ def test_every_folder_has_its_place():
     assert {name.split(".")[0] for name in modules() if "." in name} == set(MAY_KNOW)
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_no_module_imports_one_that_imports_it(late):
-    """Modules as they are imported; with imports in functions, there may be circles only within the known ones."""
-    known = modules()
-    graph = {
-        name: {other for other in imports(path, late) if other in known and other not in ("", name)}
-        for name, path in known.items()
-        if path.name != "__init__.py"
-    }
-    if late:
-        graph = {name: {o for o in others if (name, o.split(".")[0]) not in LATE} for name, others in graph.items()}
-    tuple(TopologicalSorter(graph).static_order())  # raises CycleError with the circle
+def test_no_module_imports_one_that_imports_it():
+    tuple(TopologicalSorter(graph()).static_order())  # raises CycleError with the circle
+
+
+def test_stages_of_the_engines_follow_one_another():
+    """Folders of an engine: none imports one that imports it; what is beside them imports all of them."""
+
+    def stage(name: str) -> str:
+        return name.rsplit(".", 1)[0] if name.count(".") > 1 else name
+
+    stages: dict[str, set[str]] = {}
+    for name, others in graph().items():
+        engine = name.split(".")[0]
+        if engine in ("brian", "discrete"):
+            known = {stage(other) for other in others if other.split(".")[0] == engine}
+            stages.setdefault(stage(name), set()).update(known - {stage(name)})
+    assert {"brian.build", "brian.run", "brian.cpp", "discrete.step", "discrete.maps", "discrete.run"} <= set(stages)
+    tuple(TopologicalSorter(stages).static_order())

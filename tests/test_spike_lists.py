@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import brianlearn as bl
 from brianlearn.brian import engine as brian_engine
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.spike_input import list_names
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.feed import inputs
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.events.stored import store

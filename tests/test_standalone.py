@@ -9,10 +9,10 @@ import pytest
 from brian2 import get_device, ms
 from cases import dense, two_convolutions
 
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp import standalone
 from brianlearn.brian.cpp.build_cache import BuildCache, fingerprint
 from brianlearn.brian.engine import IMPLEMENTATIONS, BrianEngine
-from brianlearn.brian.plan import Plan
 from brianlearn.errors import DeviceError
 from brianlearn.learning import DALTON, SGD, TFR, Adam, ThreeFactorRule
 from brianlearn.network import CubaLIF, Samples

@@ -13,8 +13,8 @@ import reference
 from brian2 import Network, SpikeGeneratorGroup, Synapses, defaultclock, ms, mV
 
 import brianlearn as bl
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.fingerprint import fingerprint
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.runtime import runtime_device
 from brianlearn.errors import BrianLearnError, EquationError, RuleError, SpecError, UnitError
 from brianlearn.training.progress import Progress

@@ -13,9 +13,9 @@ from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 from brianlearn.brian.build.loops import LoopGroup
 from brianlearn.brian.build.network import BrianNetwork
 from brianlearn.brian.build.objects import build
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.schedule import meaning
 from brianlearn.brian.engine import refuse
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.preferences import preferences
 from brianlearn.brian.run.runtime import runtime_device
 from brianlearn.learning.optimisers import Adam, Optimiser

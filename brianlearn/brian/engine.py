@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from brianlearn.brian.build.noise import SEEDED
+from brianlearn.brian.build.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.cpp.standalone import StandaloneDevice
 from brianlearn.brian.genn.refusals import refuse_genn
-from brianlearn.brian.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.run.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.run.runtime import RuntimeDevice
 from brianlearn.brian.run.shares import join, shares_of_batches, shares_of_samples

@@ -15,8 +15,8 @@ except ModuleNotFoundError as error:
         remedy="pip install torch numba",
     ) from None
 
-from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.network import DiscreteNetwork, export, postsynaptic_potential
+from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.losses import TrialLoss
+from brianlearn.discrete.run.network import DiscreteNetwork, export, postsynaptic_potential
 
 __all__ = ["DiscreteActivity", "DiscreteNetwork", "TrialLoss", "export", "postsynaptic_potential"]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.network import export
 from brianlearn.discrete.options import arithmetic, read_options, resolve_torch_device
 from brianlearn.discrete.run import bptt
+from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.bptt import total_loss
 from brianlearn.discrete.run.losses import TrialLoss
+from brianlearn.discrete.run.network import export
 from brianlearn.discrete.run.optimisers import TensorOptimiser
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.losses import ReadoutMSE

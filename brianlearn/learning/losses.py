@@ -23,7 +23,7 @@ from brianlearn.network.storable import Storable
 if TYPE_CHECKING:
     import torch
 
-    from brianlearn.discrete.activity import DiscreteActivity
+    from brianlearn.discrete.run.activity import DiscreteActivity
 
 __all__ = ["CrossEntropy", "Hamming", "Loss", "RateMSE", "ReadoutMSE", "SpikeCount", "VanRossum"]
 

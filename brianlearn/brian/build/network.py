@@ -33,7 +33,7 @@ from brianlearn.brian.build.loops import Slots, loops_of
 from brianlearn.brian.build.noise import Noise
 from brianlearn.brian.build.optimisers import FUNCTIONS as OPTIMISER_FUNCTIONS
 from brianlearn.brian.build.optimisers import update_statements
-from brianlearn.brian.plan import Plan, encoder_of, neuron_of
+from brianlearn.brian.build.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.build.recorder import SpikeRecorder
 from brianlearn.brian.build.schedule import Schedule
 from brianlearn.brian.build.seeded import FUNCTIONS

@@ -18,7 +18,7 @@ import numpy as np
 from brian2.equations.equations import Equations
 from brian2.stateupdaters.base import StateUpdateMethod
 
-from brianlearn.brian.plan import neuron_of
+from brianlearn.brian.build.plan import neuron_of
 from brianlearn.brian.build.seeded import philox
 from brianlearn.network.population import Population
 from brianlearn.network.neurons.step import NeuronStep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brianlearn.brian.build.network import BrianNetwork, Builder
 from brianlearn.brian.build.pipelined import PipelinedBuilder
-from brianlearn.brian.plan import Plan
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.synaptic import SynapticBuilder
 
 __all__ = ["build"]

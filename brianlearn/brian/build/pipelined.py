@@ -23,7 +23,7 @@ import numpy as np
 from brian2 import Equations, Network, NeuronGroup, Synapses
 
 from brianlearn.brian.build.network import Builder, frozen, place, start_of_input
-from brianlearn.brian.plan import encoder_of, neuron_of
+from brianlearn.brian.build.plan import encoder_of, neuron_of
 from brianlearn.brian.build.shared_weights import connect_shared
 from brianlearn.brian.build.statements import group_equations, pooled
 from brianlearn.network.neurons.equations import unit_text

@@ -9,7 +9,7 @@ from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION, SingleEquation
 
 from brianlearn.brian.build.noise import Noise
-from brianlearn.brian.plan import neuron_of
+from brianlearn.brian.build.plan import neuron_of
 from brianlearn.network.neurons.equations import unit_text
 from brianlearn.network.spec import Projection
 from brianlearn.network.population import Population

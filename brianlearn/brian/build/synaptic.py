@@ -16,7 +16,7 @@ from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION, Sin
 from brian2.utils.stringtools import word_substitute
 
 from brianlearn.brian.build.network import Builder, place
-from brianlearn.brian.plan import Plan
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.reward import RewardSlots, outputs_of_layer, outputs_of_readout, reward_parts
 from brianlearn.brian.build.shared_weights import connect_shared
 from brianlearn.learning.rules.reward import Reward

@@ -22,8 +22,8 @@ from brian2 import prefs
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 
 import brianlearn
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.statements import deliver_expression
-from brianlearn.brian.plan import Plan
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.local import LocalRule

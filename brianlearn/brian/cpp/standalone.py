@@ -24,10 +24,10 @@ from brian2.devices.device import reset_device, set_device
 
 from brianlearn.brian.build.network import BrianNetwork
 from brianlearn.brian.build.objects import build
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.spike_input import list_names
 from brianlearn.brian.cpp.build_cache import BuildCache, fingerprint
 from brianlearn.brian.cpp.compile import compile_project
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.exchange import VARIABLE, add_exchange, shared_memory
 from brianlearn.brian.run.feed import output_names
 from brianlearn.brian.run.lifeline import add_lifeline, lifeline_environment

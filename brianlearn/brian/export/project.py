@@ -24,10 +24,10 @@ from brian2.devices.device import get_device, reset_device, set_device
 
 from brianlearn.brian.build.network import BrianNetwork, Builder, place
 from brianlearn.brian.build.pipelined import PipelinedBuilder
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.program_inputs import FOLDER, read_array
 from brianlearn.brian.cpp.standalone import add_stop
 from brianlearn.brian.genn.refusals import refuse_genn
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.feed import constants, noise_inputs, weights
 from brianlearn.brian.run.preferences import preferences
 from brianlearn.errors import BrianLearnError, RuleError

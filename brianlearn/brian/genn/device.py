@@ -23,11 +23,11 @@ from brian2.devices.device import reset_device, set_device
 
 from brianlearn.brian.build.network import BrianNetwork
 from brianlearn.brian.build.pipelined import SLOTS
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.build_cache import BuildCache, fingerprint
 from brianlearn.brian.cpp.program_inputs import FOLDER, read_array, read_list
 from brianlearn.brian.genn.compile import compile_genn_project
 from brianlearn.brian.genn.network import GennBuilder, SynapseWeights, synapse_weights
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.feed import output_names
 from brianlearn.brian.run.lifeline import add_lifeline, lifeline_environment
 from brianlearn.brian.run.preferences import preferences

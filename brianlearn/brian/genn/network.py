@@ -16,7 +16,7 @@ from brian2 import Clock, Network, NeuronGroup, Synapses, defaultclock, second
 
 from brianlearn.brian.build.optimisers import update_statements
 from brianlearn.brian.build.pipelined import PipelinedBuilder
-from brianlearn.brian.plan import Plan, encoder_of
+from brianlearn.brian.build.plan import Plan, encoder_of
 from brianlearn.network.population import Population
 from brianlearn.network.spec import Projection
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from brianlearn.brian.build.noise import Noise, noise_keys
+from brianlearn.brian.build.plan import Plan, encoder_of
 from brianlearn.brian.build.recorder import steps_of_spikes
 from brianlearn.brian.build.spike_input import list_names
 from brianlearn.brian.build.synaptic import run_inputs, weight_inputs
-from brianlearn.brian.plan import Plan, encoder_of
 from brianlearn.brian.run.shares import Share
 from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.learning.dropout import kept

@@ -11,8 +11,8 @@ from brian2.devices.device import RuntimeDevice as BrianRuntimeDevice
 from brian2.devices.device import get_device, reset_device, set_device
 
 from brianlearn.brian.build.objects import build
+from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.spike_input import SpikeFeed, list_names
-from brianlearn.brian.plan import Plan
 from brianlearn.brian.run.feed import output_names
 from brianlearn.brian.run.preferences import preferences
 

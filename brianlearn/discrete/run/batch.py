@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.run.activity import DiscreteActivity
 
 __all__ = ["BatchRecord"]
 

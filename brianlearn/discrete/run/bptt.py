@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete.activity import DiscreteActivity
-from brianlearn.discrete.network import DiscreteNetwork
+from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.losses import TrialLoss
+from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.learning.rules.base import Rule
 
 __all__ = ["gradients", "total_loss"]

@@ -13,7 +13,7 @@ from brianlearn.learning.rules.three_factor import ThreeFactorRule
 from brianlearn.network.spec import Projection
 
 if TYPE_CHECKING:
-    from brianlearn.discrete.network import DiscreteNetwork
+    from brianlearn.discrete.run.network import DiscreteNetwork
     from brianlearn.discrete.run.three_factor import PopulationRun
 
 __all__ = ["fixed_tensors", "readout_errors", "readout_weights", "total"]

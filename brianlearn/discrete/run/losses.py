@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from brianlearn.discrete.activity import DiscreteActivity
+from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.errors import RuleError
 from brianlearn.learning.losses import Loss
 from brianlearn.network.spec import NetworkSpec

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
-from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.error_paths import readout_weights, total
+from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.run.three_factor import layer_masks, wanted_factors
 from brianlearn.discrete.step.encoding import encode_all
 from brianlearn.discrete.step.stepper import Stepper

@@ -18,7 +18,7 @@ from brianlearn.learning.rules.paths import Fixed
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
 
 if TYPE_CHECKING:
-    from brianlearn.discrete.network import DiscreteNetwork
+    from brianlearn.discrete.run.network import DiscreteNetwork
     from brianlearn.discrete.run.three_factor import PopulationRun
 
 __all__ = ["gradient", "later", "third_factors"]

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.maps.base import Listed, SynapticMap, arrive, unflatten
-from brianlearn.discrete.network import DiscreteNetwork
 from brianlearn.discrete.run import pipelined
+from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.error_paths import fixed_tensors, readout_errors, total
+from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.step.recurrence import Passage
 from brianlearn.learning.rules.paths import Fixed, transposed

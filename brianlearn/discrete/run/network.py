@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.discrete.activity import DiscreteActivity
 from brianlearn.discrete.host.memory import keep_freed_memory
 from brianlearn.discrete.maps import conv as conv_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.maps import dense as dense_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.maps import synapse_list as list_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
+from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.pipelined import later
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.step.program import filter_program, neuron_program, response_program
