@@ -59,6 +59,13 @@ def test_networks_know_no_rules_and_rules_no_engine(added):
     def parts(what):
         return {name.split(".")[1] for name in added[what] if name.startswith("brianlearn.")}
 
-    assert parts("brianlearn.network") <= {"network", "errors", "telling", "named_arguments", "error_hook"}
+    assert parts("brianlearn.network") <= {
+        "network",
+        "errors",
+        "telling",
+        "named_arguments",
+        "docstrings",
+        "error_hook",
+    }
     assert parts("brianlearn.learning") <= {"learning"}
     assert parts("brianlearn.data") <= {"data", "machine", "work"}

@@ -565,13 +565,13 @@ class Study:
         return to_arrays(self._open(), list(self.axes.values()), list(metrics))
 
     def report(self) -> Path:
-        """Draw the study's pictures and a page that shows them; see `brianlearn.report.study.write_report`.
+        """Draw the study's pictures and a page that shows them; see `brianlearn.report.study.page.write_report`.
 
         Returns
         -------
         pathlib.Path
         """
-        from brianlearn.report.study import write_report
+        from brianlearn.report.study.page import write_report
 
         return write_report(self)
 
