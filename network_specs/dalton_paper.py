@@ -1,5 +1,7 @@
 """The networks A1 to A5 of the DALTON paper on its data sets, with its training recipe.
 
+Gaurav, Do, Doan & Yi, IEEE Transactions on Emerging Topics in Computing 13(3), 2025, doi 10.1109/TETC.2024.3440932.
+
 ``python network_specs/dalton_paper.py --dataset cifar10 --arch A3 --rule tfr --engine discrete``, or the same after
 ``brianlearn train``. ``--strided`` puts a stride of 2 in the place of each average pool; ``--path`` is the folder of
 the data where it is not under ``$BRIANLEARN_DATA``. As in the paper's program, dropout draws its neurons anew in each

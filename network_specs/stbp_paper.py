@@ -1,5 +1,7 @@
 """The networks of sequence-label STBP: a spike sequence as the label, learned by back-propagation through time.
 
+Wang, Ye, Liu, Xu, Fan & Wang, Journal of Electronics & Information Technology 46(6), 2024, doi 10.11999/JEIT230705.
+
 ``python network_specs/stbp_paper.py --dataset nmnist`` (or mnist_events, cifar10: 12C5-P2-64C5-P2-10; mnist:
 15C5-P2-40C5-P2-300-10), 25 steps (``--steps``), 100 epochs. The label's output neuron should fire in every step, the
 others never. ``--loss hamming`` in the place of van Rossum's distance; ``--loss rate-mse`` is the loss of the first

@@ -20,6 +20,7 @@ import pytest
 pytest.importorskip("torch")  # brianlearn.discrete, and what it exports
 
 import brianlearn as bl
+from brianlearn import rules
 from brianlearn.docstrings import entries, sections
 
 API = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -197,3 +198,30 @@ def test_help_on_a_rule_says_what_each_option_is(rule: type) -> None:
     text = pydoc.render_doc(rule, renderer=pydoc.plaintext)
     for name in ("eligibility", "credit", "feedback", "update", "burn_in", "learning_rate_scale"):
         assert re.search(rf"^ \|  {name} : \S.*\n \|      \S", text, re.MULTILINE), name
+
+
+DALTON_PAPER, SEQUENCE_PAPER = "10.1109/TETC.2024.3440932", "10.11999/JEIT230705"
+
+
+@pytest.mark.parametrize(
+    ("paper", "thing"),
+    [
+        *((DALTON_PAPER, each) for each in (bl.DALTON, bl.TFR, bl.SurrogateBPTT, bl.DaltonIF, bl.ReadoutMSE)),
+        *((SEQUENCE_PAPER, each) for each in (bl.STBP, bl.SequenceLIF, bl.VanRossum, bl.Hamming, bl.Targets)),
+    ],
+)
+def test_the_two_papers_are_cited_where_they_belong(paper: str, thing: Any) -> None:
+    assert paper in sections(thing.__doc__)["References"]
+
+
+@pytest.mark.parametrize("kind", [bl.Rule, bl.Loss, bl.Optimiser, bl.Schedule, bl.Surrogate, bl.Encoder])
+def test_every_published_method_says_in_which_paper(kind: type) -> None:
+    plain = {bl.Spikes, bl.Halving, bl.Exponential}  # nobody's
+    found = [thing for thing in PUBLIC.values() if isinstance(thing, type) and issubclass(thing, kind)]
+    made = [each for each in found if each is not kind and not inspect.isabstract(each) and each not in plain]
+    bases = [rules.BackPropagation, bl.ThreeFactorRule, bl.SynapticRule]
+    assert len(made) >= 2
+    without = [
+        each.__name__ for each in made if each not in bases and not re.search(r"(19|20)\d\d", each.__doc__ or "")
+    ]
+    assert without == []

@@ -32,6 +32,7 @@ KINDS = {
     bl.Augmentation: {"Contrast": "augment=Contrast(0.3)"},
     bl.DataSource: {"Stripes": "data=Stripes(seed=3)"},
     bl.Connection: {"ToNeighbours": "connection=ToNeighbours(3)"},
+    bl.Rule: {"Reservoir": "rule=Reservoir(deep=1), layer=bl.Dense(6, bl.CubaLIF(R=4.0)), second=True"},
     bl.ThreeFactorRule: {"Global": "rule=Global(), layer=bl.Dense(6, bl.CubaLIF(R=4.0)), second=True"},
 }
 #: In every test run; the others are slow.
@@ -80,7 +81,7 @@ def example(base: type) -> str:
 
 @pytest.mark.parametrize(("base", "name", "use"), CASES)
 def test_the_example_of_a_base_class_runs_everywhere(base, name, use, tmp_path, monkeypatch):
-    if base in (bl.Loss, bl.Train):
+    if base in (bl.Rule, bl.Loss, bl.Train):
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     script = Path(f"own_{name.lower()}.py")
@@ -166,6 +167,27 @@ def test_a_rule_that_says_nothing_is_refused_before_anything_is_built(engine):
         bl.Learner(spec, Nothing(), engine=engine)
     with pytest.raises(bl.RuleError, match=r"Nothing: it does not say how weights are learned"):
         bl.Experiment(spec, Nothing(), engine=engine)
+
+
+@dataclass(frozen=True, eq=False)
+class Half(bl.Rule):
+    learning_rate_scale: dict = field(default_factory=dict)
+    name: ClassVar[str] = "half"
+    engines: ClassVar[tuple] = ("discrete",)
+
+
+@dataclass(frozen=True, eq=False)
+class Foreign(Half):
+    loss: bl.Loss = field(default_factory=bl.CrossEntropy)
+    engines: ClassVar[tuple] = ("brian", "discrete")
+
+
+@pytest.mark.parametrize("rule", [Half(), Foreign()])
+def test_a_rule_that_names_engines_and_not_how_they_learn_is_refused(rule):
+    with pytest.raises(bl.RuleError, match=r"it does not say how the engines that it names would learn by it"):
+        bl.Learner(small().spec, rule)
+    with pytest.raises(bl.RuleError, match=r"see the example of brianlearn.Rule"):
+        bl.Experiment(small().spec, rule)
 
 
 def test_what_is_no_augmentation_is_named_with_the_base_class():

@@ -232,6 +232,12 @@ class RandomCrop(Augmentation):
     DataError
         Padding that is no whole number >= 0; a flip that is no probability or not bool.
 
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
+
     Examples
     --------
     >>> import numpy as np

@@ -135,6 +135,13 @@ class VanRossum(Loss):
     ------
     RuleError
         A kernel, time constant or targets that are none.
+
+    References
+    ----------
+    M. C. W. van Rossum, A novel spike distance, Neural Computation 13, 2001.
+    Z. Wang, Y. Ye, H. Liu, Y. Xu, Y. Fan, W. Wang, Spiking sequence label-based spatio-temporal back-propagation
+    algorithm for training deep spiking neural networks, Journal of Electronics & Information Technology 46(6),
+    2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
     tau: Any = field(default_factory=lambda: 5 * ms)
@@ -197,6 +204,12 @@ class Hamming(Loss):
     ------
     RuleError
         Targets that are none.
+
+    References
+    ----------
+    Z. Wang, Y. Ye, H. Liu, Y. Xu, Y. Fan, W. Wang, Spiking sequence label-based spatio-temporal back-propagation
+    algorithm for training deep spiking neural networks, Journal of Electronics & Information Technology 46(6),
+    2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
     targets: Targets = Targets()
@@ -279,7 +292,14 @@ class RateMSE(Loss):
 
 @dataclass(frozen=True)
 class ReadoutMSE(Loss):
-    """Mean squared error of the readout against the one-hot label, over steps and classes."""
+    """Mean squared error of the readout against the one-hot label, over steps and classes.
+
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
+    """
 
     name: ClassVar[str] = "readout-mse"
     output: ClassVar[str] = "readout"

@@ -190,6 +190,12 @@ class Targets(Storable):
     ------
     RuleError
         What is no train.
+
+    References
+    ----------
+    Z. Wang, Y. Ye, H. Liu, Y. Xu, Y. Fan, W. Wang, Spiking sequence label-based spatio-temporal back-propagation
+    algorithm for training deep spiking neural networks, Journal of Electronics & Information Technology 46(6),
+    2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
     error_kind = RuleError

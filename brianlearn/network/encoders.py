@@ -301,6 +301,12 @@ class IntegrateAndFire(Encoder):
     ------
     SpecError
         What is no number.
+
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
     """
 
     gain: float = 1.0
@@ -336,6 +342,10 @@ class DirectCurrent(Encoder):
     ------
     SpecError
         What is no number.
+
+    References
+    ----------
+    Y. Wu et al., Direct training for spiking neural networks: faster, larger, better, AAAI 2019.
     """
 
     gain: float = 1.0
@@ -365,6 +375,11 @@ class Bernoulli(Encoder):
     ------
     SpecError
         What is no number.
+
+    References
+    ----------
+    P. U. Diehl, M. Cook, Unsupervised learning of digit recognition using spike-timing-dependent plasticity, Frontiers
+    in Computational Neuroscience 9, 99, 2015.
     """
 
     gain: float = 1.0
@@ -396,7 +411,11 @@ class Latency(Encoder):
     Raises
     ------
     SpecError
-        What is no number in [0, 1].
+        What is no number.
+
+    References
+    ----------
+    S. Thorpe, A. Delorme, R. Van Rullen, Spike-based strategies for rapid processing, Neural Networks 14, 2001.
     """
 
     threshold: float = 0.0
@@ -458,6 +477,12 @@ class IntegrateEvents(Spikes):
     ------
     SpecError
         What is no number.
+
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
     """
 
     gain: float = 1.0

@@ -62,6 +62,16 @@ def choose_engine(engine: str, rule: Rule | None, device: str = "auto") -> str:
             "a loss of your own",
             remedy="see docs/own_rule.md",
         )
+    if rule is not None and not isinstance(rule, LocalRule) and (able != ("discrete",) or rule.loss is None):
+        raise RuleError(
+            type(rule).__name__,
+            "it does not say how the engines that it names would learn by it",
+            got=f"engines={able!r}, loss={rule.loss!r}, a subclass of "
+            + ", ".join(base.__name__ for base in type(rule).__bases__),
+            expected="engines=('discrete',) and a loss that back-propagation minimises; or a subclass of "
+            "ThreeFactorRule or SynapticRule, which Brian2 can run",
+            remedy="see the example of brianlearn.Rule, and docs/own_rule.md",
+        )
     local, torch_device = "brian" in able, _is_torch_device(device)
     if engine == "auto":
         engine = "brian" if local and not torch_device else "discrete"

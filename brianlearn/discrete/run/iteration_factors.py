@@ -3,6 +3,15 @@
 Slow and readable, for dense layers of `SequenceLIF`: what autograd and the generated kernels are tested against, and
 the derivation of what they compute. Time constants are in time steps; spike trains are (T, B, neurons); layers are
 0 (the input) to L (the output).
+
+The recursion is that of sequence-label STBP (Wang et al. 2024, doi 10.11999/JEIT230705), with two differences from how
+the paper prints it:
+
+* the first layer's input: the spikes of the input are filtered to PSPs a_0 as those of any layer are;
+* the grouping of equation 11: in the membrane factor, (1 - 1/tau_m) dLoss/du_l[t+1] multiplies the whole derivative of
+  u_l[t] (1 - o_l[t]) by u_l[t], which is (1 - o_l[t]) - u_l[t] sigma'(u_l[t]).
+
+Both follow from the forward equations as they stand here, of which autograd has the same derivative.
 """
 
 from __future__ import annotations
@@ -150,7 +159,7 @@ def backward(
         for t in range(steps - 1, -1, -1):
             later_psp = (1 - 1 / tau_s) * later_psp
             later_psp += of_psps[t] if layer == output else membrane[layer + 1][t] @ weights[layer]
-            through_reset = u[t] * sigma[t] if reset_path == "kept" else 0.0
+            through_reset = u[t] * sigma[t] if reset_path == "kept" else 0.0  # equation 11, grouped as above
             later_membrane = (1 - 1 / tau_m) * later_membrane * ((1 - o[t]) - through_reset)
             later_membrane += sigma[t] * later_psp / tau_s
             if layer == output:

@@ -23,6 +23,10 @@ class Adam(Optimiser):
     beta1, beta2 : float
         Decay of the means, in [0, 1).
     eps : float
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
     """
 
     learning_rate: float = 1e-3

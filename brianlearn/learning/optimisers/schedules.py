@@ -159,6 +159,10 @@ class WarmUp(Schedule):
     ------
     RuleError
         What is no whole number >= 1; what is no schedule.
+
+    References
+    ----------
+    P. Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, arXiv:1706.02677, 2017.
     """
 
     epochs: int

@@ -12,7 +12,12 @@ __all__ = ["SGD", "Momentum"]
 
 @dataclass(frozen=True)
 class SGD(Optimiser):
-    """w <- w - lr g."""
+    """w <- w - lr g.
+
+    References
+    ----------
+    H. Robbins, S. Monro, A stochastic approximation method, Annals of Mathematical Statistics 22, 1951.
+    """
 
     update: ClassVar[str] = PLAIN
 
@@ -25,6 +30,11 @@ class Momentum(Optimiser):
     ----------
     momentum : float
         mu in [0, 1).
+
+    References
+    ----------
+    B. T. Polyak, Some methods of speeding up the convergence of iteration methods, USSR Computational Mathematics and
+    Mathematical Physics 4, 1964.
     """
 
     momentum: float = 0.9

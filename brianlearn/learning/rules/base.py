@@ -19,7 +19,8 @@ class Rule(Storable, abstract=True):
     """Base class of learning rules: frozen descriptions, without any engine's code.
 
     A rule says how a batch of trials becomes one gradient per learned layer; an optimiser turns that into a weight
-    change.
+    change. A rule of one's own is a `ThreeFactorRule` that says where errors come from, a `SynapticRule`, or, as below,
+    a rule with a ``loss`` that back-propagation minimises: it says which weights follow the gradient.
 
     Attributes
     ----------
@@ -33,6 +34,25 @@ class Rule(Storable, abstract=True):
         What back-propagation minimises; None where the rule has errors of its own.
     reset_path : {"detached", "kept"}
         Whether the spike that resets a neuron passes gradient.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass, field
+    >>> import brianlearn as bl
+    >>> @dataclass(frozen=True, eq=False)
+    ... class Reservoir(bl.Rule):
+    ...     '''The readout and the ``deep`` last layers learn by back-propagation; the others stay.'''
+    ...     name = "reservoir"
+    ...     engines = ("discrete",)
+    ...     loss: bl.Loss = bl.CrossEntropy()
+    ...     learning_rate_scale: dict = field(default_factory=dict)
+    ...     deep: int = 1
+    ...
+    ...     def learned(self, spec):
+    ...         last = [p.name for p in spec.projections][len(spec.projections) - self.deep:]
+    ...         return (*last, *(p.name for p in spec.readout_projections))
+    >>> Reservoir(deep=2).loss.name
+    'cross-entropy'
     """
 
     error_kind = RuleError

@@ -82,10 +82,21 @@ class STBP(BackPropagation):
     RuleError
         What is no loss, another reset path, a scale that is no number.
 
+    Notes
+    -----
+    The neuron with PSPs and the two iteration factors are those of sequence-label STBP (Wang et al. 2024). Two things
+    differ from how that paper prints them. *The first layer's input*: spikes of the input make PSPs as those of any
+    layer do, so that it is a_0 that drives u_1 and stands in g_1. *The grouping of equation 11*: in du_l the leak
+    (1 - 1/tau_m) du_l[t+1] multiplies the whole derivative of u_l[t] (1 - o_l[t]), the difference in brackets. This is
+    the derivative of the equations above as they stand: torch's autograd gives the same to 1e-10.
+
     References
     ----------
     Y. Wu et al., Spatio-temporal backpropagation for training high-performance spiking neural networks, Frontiers in
     Neuroscience 12, 2018.
+    Z. Wang, Y. Ye, H. Liu, Y. Xu, Y. Fan, W. Wang, Spiking sequence label-based spatio-temporal back-propagation
+    algorithm for training deep spiking neural networks, Journal of Electronics & Information Technology 46(6),
+    2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
     loss: Loss = VanRossum()
@@ -121,6 +132,9 @@ class SurrogateBPTT(BackPropagation):
     ----------
     E. Neftci, H. Mostafa, F. Zenke, Surrogate gradient learning in spiking neural networks, IEEE Signal Processing
     Magazine 36, 2019.
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
     """
 
     loss: Loss = ReadoutMSE()

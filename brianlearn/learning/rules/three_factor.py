@@ -55,6 +55,11 @@ class ThreeFactorRule(LocalRule, abstract=True):
     RuleError
         Options that are unknown or do not go together; a scale that is no number, a burn-in that is no time.
 
+    References
+    ----------
+    N. Frémaux, W. Gerstner, Neuromodulated spike-timing-dependent plasticity, and theory of three-factor learning
+    rules, Frontiers in Neural Circuits 9, 85, 2016.
+
     Examples
     --------
     >>> from dataclasses import dataclass
@@ -257,6 +262,12 @@ class TFR(ThreeFactorRule):
         err_l = R_l s_l - onehot(y),    L_l = R_l^T err_l,    n_l^R = classes.
 
     The readout of the last layer is the network's (``readout``); the others are ``readout_<layer>``.
+
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
     """
 
     name: ClassVar[str] = "tfr"
@@ -275,6 +286,12 @@ class DALTON(ThreeFactorRule):
 
     n_l^R = n_{l+1} (the number of classes for the last layer). So delta_l = psi_l L_l goes down to layer l-1, and
     gate_l delta_l does the plasticity.
+
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
     """
 
     name: ClassVar[str] = "dalton"

@@ -91,6 +91,12 @@ def DaltonIF(tau_s: Any = 5 * ms, *, surrogate: Surrogate = FastSigmoid(slope=5.
     Returns
     -------
     Neuron
+
+    References
+    ----------
+    R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, DALTON: deep local learning in SNNs via local weights and
+    surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
+    doi 10.1109/TETC.2024.3440932.
     """
     fields: dict[str, Any] = dict(
         equations="""dv/dt = I/(tau_s*(1 - exp(-dt/tau_s))) : 1
@@ -175,6 +181,12 @@ def SequenceLIF(
     Returns
     -------
     Neuron
+
+    References
+    ----------
+    Z. Wang, Y. Ye, H. Liu, Y. Xu, Y. Fan, W. Wang, Spiking sequence label-based spatio-temporal back-propagation
+    algorithm for training deep spiking neural networks, Journal of Electronics & Information Technology 46(6),
+    2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
     fields: dict[str, Any] = dict(
         equations="""dv/dt = -v/tau_m + I/tau_s : 1
@@ -211,6 +223,11 @@ def STBPNeuron(
     Returns
     -------
     Neuron
+
+    References
+    ----------
+    Y. Wu et al., Spatio-temporal backpropagation for training high-performance spiking neural networks, Frontiers in
+    Neuroscience 12, 2018.
     """
     fields: dict[str, Any] = dict(
         equations="""dv/dt = ((decay - 1)*v + I)/dt : 1

@@ -219,6 +219,11 @@ class Sigmoid(Surrogate):
     ------
     SpecError
         What is no number > 0.
+
+    References
+    ----------
+    E. O. Neftci, H. Mostafa, F. Zenke, Surrogate gradient learning in spiking neural networks, IEEE Signal Processing
+    Magazine 36, 2019.
     """
 
     slope: float = 4.0
