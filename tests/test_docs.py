@@ -36,6 +36,7 @@ PAGES = (
     "rules.md",
     "own_rule.md",
     "synaptic_rules.md",
+    "recording.md",
     "data.md",
     "own_data.md",
     "stbp.md",

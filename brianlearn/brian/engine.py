@@ -11,7 +11,7 @@ import numpy as np
 from brianlearn.brian.build.noise import SEEDED
 from brianlearn.brian.build.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.cpp.standalone import StandaloneDevice
-from brianlearn.brian.genn.refusals import refuse_genn
+from brianlearn.brian.genn.refusals import refuse_genn, refuse_recording
 from brianlearn.brian.run.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.run.runtime import RuntimeDevice
 from brianlearn.brian.run.shares import join, shares_of_batches, shares_of_samples
@@ -19,11 +19,13 @@ from brianlearn.errors import RuleError, SpecError
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.engine_settings import IMPLEMENTATIONS
 from brianlearn.learning.optimisers import SGD, Optimiser
+from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.local import LocalRule
 from brianlearn.learning.state import LearnerState
 from brianlearn.machine.devices import resolve_device
 from brianlearn.machine.genn_setup import GENN_DEVICES
 from brianlearn.network.inputs import inputs_of
+from brianlearn.network.record import Tap
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.spec import NetworkSpec
 
@@ -146,12 +148,14 @@ class BrianEngine:
             implementation=implementation,
             expanded=self.device in GENN_DEVICES,
         )
-        self._built: dict[tuple[str, ...], tuple[Plan, Device]] = {}
+        self._built: dict[tuple[Tap, ...], tuple[Plan, Device]] = {}
 
-    def _device(self, record: tuple[str, ...]) -> tuple[Plan, Device]:
+    def _device(self, record: tuple[Tap, ...]) -> tuple[Plan, Device]:
         """The network that records ``record``; evaluation without recording shares the one that learns."""
         if record not in self._built:
-            plan = dataclasses.replace(self._plan, rule=None if record else self._plan.rule, record=record)
+            plan = dataclasses.replace(self._plan, record=record)
+            if record and not plan.observes:
+                plan = dataclasses.replace(plan, rule=None)
             self._built[record] = plan, self._make(plan)
         return self._built[record]
 
@@ -204,24 +208,31 @@ class BrianEngine:
         records = [collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)]
         return new_state(plan, state, results[0], n), join(records, shares)
 
-    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
         """Run at most ``chunk_size`` samples with frozen weights; see `Engine`.
 
         Parameters
         ----------
         state : LearnerState
         samples : Samples
-        record : tuple of str
+        record : tuple of Tap
+            What is recorded.
 
         Returns
         -------
         TrialRecord
+
+        Raises
+        ------
+        SpecError
+            What a GeNN device cannot record.
         """
-        record = tuple(sorted(set(record)))
+        if self.device in GENN_DEVICES:
+            refuse_recording(self.device, record)
         parts = parts_by_memory(dataclasses.replace(self._plan, record=record), samples, batch=1)
         return TrialRecord.concatenate([self._infer(state, samples[part], record) for part in parts])
 
-    def _infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
+    def _infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
         plan, device = self._device(record)
         if plan.workers == 1:
             outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
@@ -282,9 +293,8 @@ def parts_by_memory(plan: Plan, samples: Samples, batch: int) -> list[slice]:
     for p in spec.graph.inputs:
         if encoder_of(p).precomputed:
             size += SPIKE_IN * encoder_of(p).most_spikes(inputs_of(samples.inputs, p.name), spec.n_steps)
-    if "spikes" in plan.record:
-        neurons = sum(p.n for p in (*spec.graph.inputs, *spec.neurons))
-        size += SPIKE_OUT * ACTIVE * neurons * spec.n_steps
+    neurons = sum(spec.graph.by_name[layer].n for layer in taps_of(plan.record, "spikes"))
+    size += SPIKE_OUT * ACTIVE * neurons * spec.n_steps
     starts, sum_ = [0], 0.0
     for first in range(0, n, batch):
         more = float(size[first : first + batch].sum())

@@ -18,13 +18,16 @@ from brianlearn.discrete.run.bptt import total_loss
 from brianlearn.discrete.run.losses import TrialLoss
 from brianlearn.discrete.run.network import export
 from brianlearn.discrete.run.optimisers import TensorOptimiser
+from brianlearn.discrete.run.recording import Watch
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.losses import ReadoutMSE
 from brianlearn.learning.optimisers import Optimiser
+from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.weights import weight_shapes
+from brianlearn.network.record import Tap
 from brianlearn.network.samples.samples import Raster, Samples
 from brianlearn.network.spec import NetworkSpec
 
@@ -134,28 +137,26 @@ class DiscreteEngine:
         )
         return new, _trials(BatchRecord.concatenate(records))
 
-    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
-        self._load(state)
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
+        watch = Watch(self._network, self._rule, self._load(state), record)
         self._network.eval()
         keys = state.sample_keys(samples.ids, learning=False)
         labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(self.device)
-        records, rasters, readouts = [], [], []
+        records, rasters, recorded, trains = [], [], [], taps_of(record, "spikes")
         with torch.no_grad(), arithmetic(self._options.matmul):
             for start in range(0, len(samples), self._at_once):
                 part = slice(start, min(start + self._at_once, len(samples)))
-                activity = self._network(samples.inputs[part], keys=keys[part])
+                activity, values = watch.run(samples.inputs[part], None if labels is None else labels[part], keys[part])
                 if labels is not None and self._loss is not None:
                     loss = total_loss(self._loss, activity, labels[part])
                 else:
                     loss = torch.zeros(part.stop - part.start)
                 records.append(BatchRecord.of(activity, loss))
-                if "spikes" in record:
-                    rasters.append(_rasters(activity))
-                if "readout" in record and activity.readout is not None:
-                    readouts.append(_array(activity.readout.transpose(0, 1)))
-        spikes = {name: Raster.concatenate([r[name] for r in rasters]) for name in rasters[0]} if rasters else {}
-        readout = np.concatenate(readouts) if readouts else None
-        return _trials(BatchRecord.concatenate(records), spikes, readout)
+                rasters.append(_rasters(activity, trains))
+                recorded.append(values)
+        spikes = {name: Raster.concatenate([r[name] for r in rasters]) for name in trains}
+        over_time = {tap: np.concatenate([values[tap] for values in recorded]) for tap in recorded[0]}
+        return _trials(BatchRecord.concatenate(records), spikes, over_time)
 
     def _load(self, state: LearnerState) -> dict[str, torch.Tensor]:
         """Put a state's weights into the module; the rule's other readouts, which are fixed."""
@@ -215,16 +216,20 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _trials(
-    record: BatchRecord, spikes: Mapping[str, Raster] | None = None, readout: np.ndarray | None = None
+    record: BatchRecord,
+    spikes: Mapping[str, Raster] | None = None,
+    recorded: Mapping[Tap, np.ndarray] | None = None,
 ) -> TrialRecord:
     counts = {name: np.rint(_array(n)).astype(np.int64) for name, n in record.spike_counts.items()}
-    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, readout)
+    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, recorded or {})
 
 
-def _rasters(activity: DiscreteActivity) -> dict[str, Raster]:
+def _rasters(activity: DiscreteActivity, record: Mapping[str, Tap]) -> dict[str, Raster]:
     result = {}
-    for name, spikes in activity.spikes.items():
+    for name, tap in record.items():
+        spikes = activity.spikes[name]
         fired = (spikes != 0).transpose(0, 1).flatten(2).cpu().numpy()
         trial, step, neuron = (index.astype(np.int32) for index in np.nonzero(fired))
-        result[name] = Raster(trial, step, neuron, fired.shape[0], fired.shape[1], tuple(spikes.shape[2:]))
+        raster = Raster(trial, step, neuron, fired.shape[0], fired.shape[1], tuple(spikes.shape[2:]))
+        result[name] = raster.of_neurons(tap.neurons)
     return result

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from brianlearn.learning.state import LearnerState
+from brianlearn.network.record import Tap
 from brianlearn.network.samples.samples import Raster, Samples
 
 __all__ = ["Engine", "TrialRecord"]
@@ -29,15 +30,15 @@ class TrialRecord:
         Layer name, the input included -> spikes per trial, int (n,).
     spikes : dict
         Layer name -> `Raster`, where recorded.
-    readout : numpy.ndarray, shape (n, n_steps, classes), or None
-        Where recorded.
+    recorded : dict
+        `Tap` -> values over time, shape (n, steps that are kept, neurons).
     """
 
     logits: np.ndarray
     loss: np.ndarray
     spike_counts: Mapping[str, np.ndarray]
     spikes: Mapping[str, Raster] = field(default_factory=dict)
-    readout: np.ndarray | None = None
+    recorded: Mapping[Tap, np.ndarray] = field(default_factory=dict)
 
     @staticmethod
     def concatenate(records: Sequence[TrialRecord]) -> TrialRecord:
@@ -53,13 +54,12 @@ class TrialRecord:
         TrialRecord
         """
         first = records[0]
-        readouts = [r.readout for r in records if r.readout is not None]
         return TrialRecord(
             np.concatenate([r.logits for r in records]),
             np.concatenate([r.loss for r in records]),
             {name: np.concatenate([r.spike_counts[name] for r in records]) for name in first.spike_counts},
             {name: Raster.concatenate([r.spikes[name] for r in records]) for name in first.spikes},
-            np.concatenate(readouts) if readouts else None,
+            {tap: np.concatenate([r.recorded[tap] for r in records]) for tap in first.recorded},
         )
 
 
@@ -96,14 +96,15 @@ class Engine(Protocol):
         """
         ...
 
-    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...]) -> TrialRecord:
-        """Run at most ``chunk_size`` samples with frozen weights; ``record`` may hold "spikes" and "readout".
+    def infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
+        """Run at most ``chunk_size`` samples with frozen weights.
 
         Parameters
         ----------
         state : LearnerState
         samples : Samples
-        record : tuple of str
+        record : tuple of Tap
+            What is recorded.
 
         Returns
         -------

@@ -29,6 +29,7 @@ from brianlearn.network.neurons.surrogates import (
     Triangular,
 )
 from brianlearn.network.population import LinearReadout, Population
+from brianlearn.network.record import Record, Recorded
 from brianlearn.network.samples.samples import Activity, Events, Raster, Recordings, Samples
 from brianlearn.network.spec import NetworkSpec, Projection
 
@@ -73,6 +74,8 @@ __all__ = [
     "Projection",
     "Raster",
     "Readout",
+    "Record",
+    "Recorded",
     "Recordings",
     "Rectangular",
     "STBPNeuron",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,10 +14,13 @@ from brian2.units.fundamentalunits import Quantity
 
 from brianlearn.errors import DataError
 from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.recording import Wanted
+from brianlearn.network.record import Recorded
 from brianlearn.network.samples.samples import Raster
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.axes import Axis
 from brianlearn.study.values import to_number
+from brianlearn.training.recording import as_recorded
 
 if TYPE_CHECKING:
     import xarray
@@ -41,6 +45,9 @@ class Simulated:
         last axis (the trials of a call's inputs) fastest; empty where spikes are not recorded.
     readout : numpy.ndarray or None
         Shape (*axes, trials, steps, outputs), where recorded.
+    recorded : dict
+        Variable -> layer -> `Recorded`: all that was recorded over time; values have the shape
+        (*axes, trials, steps, neurons).
     """
 
     axes: Mapping[str, Axis | int]
@@ -49,10 +56,16 @@ class Simulated:
     duration: Any
     spikes: Mapping[str, Raster] = field(default_factory=dict)
     readout: np.ndarray | None = None
+    recorded: Mapping[str, Mapping[str, Recorded]] = field(default_factory=dict)
 
     @staticmethod
     def join(
-        records: list[TrialRecord], axes: Mapping[str, Axis | int], n: int, steps: int, spec: NetworkSpec
+        records: list[TrialRecord],
+        axes: Mapping[str, Axis | int],
+        n: int,
+        steps: int,
+        spec: NetworkSpec,
+        wanted: list[Wanted],
     ) -> Simulated:
         """Put the records of all points together.
 
@@ -66,6 +79,8 @@ class Simulated:
             Trials of a point.
         steps : int
         spec : NetworkSpec
+        wanted : list of Wanted
+            What was recorded.
 
         Returns
         -------
@@ -74,8 +89,15 @@ class Simulated:
         whole = TrialRecord.concatenate(records)
         shape = (*(_length(axis) for axis in axes.values()), n)
         spikes = {name: _first_steps(raster, steps) for name, raster in whole.spikes.items()}
-        readout = None if whole.readout is None else whole.readout[:, :steps].reshape(*shape, steps, -1)
-        return Simulated(dict(axes), n, spec.dt, steps * spec.dt, spikes, readout)
+        recorded: dict[str, dict[str, Recorded]] = {}
+        for w in wanted:
+            if w.tap in whole.recorded:
+                values = whole.recorded[w.tap][:, : -(-steps // w.tap.every)]
+                values = values.reshape(*shape, *values.shape[1:])
+                recorded.setdefault(w.tap.variable, {})[w.tap.layer] = as_recorded(spec, w, values, np.arange(n))
+        readout = recorded.get("readout", {}).get(spec.output)
+        outputs = None if readout is None else readout.values
+        return Simulated(dict(axes), n, spec.dt, steps * spec.dt, spikes, outputs, recorded)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -268,4 +290,5 @@ def _first_steps(raster: Raster, steps: int) -> Raster:
     if steps == raster.n_steps:
         return raster
     keep = raster.step < steps
-    return Raster(raster.trial[keep], raster.step[keep], raster.neuron[keep], raster.n_trials, steps, raster.shape)
+    parts = {name: getattr(raster, name)[keep] for name in ("trial", "step", "neuron")}
+    return dataclasses.replace(raster, **parts, n_steps=steps)

@@ -14,15 +14,18 @@ from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.recording import records, wanted
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.weights import initial_weights
 from brianlearn.machine.cores import core_count
+from brianlearn.network.record import Record
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.study.axes import Axis
 from brianlearn.study.parameters import spec_with
 from brianlearn.study.simulated import Simulated
-from brianlearn.training.learner import RECORDS, Learner
+from brianlearn.training.learner import Learner
+from brianlearn.training.recording import Gathered, as_slice
 
 __all__ = ["Simulation", "simulate"]
 
@@ -45,7 +48,7 @@ def simulate(
     *,
     device: str = "auto",
     engine: str = "auto",
-    record: Sequence[str] = ("spikes",),
+    record: str | Record | Sequence[str | Record] = ("spikes",),
     dtype: str = "float64",
     workers: int | None = None,
 ) -> Simulation:
@@ -59,8 +62,8 @@ def simulate(
         ``spec.duration`` is the longest duration of a call.
     device, engine, dtype : str, optional
         As in `Learner`.
-    record : sequence of {"spikes", "readout"}, optional
-        What calls return.
+    record : str, Record, or sequence of these, optional
+        What calls return: ``"spikes"``, ``"readout"``, any state variable (docs/recording.md).
     workers : int, optional
         Programs that run at the same time (cpp_standalone); one per core where it is not given.
 
@@ -85,7 +88,7 @@ def simulate(
     >>> found.rates["dense1"].shape  # tau_m, trial, neuron
     (3, 2, 1)
     """
-    return Simulation(spec, device, engine, tuple([record] if isinstance(record, str) else record), dtype, workers)
+    return Simulation(spec, device, engine, record, dtype, workers)
 
 
 class Simulation:
@@ -113,18 +116,19 @@ class Simulation:
     """
 
     def __init__(
-        self, spec: NetworkSpec, device: str, engine: str, record: tuple[str, ...], dtype: str, workers: int | None
+        self, spec: NetworkSpec, device: str, engine: str, record: Any, dtype: str, workers: int | None
     ) -> None:
         if not isinstance(spec, NetworkSpec):
             raise SpecError("simulate", "spec is of the wrong type", got=repr(spec), expected="a NetworkSpec")
-        unknown = [what for what in record if what not in RECORDS]
-        if unknown or not record:
-            raise SpecError("simulate", "cannot record this", got=repr(unknown), expected=" or ".join(RECORDS))
-        if "readout" in record and spec.readout is None:
+        asked = records("simulate", record)
+        if not asked:
+            raise SpecError("simulate", "cannot record this", got=repr(record), expected="e.g. record=('spikes',)")
+        if spec.readout is None and any(each.variable == "readout" for each in asked):
             raise SpecError("simulate", "the network has no readout to record", remedy="record=('spikes',)")
+        self._wanted = wanted("simulate", asked, spec, None, None)
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
             raise SpecError("simulate", "workers is wrong", got=repr(workers), expected="a whole number >= 1")
-        self.spec, self._record, self._workers = spec, record, workers or core_count()
+        self.spec, self._workers = spec, workers or core_count()
         self._options: dict[str, Any] = dict(engine=engine, device=device, dtype=dtype)
         self.device = self._learner(spec).device
 
@@ -192,7 +196,7 @@ class Simulation:
         }
         dims |= {"weights": len(given)} if weight_axis else {}
         dims |= {"seed": Axis.make("seed", seeds)} if seed_axis else {}
-        return Simulated.join(results, dims, len(samples), steps, self.spec)
+        return Simulated.join(results, dims, len(samples), steps, self.spec, self._wanted)
 
     def _samples(self, inputs: Any) -> Samples:
         if inputs is None:
@@ -244,8 +248,12 @@ class Simulation:
         seeded = _Seeded(
             state.weights, seeds=np.repeat(np.asarray(seeds), n), ids=np.tile(np.asarray(samples.ids), len(seeds))
         )
-        parts = [learner.engine.infer(seeded, together[c], self._record) for c in learner.chunks(len(together))]
-        return TrialRecord.concatenate(parts)
+        gathered = Gathered("simulate", self._wanted, spec, len(together), learner.dtype)
+        parts = []
+        for positions, taps in gathered.parts(learner.engine.chunk_size):
+            parts.append(learner.engine.infer(seeded, together[as_slice(positions)], taps))
+            gathered.add(positions, parts[-1])
+        return gathered.whole(parts)
 
 
 def _repeated(inputs: Any, times: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +14,22 @@ from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError, Weight
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.engine_settings import EngineSettings, settled
 from brianlearn.learning.optimisers import Adam, Optimiser
+from brianlearn.learning.recording import wanted
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.paths import OF_RULES
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.checks import is_whole
+from brianlearn.network.record import Record
 from brianlearn.network.samples.samples import Activity, Samples
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import choose_engine, make_engine
+from brianlearn.training.recording import Gathered, as_slice
 from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
 
 __all__ = ["Learner", "Metrics"]
 
 DTYPES = ("float32", "float64")
-RECORDS = ("spikes", "readout")
 
 
 @dataclass(frozen=True)
@@ -288,7 +290,9 @@ class Learner:
             self.watch.say([*input_warnings(self.spec, samples), *firing, *loss])
         return state, metrics
 
-    def infer(self, state: LearnerState, samples: Samples, record: tuple[str, ...] = ()) -> Activity:
+    def infer(
+        self, state: LearnerState, samples: Samples, record: str | Record | Sequence[str | Record] = ()
+    ) -> Activity:
         """Run samples with frozen weights.
 
         Parameters
@@ -296,8 +300,10 @@ class Learner:
         state : LearnerState
         samples : Samples
             Labels are optional.
-        record : tuple of {"spikes", "readout"}
-            What to keep beside the predictions.
+        record : str, Record, or sequence of these
+            What to keep beside the predictions: ``"spikes"``, ``"readout"``, any state variable such as ``"v"``, and
+            what the rule has: ``"psi"``, ``"L"`` and traces, with the errors of these samples (docs/recording.md). A
+            name stands for all layers, neurons and samples; a `Record` for some of them.
 
         Returns
         -------
@@ -305,27 +311,28 @@ class Learner:
 
         Raises
         ------
-        RuleError
-            A record that is none.
+        SpecError
+            Variables, layers, neurons and samples that there are not, by name.
         NonFiniteError
             If a readout is not finite, naming the layer and the step.
         BrianLearnError
-            No samples.
+            No samples; recordings that do not fit into memory.
         """
-        record = (record,) if isinstance(record, str) else tuple(record)
-        for what in record:
-            if what not in RECORDS:
-                raise RuleError("Learner.infer", "cannot record this", got=repr(what), expected=" or ".join(RECORDS))
         samples.check(self.spec, labels=samples.labels is not None)
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to infer", got="0 samples")
         check_weights(self.spec, self.rule, state.weights, "state.weights")
-        parts = [self.engine.infer(state, samples[chunk], record) for chunk in self.chunks(len(samples))]
-        activity = self._activity(parts, samples)
+        found = wanted("Learner.infer", record, self.spec, self.rule, len(samples), labels=samples.labels is not None)
+        gathered = Gathered("Learner.infer", found, self.spec, len(samples), self.dtype)
+        parts = []
+        for positions, taps in gathered.parts(self.engine.chunk_size):
+            parts.append(self.engine.infer(state, samples[as_slice(positions)], taps))
+            gathered.add(positions, parts[-1])
+        activity = self._activity(gathered, parts, samples)
         if self.watch.each_call:
-            found = constant_readout(self.spec, samples, activity.logits)
+            constant = constant_readout(self.spec, samples, activity.logits)
             firing = firing_warnings(self.spec, activity.firing_rates) if len(samples) >= ENOUGH else []
-            self.watch.say([*input_warnings(self.spec, samples), *firing, *found])
+            self.watch.say([*input_warnings(self.spec, samples), *firing, *constant])
         return activity
 
     def _rates(self, record: TrialRecord) -> dict[str, float]:
@@ -340,18 +347,22 @@ class Learner:
             loss = float(np.mean(record.loss))
         return Metrics(len(samples), accuracy, loss, self._rates(record), seconds)
 
-    def _activity(self, parts: list[TrialRecord], samples: Samples) -> Activity:
-        merged = TrialRecord.concatenate(parts)
+    def _activity(self, gathered: Gathered, parts: list[TrialRecord], samples: Samples) -> Activity:
+        merged, recorded = gathered.in_order(parts), gathered.recorded
+        readout = recorded.get("readout", {}).get(self.spec.output)
         predictions = merged.logits.argmax(axis=1)
         labelled = samples.labels is not None
         return Activity(
             predictions=predictions,
             logits=merged.logits,
             firing_rates=self._rates(merged),
-            spikes=merged.spikes,
-            readout=merged.readout,
+            spikes=gathered.spikes,
+            readout=None if readout is None else readout.values,
             accuracy=float(np.mean(predictions == samples.labels)) if labelled else None,
             loss=float(np.mean(merged.loss)) if labelled and self._has_loss else None,
+            recorded=recorded,
+            dt=self.spec.dt,
+            duration=self.spec.duration,
         )
 
     @property

@@ -25,9 +25,10 @@ from brian2 import (
     second,
 )
 
-from brianlearn.brian.build import conv_loops  # noqa: F401 - the loops of kinds of connections
-
-from brianlearn.brian.build import dense_loops  # noqa: F401 - the loops of kinds of connections
+from brianlearn.brian.build import (
+    conv_loops,  # noqa: F401 - the loops of kinds of connections
+    dense_loops,  # noqa: F401 - the loops of kinds of connections
+)
 from brianlearn.brian.build.gradient_norm import GradientNorm
 from brianlearn.brian.build.loops import Slots, loops_of
 from brianlearn.brian.build.noise import Noise
@@ -35,6 +36,7 @@ from brianlearn.brian.build.optimisers import FUNCTIONS as OPTIMISER_FUNCTIONS
 from brianlearn.brian.build.optimisers import update_statements
 from brianlearn.brian.build.plan import Plan, encoder_of, neuron_of
 from brianlearn.brian.build.recorder import SpikeRecorder
+from brianlearn.brian.build.recording import state_monitors
 from brianlearn.brian.build.schedule import Schedule
 from brianlearn.brian.build.seeded import FUNCTIONS
 from brianlearn.brian.build.shared_weights import connect_shared
@@ -46,11 +48,12 @@ from brianlearn.brian.build.statements import (
     plasticity_signal,
     pooled,
 )
+from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.paths import Fixed
 from brianlearn.network.encoders import EncoderText
-from brianlearn.network.spec import Projection
-from brianlearn.network.population import Population
 from brianlearn.network.neurons.statements import expression, plain_text, substitute
+from brianlearn.network.population import Population
+from brianlearn.network.spec import Projection
 
 __all__ = ["BrianNetwork", "Builder", "frozen", "place", "start_of_input"]
 
@@ -109,19 +112,17 @@ class BrianNetwork:
                 order=-10,
                 name="trials",
             )
-            if "readout" in self.plan.record:
-                monitors["readout"] = StateMonitor(
-                    readout, "y", record=True, clock=self.clock, when="end", name="readout_over_time"
-                )
-        recorded = layers if "spikes" in self.plan.record else (() if spec.graph.readouts else (spec.output,))
+        recorded = dict.fromkeys(
+            [*taps_of(self.plan.record, "spikes"), *(() if spec.graph.readouts else (spec.output,))]
+        )
         for name in recorded:
             group, monitor = self.groups[name], f"spikes_{name}"
             compact = self.writes_files
             monitors[monitor] = (
                 SpikeRecorder(group, monitor, self.clock) if compact else SpikeMonitor(group, name=monitor)
             )
-        self.monitors = monitors
-        self.network.add(*monitors.values())
+        self.monitors = monitors | state_monitors(self.plan, self.groups, self.clock)
+        self.network.add(*self.monitors.values())
 
 
 def place(obj: Any, when: str, order: int = 0) -> None:

@@ -20,8 +20,8 @@ from brian2.stateupdaters.base import StateUpdateMethod
 
 from brianlearn.brian.build.plan import neuron_of
 from brianlearn.brian.build.seeded import philox
-from brianlearn.network.population import Population
 from brianlearn.network.neurons.step import NeuronStep
+from brianlearn.network.population import Population
 
 __all__ = ["SEEDED", "Noise", "noise_keys"]
 

@@ -27,9 +27,9 @@ from brianlearn.brian.build.plan import encoder_of, neuron_of
 from brianlearn.brian.build.shared_weights import connect_shared
 from brianlearn.brian.build.statements import group_equations, pooled
 from brianlearn.network.neurons.equations import unit_text
-from brianlearn.network.spec import Projection
-from brianlearn.network.population import Population
 from brianlearn.network.neurons.update_code import update_code
+from brianlearn.network.population import Population
+from brianlearn.network.spec import Projection
 
 __all__ = ["SLOTS", "PipelinedBuilder"]
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from brianlearn.brian.build.traces import Trace
 from brianlearn.learning.optimisers import Optimiser
+from brianlearn.learning.recording import needs_rule
 from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.rules.local import LocalRule
 from brianlearn.learning.rules.paths import Fixed, Paths, fixed_weights, readout_groups, transposed
@@ -15,6 +16,7 @@ from brianlearn.network.encoders import Encoder
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.step import NeuronStep, neuron_step
 from brianlearn.network.population import Population
+from brianlearn.network.record import Tap
 from brianlearn.network.spec import NetworkSpec, Projection
 
 __all__ = ["Plan", "encoder_of", "neuron_of"]
@@ -49,8 +51,8 @@ class Plan:
     capacity : int
         Largest number of trials per run of one process.
     dtype : str
-    record : tuple of str
-        What is recorded beside metrics: "spikes", "readout".
+    record : tuple of Tap
+        What is recorded beside metrics.
     workers : int
         Processes that share the trials of a batch.
     profile : bool
@@ -69,7 +71,7 @@ class Plan:
     batch_size: int
     capacity: int
     dtype: str
-    record: tuple[str, ...] = ()
+    record: tuple[Tap, ...] = ()
     workers: int = 1
     profile: bool = False
     implementation: str = "loops"
@@ -126,9 +128,14 @@ class Plan:
         return frozenset(shared) if self.expanded else frozenset()
 
     @cached_property
+    def observes(self) -> bool:
+        """Whether the rule is there to be recorded alone: errors go down, and no weights change."""
+        return self.rule is not None and any(needs_rule(tap, self.rule, self.spec) for tap in self.record)
+
+    @cached_property
     def learned(self) -> tuple[Projection, ...]:
         """Projections whose weights the rule changes."""
-        if self.rule is None:
+        if self.rule is None or self.observes:
             return ()
         return tuple(p for p in self.spec.projections if p.learned and p.name not in self.frozen)
 

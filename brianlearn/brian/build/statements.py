@@ -11,9 +11,9 @@ from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPR
 from brianlearn.brian.build.noise import Noise
 from brianlearn.brian.build.plan import neuron_of
 from brianlearn.network.neurons.equations import unit_text
-from brianlearn.network.spec import Projection
-from brianlearn.network.population import Population
 from brianlearn.network.neurons.step import NeuronStep
+from brianlearn.network.population import Population
+from brianlearn.network.spec import Projection
 
 __all__ = [
     "deliver_expression",

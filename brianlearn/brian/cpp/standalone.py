@@ -282,7 +282,7 @@ def _manifest(device: CPPStandaloneDevice, net: BrianNetwork) -> dict[str, Any]:
                 file = f"{name}.{v}"
                 outputs[file] = {"file": file, "dtype": "int32", "columns": 0, "size": None, "rows": rows}
         else:
-            columns, rows = net.plan.spec.classes, "trials" if monitor.clock is net.trial_clock else "steps"
+            columns, rows = int(monitor.n_indices), "trials" if monitor.clock is net.trial_clock else "steps"
             for v in monitor.record_variables:
                 outputs[f"{name}.{v}"] = _output(device, monitor.variables[v], columns=columns, rows=rows)
     return {"inputs": inputs, "outputs": outputs}

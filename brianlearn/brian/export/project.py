@@ -32,6 +32,7 @@ from brianlearn.brian.run.feed import constants, noise_inputs, weights
 from brianlearn.brian.run.preferences import preferences
 from brianlearn.errors import BrianLearnError, RuleError
 from brianlearn.learning.optimisers import SGD
+from brianlearn.learning.recording import everything
 from brianlearn.learning.rules.paths import OF_RULES
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.weights import check_weights
@@ -107,7 +108,7 @@ def export_project(
         )
     own = {name: np.asarray(w) for name, w in weights_.items() if not name.startswith(OF_RULES)}
     state = LearnerState(check_weights(spec, None, own))
-    plan = Plan(spec, None, SGD(1.0), 1, CAPACITY, dtype, record=("spikes",), expanded=to == "genn")
+    plan = Plan(spec, None, SGD(1.0), 1, CAPACITY, dtype, record=everything("spikes", spec), expanded=to == "genn")
     values = constants(plan) | weights(plan, state)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -357,7 +357,7 @@ def _outputs(device: Any, net: BrianNetwork) -> dict[str, Any]:
         elif name.startswith("spikes_"):
             outputs |= {f"{name}.{v}": entry(monitor.variables[v]) for v in ("i", "t")}
         else:
-            columns = net.plan.spec.classes
+            columns = int(monitor.n_indices)
             outputs |= {f"{name}.{v}": entry(monitor.variables[v], columns) for v in monitor.record_variables}
     return outputs
 

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from brianlearn.errors import RuleError, SpecError
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.local import LocalRule
 from brianlearn.learning.rules.paths import Fixed
+from brianlearn.network.record import Tap
 from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["refuse_genn"]
+__all__ = ["refuse_genn", "refuse_recording"]
+
+
+def refuse_recording(device: str, record: Iterable[Tap]) -> None:
+    """Refuse by name what a GeNN device cannot record.
+
+    Raises
+    ------
+    SpecError
+        All but spikes and the readout.
+    """
+    for tap in record:
+        if tap.variable not in ("spikes", "readout") or (tap.variable == "readout" and tap.neurons is not None):
+            raise SpecError(
+                f"device {device!r}",
+                "it records spikes and whole readouts alone",
+                got=f"{tap.variable!r} of {tap.layer}",
+                expected="'spikes' or 'readout'",
+                remedy="use device='cpp_standalone' with timing='pipelined', whose numbers are the same",
+            )
 
 
 def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimiser: Optimiser | None) -> None:

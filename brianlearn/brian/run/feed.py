@@ -13,12 +13,14 @@ import numpy as np
 from brianlearn.brian.build.noise import Noise, noise_keys
 from brianlearn.brian.build.plan import Plan, encoder_of
 from brianlearn.brian.build.recorder import steps_of_spikes
+from brianlearn.brian.build.recording import over_time
 from brianlearn.brian.build.spike_input import list_names
 from brianlearn.brian.build.synaptic import run_inputs, weight_inputs
 from brianlearn.brian.run.shares import Share
 from brianlearn.errors import BrianLearnError, DeviceError
 from brianlearn.learning.dropout import kept
 from brianlearn.learning.engine import TrialRecord
+from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.paths import Fixed
 from brianlearn.learning.state import LearnerState
 from brianlearn.network.inputs import inputs_of, keys_of
@@ -126,7 +128,8 @@ def inputs(
         trial = np.r_[np.zeros(spec.burn_in_steps), np.ones(steps - spec.burn_in_steps)]
         result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n), trials)
     if plan.rule is not None:
-        result |= _learning_inputs(plan, trials, total, learning=learning)
+        # what is only looked at has its errors, and no weight that changes
+        result |= _learning_inputs(plan, trials, total, learning=learning or plan.observes)
         result |= _masks(plan, state, samples, trials, learning=learning)
     if plan.synaptic is not None:
         result |= run_inputs(plan, samples.labels, trials, learning=learning)
@@ -318,8 +321,8 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
     plan : Plan
     outputs : mapping
         ``rate_<layer>`` (steps,) in Hz; ``trials.y_sum`` and ``trials.loss_sum`` (trial starts, classes);
-        ``readout.y`` (steps, classes); ``spikes_<layer>.i`` (spikes,) with ``.t`` (spikes,) in seconds, or with the
-        number of spikes ``.n`` (steps,).
+        ``record_<variable>_<layer>.<variable>`` (steps, neurons); ``spikes_<layer>.i`` (spikes,) with ``.t`` (spikes,)
+        in seconds, or with the number of spikes ``.n`` (steps,).
     n : int
         Trials to keep; runs are at least one step longer.
     """
@@ -360,8 +363,5 @@ def collect(plan: Plan, outputs: Outputs, n: int) -> TrialRecord:
         # the first row was recorded before the first trial
         logits = outputs["trials.y_sum"][1 : n + 1].astype(float) / measured
         loss = outputs["trials.loss_sum"][1 : n + 1].astype(float).mean(axis=1) / measured
-    readout = None
-    if "readout.y" in outputs:
-        readout = outputs["readout.y"][: n * steps].reshape(n, steps, spec.classes)
-    kept = spikes if "spikes" in plan.record else {}
-    return TrialRecord(logits, loss, counts, kept, readout)
+    kept = {name: spikes[name].of_neurons(tap.neurons) for name, tap in taps_of(plan.record, "spikes").items()}
+    return TrialRecord(logits, loss, counts, kept, over_time(plan, outputs, n))

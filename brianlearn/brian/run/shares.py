@@ -70,5 +70,5 @@ def join(records: list[TrialRecord], shares: list[Share]) -> TrialRecord:
         {name: joined([r.spike_counts[name] for r in records]) for name in first.spike_counts},
         # only evaluation records spikes, and its shares are in order
         {name: Raster.concatenate([r.spikes[name] for r in records]) for name in first.spikes},
-        None if first.readout is None else joined([r.readout for r in records if r.readout is not None]),
+        {tap: joined([r.recorded[tap] for r in records]) for tap in first.recorded},
     )

@@ -149,9 +149,27 @@ class DiscreteNetwork(torch.nn.Module):
                 recorded["psps"][p.name] = postsynaptic_potential(source, self._psp_decay, kernels=self._kernels)
             mask = dropout_mask(p, steps, source.shape[1], source, keys) if self.training else None
             heard[p.name] = source if mask is None else source * mask
-        readouts = {readout.name: self._readout(readout.name, heard) for readout in spec.graph.readouts}
-        output = readouts.pop(spec.output, None)
-        return DiscreteActivity(spikes, output, spec.burn_in_steps, **recorded, others=readouts)
+        return self.active(spikes, heard, **recorded)
+
+    def active(
+        self, spikes: Mapping[str, torch.Tensor], heard: Mapping[str, torch.Tensor], **recorded: Any
+    ) -> DiscreteActivity:
+        """The activity of a batch, with all readouts.
+
+        Parameters
+        ----------
+        spikes, heard : mapping
+            Population -> spikes, and what others hear of them, shape (T, B, *shape).
+        **recorded : dict
+            Other fields of the activity.
+
+        Returns
+        -------
+        DiscreteActivity
+        """
+        readouts = {readout.name: self._readout(readout.name, heard) for readout in self.spec.graph.readouts}
+        output = readouts.pop(self.spec.output, None)
+        return DiscreteActivity(spikes, output, self.spec.burn_in_steps, **recorded, others=readouts)
 
     def _delivered(self, population: Population, heard: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, bool]:
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""

@@ -7,7 +7,7 @@ samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -23,6 +23,7 @@ from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.error_paths import fixed_tensors, readout_errors, total
 from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
+from brianlearn.discrete.step.program import at_end
 from brianlearn.discrete.step.recurrence import Passage
 from brianlearn.learning.rules.paths import Fixed, transposed
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
@@ -30,7 +31,7 @@ from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.population import Population
 from brianlearn.network.spec import Projection
 
-__all__ = ["gradients", "layer_masks", "wanted_factors"]
+__all__ = ["forward", "gradients", "layer_masks", "third_factors", "traces", "wanted_factors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +118,11 @@ def gradients(
     record : BatchRecord
     """
     with torch.no_grad():
-        runs, spikes = _forward(network, rule, inputs, keys)
+        runs, spikes, _ = forward(
+            network, lambda p: wanted_factors(network, rule, p), inputs, keys, save=rule.credit == "through_time"
+        )
         target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
         weights = fixed_tensors(network, rule, readouts, runs)
-        third_factors = pipelined.third_factors if network.pipelined else _third_factors
         gradient = pipelined.gradient if network.pipelined else _gradient
         factors, readout = third_factors(network, rule, weights, runs, target)
         found: dict[str, torch.Tensor] = {}
@@ -154,10 +156,34 @@ def layer_masks(
     return (mask.movedim(-3, -1) if channels_last else mask).flatten(-len(p.shape))
 
 
-def _forward(
-    network: DiscreteNetwork, rule: ThreeFactorRule, inputs: Any, keys: np.ndarray
-) -> tuple[list[PopulationRun], dict[str, torch.Tensor]]:
-    """All populations over the whole sequence, and their spikes by name."""
+def forward(
+    network: DiscreteNetwork,
+    names: Callable[[Population], Sequence[str]],
+    inputs: Any,
+    keys: np.ndarray,
+    *,
+    save: bool = False,
+) -> tuple[list[PopulationRun], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """All populations over the whole sequence.
+
+    Parameters
+    ----------
+    network : DiscreteNetwork
+    names : callable
+        Population -> what is wanted of it beside its spikes (`Recurrence.factors`).
+    inputs : array_like, shape (B, *input shape), or Events
+    keys : numpy.ndarray of uint64, shape (B, 2)
+    save : bool
+        Whether errors will be pulled back through time.
+
+    Returns
+    -------
+    runs : list of PopulationRun
+    spikes : dict
+        Population -> its spikes, shape (T, B, *shape).
+    heard : dict
+        The same as others hear them.
+    """
     spec, steps = network.spec, network.spec.n_steps
     heard = encode_all(spec, inputs, next(network.parameters()), keys)
     spikes = given_spikes(spec, heard)
@@ -174,15 +200,25 @@ def _forward(
         delivered, last = arrive(parts, p.shape)
         if network.pipelined:
             delivered = pipelined.later(delivered)
-        passage = network.recurrence(p.name).factors(
-            delivered, wanted_factors(network, rule, p), channels_last=last, save=rule.credit == "through_time"
-        )
+        passage = network.recurrence(p.name).factors(delivered, names(p), channels_last=last, save=save)
         fired = passage.values["spike"]
         mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
         runs.append(PopulationRun(p, arrivals, last, passage, mask))
         spikes[p.name] = unflatten(fired, p.shape, last)
         heard[p.name] = unflatten(runs[-1].heard, p.shape, last)
-    return runs, spikes
+    return runs, spikes, heard
+
+
+def third_factors(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    weights: Mapping[str, torch.Tensor],
+    runs: list[PopulationRun],
+    target: torch.Tensor,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """L of every population, shape (learning steps, B, neurons) in the order of memory, and the network's output."""
+    found = pipelined.third_factors if network.pipelined else _third_factors
+    return found(network, rule, weights, runs, target)
 
 
 def _third_factors(
@@ -238,7 +274,7 @@ def _gradient(
         source, listed, mine = arrival.source, arrival.listed, error
         if rule.credit == "online":
             if rule.eligibility == "trace":
-                source, listed = _trace(network, arrival), None
+                source, listed = traces(network, arrival)[0], None
             if len(source) > 1 and burn_in:
                 source = source[burn_in:]
                 listed = listed and Listed(listed.lists.rows_from(burn_in * samples), listed.channels_last)
@@ -250,13 +286,19 @@ def _gradient(
     return found
 
 
-def _trace(network: DiscreteNetwork, arrival: Arrival) -> torch.Tensor:
-    """Traces of what a projection's synapses saw, shape (T, B, *in_shape)."""
+def traces(network: DiscreteNetwork, arrival: Arrival, states: Sequence[str] | None = None) -> list[torch.Tensor]:
+    """Traces of what a projection's synapses saw, shape (T, B, *in_shape): the membrane's, or of some states."""
     steps, source = network.spec.n_steps, arrival.source
     if len(source) != steps:
         source = source.expand(steps, *source.shape[1:])
     last = source.ndim == 5 and not source.is_contiguous() and len(arrival.source) == steps
     flat = (source.permute(0, 1, 3, 4, 2) if last else source).flatten(2).contiguous()
-    trace = network.trace(arrival.p.name)(flat)[1]
-    assert trace is not None
-    return unflatten(trace, arrival.p.in_shape, last)
+    response = network.trace(arrival.p.name)
+    if states is None:
+        trace = response(flat)[1]
+        assert trace is not None
+        found = [trace]
+    else:
+        values = response.factors(flat.clone(), [at_end(f"trace_{state}") for state in states]).values
+        found = list(values.values())
+    return [unflatten(trace, arrival.p.in_shape, last) for trace in found]

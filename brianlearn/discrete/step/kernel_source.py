@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from brianlearn.discrete.step.adjoint import FIRED, GRAD_AFTER, PSI, SPIKE, Adjoint
 from brianlearn.discrete.step.expressions import Assign
-from brianlearn.discrete.step.program import DELIVERED, Program
+from brianlearn.discrete.step.program import DELIVERED, Program, at_end
 
 __all__ = ["BLOCK", "backward_source", "constant_arguments", "forward_source", "header", "step_source"]
 
@@ -136,7 +136,7 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
     ----------
     program : Program
     outputs : sequence of str
-        What is stored in every step: ``"spike"``, ``"not_refractory"``, or names of the program.
+        What is stored in every step: ``"spike"``, ``"not_refractory"``, names of the program, or states at its end.
     overwrite : str, optional
         An output that is stored where ``delivered`` was. (One array in the text, not two arguments with the same
         memory: the loop could not be vectorised.)
@@ -153,8 +153,8 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
     if program.refractory:
         allocate.append(f"since_spike__ = np.empty({BLOCK}, np.int32)")
         initial["since_spike"] = "1 << 30"
-    step = _one_step(program, f"{DELIVERED}_t__[i__]")
-    step += [f"{DELIVERED if o == overwrite else o}_t__[i__] = {o}" for o in outputs]
+    step, values = _one_step(program, f"{DELIVERED}_t__[i__]"), _at_end(program)
+    step += [f"{DELIVERED if o == overwrite else o}_t__[i__] = {values.get(o, o)}" for o in outputs]
     arrays = [DELIVERED, *(o for o in outputs if o != overwrite)]
     time = "range(steps__)"
     return _loops("forward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
@@ -182,6 +182,11 @@ def step_source(program: Program, outputs: Sequence[str]) -> str:
     lines += _lines(2, [f"{f} = {f}__[i__]" for f in fields])
     lines += _lines(2, [*_one_step(program, f"{DELIVERED}__[i__]"), *(f"{o}__[i__] = {o}" for o in outputs)])
     return "\n".join(lines) + "\n"
+
+
+def _at_end(program: Program) -> dict[str, str]:
+    """States at the end of the step, which is where they are carried on from."""
+    return {at_end(s): f"{s}_state__[i__]" for s in program.states}
 
 
 def _one_step(program: Program, delivered: str) -> list[str]:

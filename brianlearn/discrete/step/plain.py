@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from brianlearn.discrete.step.expressions import Assign, elementwise, expression
-from brianlearn.discrete.step.program import DELIVERED, Program
+from brianlearn.discrete.step.program import DELIVERED, Program, at_end
 from brianlearn.network.neurons.statements import FUNCTIONS
 
-__all__ = ["functions", "number_functions", "plain_start", "plain_step", "run_plain", "tensors"]
+__all__ = ["evaluate", "functions", "number_functions", "plain_start", "plain_step", "run_plain", "tensors"]
 
 
 class _Spike(torch.autograd.Function):
@@ -88,6 +88,11 @@ def _code(text: str) -> CodeType:
 
 def _value(node: ast.expr, values: dict[str, Any]) -> Any:
     return eval(_code(ast.unparse(node)), functions(values[DELIVERED].dtype), values)
+
+
+def evaluate(node: ast.expr, values: Mapping[str, Any], dtype: torch.dtype) -> torch.Tensor:
+    """An expression of tensors and numbers."""
+    return eval(_code(ast.unparse(node)), functions(dtype), dict(values))
 
 
 def _run(statements: Sequence[Assign], values: dict[str, Any]) -> None:
@@ -185,4 +190,5 @@ def plain_step(
                 new[s] = torch.where(fired, reset, new[s])
         since = torch.where(fired, torch.ones_like(since), since + 1)
     new = {s: torch.as_tensor(value, dtype=x.dtype, device=x.device).expand_as(x) for s, value in new.items()}
+    values |= {at_end(s): value for s, value in new.items()}
     return values, new, since

@@ -32,10 +32,16 @@ from brianlearn.network.neurons.step import NeuronStep, neuron_step
 from brianlearn.network.neurons.update_code import update_code
 from brianlearn.network.projection import Projection
 
-__all__ = ["Program", "Spike", "filter_program", "neuron_program", "response_program"]
+__all__ = ["Program", "Spike", "at_end", "end_value", "filter_program", "neuron_program", "response_program"]
 
 #: The name of what a layer receives in a step: the weighted sum of its presynaptic spikes.
 DELIVERED = "delivered"
+
+
+def at_end(state: str) -> str:
+    """The name of a state variable's value at the end of a step, after the reset: an output of what runs a program."""
+    return f"{state}_end__"
+
 
 #: Names that the generated code uses for itself, beside those that start with ``grad_`` or end with two underscores.
 _OURS = {
@@ -304,6 +310,43 @@ def neuron_program(p: Projection, dt: float) -> Program:
     states = {name: name for name in parsed.state_names}
     program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate)
     return _hoisted(program, b.values, b.taken)
+
+
+def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, np.ndarray]]:
+    """A subexpression of the neurons that a projection leads to, at the end of a step.
+
+    Parameters
+    ----------
+    p : Projection
+    dt : float
+        Seconds.
+    name : str
+
+    Returns
+    -------
+    expression : ast.expr
+        Of state variables at the end of the step (`at_end`) and constants.
+    constants : dict
+        Name -> value in base units: a scalar, or one value per neuron.
+
+    Raises
+    ------
+    EquationError
+        What cannot be computed in discrete time, by name.
+    """
+    neuron: Neuron = p.layer.neuron
+    b = _Builder(p.target, neuron, neuron_step(neuron, dt), dt, p.n_post)
+    b.current = {state: ast.Name(at_end(state)) for state in neuron.parsed.state_names}
+    found = b.read(ast.Name(name))
+    if "not_refractory" in names(found):
+        raise EquationError(
+            p.target,
+            f"{name!r} cannot be recorded: it depends on whether the neuron is refractory",
+            got=neuron.parsed.equations[name].expr.code,
+            expected="an expression of state variables and constants",
+            remedy="record its state variables, or record it on engine='brian'",
+        )
+    return found, {key: np.asarray(b.values[key], float) for key in names(found) if key in b.values}
 
 
 def filter_program(decay: float, gain: float = 1.0) -> Program:

@@ -109,8 +109,9 @@ class Recurrence:
         ----------
         delivered : torch.Tensor, shape (steps, samples, neurons)
             Contiguous, and nobody else's.
-        names : sequence of {"psi", "psi_gated"}
-            What is wanted beside the spikes: the surrogate derivative, alone and times the floor's gate.
+        names : sequence of str
+            What is wanted beside the spikes, where there are some: the surrogate derivative ``"psi"``, and times the
+            floor's gate ``"psi_gated"``; states at the end of the step (`brianlearn.discrete.step.program.at_end`).
         channels_last : bool
             Whether neurons lie in memory as (height, width, channels).
         save : bool
@@ -120,7 +121,8 @@ class Recurrence:
         flat = delivered.detach().flatten(1)
         fused = self.use_kernels and flat.device.type == "cpu" and flat.dtype in (torch.float32, torch.float64)
         constants = self._values(shape[1], flat, channels_last=channels_last, fused=fused)
-        program = self.program.with_factors()
+        spiking = self.program.spike is not None
+        program = self.program.with_factors() if spiking else self.program
         if fused:
             dtype = str(flat.dtype).removeprefix("torch.")
             key = (f"{dtype}, factors", False)
@@ -138,13 +140,16 @@ class Recurrence:
             with torch.set_grad_enabled(save):
                 flat.requires_grad_(save)
                 spikes, _ = run_plain(program, flat, constants, reset_kept=self.reset_kept, record=record)
-            assert spikes is not None
 
             def pull_back(error: torch.Tensor) -> torch.Tensor:
+                assert spikes is not None
                 return torch.autograd.grad(spikes, flat, error.flatten(1))[0].view(shape)
 
-            values = {"spike": spikes.detach(), **{name: torch.stack(kept) for name, kept in record.items()}}
-        return Passage({name: values[name].view(shape) for name in ("spike", *names)}, pull_back)
+            values = {name: torch.stack(steps) for name, steps in record.items()}
+            if spikes is not None:
+                values["spike"] = spikes.detach()
+        kept = ("spike", *names) if spiking else names
+        return Passage({name: values[name].view(shape) for name in kept}, pull_back)
 
     def stepper(self, names: Sequence[str], samples: int, like: torch.Tensor, *, channels_last: bool) -> Stepper:
         """Start trials that are run step by step; parameters as in `factors`, and number of samples."""

@@ -114,6 +114,20 @@ class Rule(Storable, abstract=True):
         """
         return {}
 
+    def variables(self, spec: NetworkSpec) -> dict[str, tuple[str, ...]]:
+        """What a network has more by the rule, and can be recorded.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+
+        Returns
+        -------
+        dict
+            Variable -> the layers that have it.
+        """
+        return {"psi": tuple(p.name for p in spec.neurons)}
+
     def needs_labels(self) -> bool:
         """Whether there is nothing to learn from samples without labels.
 

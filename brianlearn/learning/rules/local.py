@@ -12,6 +12,7 @@ from brian2.units.fundamentalunits import get_dimensions
 from brianlearn.errors import RuleError
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.rules.paths import Paths, fixed_weights, readouts_of
 from brianlearn.network.spec import NetworkSpec, Projection
 
@@ -123,6 +124,15 @@ class LocalRule(Rule, abstract=True):
 
     def fixed(self, spec: NetworkSpec) -> list[Projection]:
         return fixed_weights(self.paths(spec))
+
+    def variables(self, spec: NetworkSpec) -> dict[str, tuple[str, ...]]:
+        """``psi``; ``L`` where error paths end; the traces of projections, where the rule learns with traces."""
+        paths = self.paths(spec)
+        found = super().variables(spec) | {"L": tuple(p.name for p in spec.neurons if paths.get(p.name))}
+        for p in spec.projections if self.eligibility == "trace" else ():
+            for state in linear_response(p, float(spec.dt)).states:
+                found[f"trace_{state}"] = (*found.get(f"trace_{state}", ()), p.name)
+        return found
 
     def burn_in_steps(self, spec: NetworkSpec) -> int:
         """Time steps at the start of a trial without learning.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from brianlearn.errors import DataError, ShapeError
 from brianlearn.network.encoders import Encoder
 from brianlearn.network.inputs import NamedInputs, inputs_of
 from brianlearn.network.population import Population
+from brianlearn.network.record import Recorded
 from brianlearn.network.samples.arrays import integers, numbers
 from brianlearn.network.samples.dense_spikes import batches
 from brianlearn.network.samples.events import Events, Recordings
@@ -230,6 +232,10 @@ class Raster:
     n_trials, n_steps : int
     shape : tuple of int
         Shape of the layer; ``neuron`` is the flat index.
+    neurons : numpy.ndarray of int or None
+        Those that were recorded; None for all.
+    samples : numpy.ndarray of int or None
+        Of which of the samples that were run each trial is; None for all.
     """
 
     trial: np.ndarray
@@ -238,9 +244,58 @@ class Raster:
     n_trials: int
     n_steps: int
     shape: tuple[int, ...]
+    neurons: np.ndarray | None = None
+    samples: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.trial)
+
+    def of_neurons(self, neurons: Sequence[int] | np.ndarray | None) -> Raster:
+        """The spikes of some neurons.
+
+        Parameters
+        ----------
+        neurons : array_like of int or None
+            Flat indices in rising order; None for all.
+
+        Returns
+        -------
+        Raster
+        """
+        if neurons is None:
+            return self
+        chosen = np.asarray(neurons)
+        wanted = np.zeros(int(np.prod(self.shape)), bool)
+        wanted[chosen] = True
+        here = wanted[self.neuron]
+        parts = {name: getattr(self, name)[here] for name in ("trial", "step", "neuron")}
+        return dataclasses.replace(self, **parts, neurons=chosen)
+
+    def of_trials(self, trials: np.ndarray, samples: np.ndarray) -> Raster:
+        """The spikes of some trials, which are numbered anew, in the order given.
+
+        Parameters
+        ----------
+        trials : numpy.ndarray of int
+        samples : numpy.ndarray of int
+            Which of the samples that were run they are.
+
+        Returns
+        -------
+        Raster
+        """
+        number = np.full(self.n_trials, -1, np.int32)
+        number[trials] = np.arange(len(trials), dtype=np.int32)
+        here = np.flatnonzero(number[self.trial] >= 0)
+        here = here[np.argsort(number[self.trial[here]], kind="stable")]
+        return dataclasses.replace(
+            self,
+            trial=number[self.trial[here]],
+            step=self.step[here],
+            neuron=self.neuron[here],
+            n_trials=len(trials),
+            samples=samples,
+        )
 
     def dense(self) -> np.ndarray:
         """Spikes as bool, shape (n_trials, n_steps, *shape).
@@ -269,8 +324,7 @@ class Raster:
         trial = np.concatenate([r.trial + s for r, s in zip(rasters, shift, strict=False)])
         step = np.concatenate([r.step for r in rasters])
         neuron = np.concatenate([r.neuron for r in rasters])
-        first = rasters[0]
-        return Raster(trial, step, neuron, int(shift[-1]), first.n_steps, first.shape)
+        return dataclasses.replace(rasters[0], trial=trial, step=step, neuron=neuron, n_trials=int(shift[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,6 +342,10 @@ class Activity:
         Layer name -> `Raster`, where recorded.
     readout : numpy.ndarray, shape (n, n_steps, classes), or None
         The readout over time, where recorded.
+    recorded : dict
+        Variable -> layer -> `Recorded`: all that was recorded over time, the readout included.
+    dt, duration : brian2.Quantity or None
+        Of the network and its trials.
     accuracy, loss : float or None
         Against the labels, where the samples have them. The loss is the mean squared error of the readout against
         the one-hot label, mean over steps after the burn-in, classes and samples; in the discrete engine, with a
@@ -301,3 +359,6 @@ class Activity:
     readout: np.ndarray | None = None
     accuracy: float | None = None
     loss: float | None = None
+    recorded: Mapping[str, Mapping[str, Recorded]] = field(default_factory=dict)
+    dt: Any = None
+    duration: Any = None
