@@ -1,8 +1,9 @@
 """C++ loops that stand for synapses in standalone programs.
 
 The loops of a projection are functions that Brian2 calls from a group of one element, in the slots of the synapses that
-they stand for. The statements of the synapses (`brianlearn.brian.build.network`) stay the reference that they are tested
-against. What they are for each kind of layer: `brianlearn.brian.build.dense_loops`, `brianlearn.brian.build.conv_loops`.
+they stand for. The statements of the synapses (`brianlearn.brian.build.network`) stay the reference that they are
+tested against. What they are for each kind of layer: `brianlearn.brian.build.dense_loops` and
+`brianlearn.brian.build.conv_loops`.
 """
 
 from __future__ import annotations

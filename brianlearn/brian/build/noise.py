@@ -2,9 +2,9 @@
 
 Brian2 draws noise from a running generator, so that a number depends on all that was drawn before it: on the device, on
 how samples are cut into chunks, and on what other processes share. Here ``rand()``, ``randn()``, ``poisson()`` and
-``xi`` come from a counter-based generator instead (`brianlearn.brian.build.seeded`). Its key comes from the sample's random
-key (`LearnerState.sample_keys`: seed, epoch, sample) and the layer's name; its counter is (neuron, step of the trial,
-which of the neuron's random numbers).
+``xi`` come from a counter-based generator instead (`brianlearn.brian.build.seeded`). Its key comes from the sample's
+random key (`LearnerState.sample_keys`: seed, epoch, sample) and the layer's name; its counter is (neuron, step of the
+trial, which of the neuron's random numbers).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ def build(plan: Plan, *, standalone: bool = False) -> BrianNetwork:
     ----------
     plan : Plan
     standalone : bool
-        Whether it is for a standalone program: C++ loops may stand for synapses (see `brianlearn.brian.build.loops`), and
-        spikes are recorded to files.
+        Whether it is for a standalone program: C++ loops may stand for synapses (see `brianlearn.brian.build.loops`),
+        and spikes are recorded to files.
 
     Returns
     -------
