@@ -41,7 +41,7 @@ def accuracies(
     arch: str, rule: Rule, seed: int, epochs: int, engine: str, dropout_every: str
 ) -> tuple[list[float], float]:
     """Test accuracy after each epoch, and training samples per second."""
-    encoder = bl.IntegrateAndFire(gain=1)
+    encoder = bl.IntegrateAndFireEncoder(gain=1)
     spec = bl.NetworkSpec(bl.Input((1, 28, 28), encoder), layers(arch, dropout_every), bl.Readout(10), duration=40 * ms)
     optimiser = bl.Adam(1e-3, reset_each_epoch=True)
     learner = bl.Learner(spec, rule, optimiser, engine=engine, batch_size=100, seed=seed)

@@ -17,6 +17,7 @@ from brianlearn.errors import (
     DeviceError,
     EquationError,
     NonFiniteError,
+    RenamedWarning,
     RuleError,
     RunFolderError,
     ShapeError,
@@ -25,6 +26,7 @@ from brianlearn.errors import (
     WeightsError,
     did_you_mean,
 )
+from brianlearn.renamed import OLD_NAMES, old_name
 
 if TYPE_CHECKING:
     from brianlearn.cli.app import main
@@ -77,11 +79,11 @@ if TYPE_CHECKING:
         Schedule,
         Silence,
         SpikeCount,
+        SpikeTrain,
         SurrogateBPTT,
         SynapticRule,
         Targets,
         ThreeFactorRule,
-        Train,
         Transpose,
         VanRossum,
         WarmUp,
@@ -94,7 +96,6 @@ if TYPE_CHECKING:
         ArcTan,
         Array,
         AvgPool2d,
-        Bernoulli,
         Connection,
         Connectivity,
         Constant,
@@ -111,9 +112,8 @@ if TYPE_CHECKING:
         Gaussian,
         Init,
         Input,
-        IntegrateAndFire,
+        IntegrateAndFireEncoder,
         IntegrateEvents,
-        Latency,
         Layer,
         LinearReadout,
         NetworkSpec,
@@ -123,6 +123,7 @@ if TYPE_CHECKING:
         OneToOne,
         Orthogonal,
         Parameter,
+        PoissonEncoder,
         Population,
         Projection,
         Raster,
@@ -139,6 +140,7 @@ if TYPE_CHECKING:
         STBPNeuron,
         SumPool2d,
         Surrogate,
+        TimeToFirstSpikeEncoder,
         Triangular,
         Uniform,
         neuron_step,
@@ -203,7 +205,6 @@ __all__ = [
     "Augmentation",
     "AvgPool2d",
     "Axis",
-    "Bernoulli",
     "Brian",
     "BrianLearnError",
     "BrianLearnWarning",
@@ -242,10 +243,9 @@ __all__ = [
     "Hamming",
     "Init",
     "Input",
-    "IntegrateAndFire",
+    "IntegrateAndFireEncoder",
     "IntegrateEvents",
     "Kind",
-    "Latency",
     "Layer",
     "Learner",
     "LearnerState",
@@ -265,6 +265,7 @@ __all__ = [
     "Orthogonal",
     "Parameter",
     "Pattern",
+    "PoissonEncoder",
     "Population",
     "Projection",
     "RMSprop",
@@ -281,6 +282,7 @@ __all__ = [
     "Recordings",
     "Rectangular",
     "Regular",
+    "RenamedWarning",
     "Result",
     "Reward",
     "Rule",
@@ -299,6 +301,7 @@ __all__ = [
     "Sparse",
     "SpecError",
     "SpikeCount",
+    "SpikeTrain",
     "Spikes",
     "Status",
     "StoredEvents",
@@ -310,7 +313,7 @@ __all__ = [
     "SynapticRule",
     "Targets",
     "ThreeFactorRule",
-    "Train",
+    "TimeToFirstSpikeEncoder",
     "Transpose",
     "Triangular",
     "Uniform",
@@ -349,6 +352,8 @@ def __getattr__(name: str) -> Any:
             if name in module.__all__:
                 globals()[name] = getattr(module, name)
                 return globals()[name]
+    if name in OLD_NAMES:
+        return old_name(__name__, name)
     near = None if name.startswith("_") else did_you_mean(name, __all__)
     raise AttributeError(f"module 'brianlearn' has no attribute {name!r}" + (f"; {near}" if near else ""))
 

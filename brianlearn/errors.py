@@ -16,6 +16,7 @@ __all__ = [
     "DeviceError",
     "EquationError",
     "NonFiniteError",
+    "RenamedWarning",
     "RuleError",
     "RunFolderError",
     "ShapeError",
@@ -120,6 +121,18 @@ class BrianLearnWarning(UserWarning):
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.problem}"
+
+
+class RenamedWarning(BrianLearnWarning, DeprecationWarning):
+    """An old name was used: it works, and will go in a later version.
+
+    Parameters
+    ----------
+    subject : str
+        The old name.
+    problem : str
+        The new one.
+    """
 
 
 class SpecError(BrianLearnError, ValueError):

@@ -96,7 +96,9 @@ def experiment(
     task = TASKS[dataset]
     online = task.events if online is None else online
     spec = bl.NetworkSpec(
-        input=bl.Input(task.shape, encoder=(bl.IntegrateEvents if task.events else bl.IntegrateAndFire)(task.gain)),
+        input=bl.Input(
+            task.shape, encoder=(bl.IntegrateEvents if task.events else bl.IntegrateAndFireEncoder)(task.gain)
+        ),
         layers=layers(arch, bl.DaltonIF(tau_s=task.tau_s * ms), strided, dropout_every),
         readout=bl.Readout(task.classes),
         duration=task.steps * ms,

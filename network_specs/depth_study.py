@@ -28,7 +28,7 @@ def experiment(dataset: str = "digits", depth: int = 3, width: int = 64, steps: 
     data = bl.load(dataset)
     neuron = bl.DaltonIF(tau_s=1 * ms)
     spec = bl.NetworkSpec(
-        input=bl.Input(data.shape, encoder=bl.IntegrateAndFire(gain=1)),
+        input=bl.Input(data.shape, encoder=bl.IntegrateAndFireEncoder(gain=1)),
         layers=[bl.Dense(width, neuron) for _ in range(depth)],
         readout=bl.Readout(len(data.classes)),
         duration=steps * ms,

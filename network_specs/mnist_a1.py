@@ -12,7 +12,7 @@ def experiment() -> bl.Experiment:
     """A1: 16 kernels of 3 x 3, average pool of 2, 128 and 64 neurons."""
     neuron = bl.DaltonIF(tau_s=5 * ms)
     spec = bl.NetworkSpec(
-        input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFire(gain=1)),
+        input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFireEncoder(gain=1)),
         layers=[bl.Conv(16, kernel=3, neuron=neuron, pool=2), bl.Dense(128, neuron), bl.Dense(64, neuron)],
         readout=bl.Readout(10),
         duration=40 * ms,

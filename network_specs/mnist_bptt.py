@@ -14,7 +14,7 @@ def experiment() -> bl.Experiment:
     neuron = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0, surrogate=surrogate, reset="v -= 1")
     hidden = [bl.Dense(size, neuron, weights=bl.Normal(0.7)) for size in (128, 64)]
     spec = bl.NetworkSpec(
-        input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFire(gain=2)),
+        input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFireEncoder(gain=2)),
         layers=[bl.Conv(16, kernel=3, neuron=neuron, pool=2), *hidden],
         readout=bl.Readout(10),
         duration=40 * ms,

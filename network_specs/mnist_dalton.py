@@ -12,7 +12,7 @@ def experiment() -> bl.Experiment:
     """Membranes of 20 ms, synapses of 5 ms, a wide surrogate; the learning rate halves after each epoch."""
     neuron = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0, surrogate=bl.FastSigmoid(slope=2))
     spec = bl.NetworkSpec(
-        input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFire(gain=2)),
+        input=bl.Input(shape=(1, 28, 28), encoder=bl.IntegrateAndFireEncoder(gain=2)),
         layers=[bl.Conv(16, kernel=3, neuron=neuron, pool=2), bl.Dense(128, neuron), bl.Dense(64, neuron)],
         readout=bl.Readout(10),
         duration=40 * ms,

@@ -13,7 +13,7 @@ def experiment() -> bl.Experiment:
     """The neuron of Wu et al. 2018."""
     neuron = bl.STBPNeuron(decay=0.25, v_th=0.5)
     spec = bl.NetworkSpec(
-        input=bl.Input(shape=(1, 28, 28), encoder=bl.Bernoulli(gain=1)),
+        input=bl.Input(shape=(1, 28, 28), encoder=bl.PoissonEncoder(gain=1)),
         layers=[
             # wide enough that spikes reach the output: the rectangular surrogate is 0 for a silent layer
             bl.Conv(15, kernel=5, neuron=neuron, pool=2, weights=bl.Normal(1.0)),

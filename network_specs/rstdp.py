@@ -44,7 +44,7 @@ def experiment() -> bl.Experiment:
         constants=dict(drive=1.1, tau_m=10 * ms),
     )
     layers = [bl.Dense(2, neuron, weights=bl.Normal(0.3))]
-    spec = bl.NetworkSpec(bl.Input((20,), bl.Bernoulli()), layers, readout=None, duration=30 * ms)
+    spec = bl.NetworkSpec(bl.Input((20,), bl.PoissonEncoder()), layers, readout=None, duration=30 * ms)
     return bl.Experiment(
         spec,
         rule,

@@ -37,7 +37,7 @@ def experiment(
     if dataset == "mnist":
         layers.append(bl.Dense(300, neuron, weights=bl.Normal(3.0)))
     spec = bl.NetworkSpec(
-        input=bl.Input(shape, encoder=bl.Spikes() if events else bl.Bernoulli(gain=1)),
+        input=bl.Input(shape, encoder=bl.Spikes() if events else bl.PoissonEncoder(gain=1)),
         layers=[*layers, bl.Dense(10, neuron, weights=bl.Normal(1.0))],
         readout=None,
         dt=dt,

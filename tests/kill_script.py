@@ -11,7 +11,7 @@ def experiment() -> bl.Experiment:
     values = rng.random((140, 12))
     labels = (values[:, 0] > values[:, 1]).astype(int)
     spec = bl.NetworkSpec(
-        bl.Input((12,), bl.Bernoulli()), [bl.Dense(30, bl.CubaLIF(tau_m=10 * ms))], bl.Readout(2), duration=10 * ms
+        bl.Input((12,), bl.PoissonEncoder()), [bl.Dense(30, bl.CubaLIF(tau_m=10 * ms))], bl.Readout(2), duration=10 * ms
     )
     return bl.Experiment(
         spec,

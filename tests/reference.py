@@ -772,7 +772,7 @@ def from_spec(spec: object, neurons: Mapping[str, Neuron] | None = None) -> Netw
         layers.append(replace(bare, neuron=given or neuron_of(layer.neuron, dt, shape)))
     encoder = spec.input.encoder
     kind = type(encoder).__name__
-    if kind == "IntegrateAndFire":
+    if kind == "IntegrateAndFireEncoder":
         encode = integrate_and_fire(encoder.gain, encoder.bias)
     elif kind == "DirectCurrent":
         encode = direct_current(encoder.gain)

@@ -17,7 +17,7 @@ from brianlearn.network.samples.arrays import integers, numbers
 torch = pytest.importorskip("torch")
 
 SPEC = bl.NetworkSpec(
-    bl.Input((1, 4, 4), bl.IntegrateAndFire(0.5)),
+    bl.Input((1, 4, 4), bl.IntegrateAndFireEncoder(0.5)),
     [bl.Dense(20, bl.CubaLIF(tau_m=10 * ms, tau_s=5 * ms, R=4.0))],
     bl.Readout(3),
     duration=20 * ms,
@@ -98,7 +98,9 @@ def test_inputs(name: str, learners: dict[str, bl.Learner]) -> None:
     assert np.array_equal(new.weights["dense1"], wanted.weights["dense1"])
 
 
-@pytest.mark.parametrize("encoder", [bl.IntegrateAndFire(0.5), bl.DirectCurrent(0.5), bl.Latency()], ids=repr)
+@pytest.mark.parametrize(
+    "encoder", [bl.IntegrateAndFireEncoder(0.5), bl.DirectCurrent(0.5), bl.TimeToFirstSpikeEncoder()], ids=repr
+)
 @pytest.mark.parametrize("name", VALUES)
 def test_inputs_of_exported_modules(name: str, encoder: Any) -> None:
     module = bl.export(bl.NetworkSpec(bl.Input((1, 4, 4), encoder), SPEC.layers, SPEC.readout, duration=20 * ms))

@@ -18,7 +18,7 @@ from cases import CASES, MECHANISMS, Case, dense, one_convolution, two_convoluti
 from test_equality import check_learning, check_spikes
 
 from brianlearn.learning import DALTON, SGD, STBP, Adam, Hamming, SurrogateBPTT, VanRossum
-from brianlearn.network import Bernoulli, CubaLIF, Dense, Events, Input, NetworkSpec, Samples, SequenceLIF, Spikes
+from brianlearn.network import CubaLIF, Dense, Events, Input, NetworkSpec, PoissonEncoder, Samples, SequenceLIF, Spikes
 from brianlearn.training.learner import Learner
 
 torch = pytest.importorskip("torch")
@@ -79,7 +79,9 @@ def test_gradients_equal_those_of_the_cpu(name: str) -> None:
 
 def test_single_precision_fires_nearly_the_same() -> None:
     neuron = CubaLIF(R=4.0)
-    spec = NetworkSpec(Input((200,), Bernoulli()), [Dense(300, neuron), Dense(100, neuron)], None, duration=30 * ms)
+    spec = NetworkSpec(
+        Input((200,), PoissonEncoder()), [Dense(300, neuron), Dense(100, neuron)], None, duration=30 * ms
+    )
     samples = Samples(np.random.default_rng(0).uniform(0, 0.5, (8, 200)))
     fired = {}
     for device in (DEVICE, "cpu"):

@@ -19,18 +19,18 @@ from brianlearn.errors import DeviceError, NonFiniteError, RuleError
 from brianlearn.learning import DALTON, SGD, STBP, TFR, Adam, Hamming, Momentum, SurrogateBPTT, VanRossum
 from brianlearn.network import (
     LIF,
-    Bernoulli,
     CubaLIF,
     Dense,
     DirectCurrent,
     Events,
     Input,
-    Latency,
     NetworkSpec,
+    PoissonEncoder,
     Readout,
     Samples,
     SequenceLIF,
     Spikes,
+    TimeToFirstSpikeEncoder,
 )
 from brianlearn.training.engines import choose_engine
 from brianlearn.training.learner import Learner
@@ -55,7 +55,7 @@ def spiking(**changes: Any) -> NetworkSpec:
     neuron = SequenceLIF()
     layers = [Dense(10, neuron), Dense(4, neuron)]
     return NetworkSpec(
-        **(dict(input=Input((12,), Bernoulli()), layers=layers, readout=None, duration=12 * ms) | changes)
+        **(dict(input=Input((12,), PoissonEncoder()), layers=layers, readout=None, duration=12 * ms) | changes)
     )
 
 
@@ -98,7 +98,7 @@ def test_inference_equals_brian2(network: str, readout: str) -> None:
 )
 def test_learning_goes_on_in_the_other_engine(rule: Any, optimiser: Any) -> None:
     """All batches in Brian2 = the first ones there and the others here = the other way round."""
-    spec = dense(input=Input((12,), Bernoulli(gain=0.8)))
+    spec = dense(input=Input((12,), PoissonEncoder(gain=0.8)))
     rule = dataclasses.replace(rule, learning_rate_scale={"dense1": 3.0})
     samples = samples_for(spec, 9)
     brian, discrete = (
@@ -209,7 +209,7 @@ def test_learn_changes_nothing_that_it_was_given() -> None:
 
 def test_events_and_latency() -> None:
     values = np.array([[[0.0, 0.25, 1.0]]])
-    spec = NetworkSpec(Input((1, 3), Latency()), [Dense(4, LIF())], None, duration=9 * ms)
+    spec = NetworkSpec(Input((1, 3), TimeToFirstSpikeEncoder()), [Dense(4, LIF())], None, duration=9 * ms)
     learner = Learner(spec, engine="discrete")
     activity = learner.infer(learner.init(), Samples(values), record=("spikes",))
     raster = activity.spikes["input"]

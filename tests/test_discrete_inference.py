@@ -19,18 +19,18 @@ from brianlearn.brian.run.runtime import runtime_device
 from brianlearn.errors import DataError, EquationError, ShapeError, SpecError, UnitError, WeightsError
 from brianlearn.learning import initial_weights
 from brianlearn.network import (
-    Bernoulli,
     Conv,
     CubaLIF,
     Dense,
     Events,
     Input,
-    Latency,
     NetworkSpec,
     Neuron,
+    PoissonEncoder,
     Readout,
     Samples,
     Spikes,
+    TimeToFirstSpikeEncoder,
 )
 from brianlearn.network.neurons.update_code import update_code
 from brianlearn.training.learner import Learner
@@ -92,7 +92,7 @@ def test_spikes_equal_brian2_and_the_reference(name: str) -> None:
             assert np.array_equal(first_layers(activity.spikes[layer]), spikes != 0), layer
 
 
-@pytest.mark.parametrize("encoder", [Bernoulli(0.7), Latency(0.1)], ids=["bernoulli", "latency"])
+@pytest.mark.parametrize("encoder", [PoissonEncoder(0.7), TimeToFirstSpikeEncoder(0.1)], ids=["bernoulli", "latency"])
 def test_drawn_encoders(encoder: Any) -> None:
     spec = dense(CubaLIF(R=12.0), input=Input((12,), encoder))
     samples = CASES["dense-tfr-sgd-batch1"].samples()

@@ -12,14 +12,14 @@ import brianlearn as bl
 from brianlearn.errors import SpecError
 from brianlearn.learning import LearnerState
 from brianlearn.network import (
-    Bernoulli,
     DirectCurrent,
     Encoder,
     Events,
-    IntegrateAndFire,
+    IntegrateAndFireEncoder,
     IntegrateEvents,
-    Latency,
+    PoissonEncoder,
     Spikes,
+    TimeToFirstSpikeEncoder,
 )
 
 
@@ -28,15 +28,22 @@ def keys(n, seed=0, epoch=0, learning=True):
 
 
 def test_which_encoders_are_drawn_beforehand():
-    encoders = (IntegrateAndFire(), DirectCurrent(), Bernoulli(), Latency(), Spikes(), IntegrateEvents())
+    encoders = (
+        IntegrateAndFireEncoder(),
+        DirectCurrent(),
+        PoissonEncoder(),
+        TimeToFirstSpikeEncoder(),
+        Spikes(),
+        IntegrateEvents(),
+    )
     assert [e.precomputed for e in encoders] == [False, False, True, True, True, True]
     with pytest.raises(TypeError, match="computed by the engine"):
-        IntegrateAndFire().raster(np.zeros((1, 2)), 3, keys(1))
+        IntegrateAndFireEncoder().raster(np.zeros((1, 2)), 3, keys(1))
 
 
 def test_bernoulli_rate():
     values = np.array([[0.0, 0.1, 0.5, 0.8, 2.0, -1.0]])
-    spikes = Bernoulli(gain=0.5).raster(values, 40000, keys(1))
+    spikes = PoissonEncoder(gain=0.5).raster(values, 40000, keys(1))
     assert spikes.shape == (1, 40000, 6)
     assert spikes.dtype == bool
     np.testing.assert_allclose(spikes.mean(axis=(0, 1)), [0, 0.05, 0.25, 0.4, 1, 0], atol=0.01)
@@ -44,7 +51,7 @@ def test_bernoulli_rate():
 
 def test_bernoulli_spikes_belong_to_the_presentation():
     """The same sample, seed and epoch give the same spikes, alone or among others; another epoch gives others."""
-    values, encoder = np.full((4, 30), 0.5), Bernoulli()
+    values, encoder = np.full((4, 30), 0.5), PoissonEncoder()
     together = encoder.raster(values, 20, keys(4))
     alone = np.concatenate([encoder.raster(values[k : k + 1], 20, keys(4)[k : k + 1]) for k in range(4)])
     np.testing.assert_array_equal(together, alone)
@@ -57,10 +64,10 @@ def test_bernoulli_spikes_belong_to_the_presentation():
 
 def test_latency():
     values = np.array([[1.0, 0.5, 0.0, 0.24, 3.0, 1e-9]])
-    spikes = Latency().raster(values, 11, keys(1))
+    spikes = TimeToFirstSpikeEncoder().raster(values, 11, keys(1))
     assert spikes.sum(axis=1).tolist() == [[1, 1, 0, 1, 1, 1]]
     assert spikes[0].argmax(axis=0).tolist() == [0, 5, 0, 8, 0, 10]
-    assert Latency(threshold=0.3).raster(values, 11, keys(1)).sum() == 3
+    assert TimeToFirstSpikeEncoder(threshold=0.3).raster(values, 11, keys(1)).sum() == 3
 
 
 def some_events(n=3, steps=30, shape=(2, 3, 2), seed=0):
@@ -113,15 +120,15 @@ def test_integrated_events_as_a_tensor():
 @pytest.mark.parametrize(
     ("make", "subject"),
     [
-        (lambda: IntegrateAndFire(gain=0), "IntegrateAndFire"),
-        (lambda: IntegrateAndFire(gain=-1.0), "IntegrateAndFire"),
-        (lambda: IntegrateAndFire(bias=np.nan), "IntegrateAndFire"),
-        (lambda: IntegrateAndFire(gain=1 * ms), "IntegrateAndFire"),
+        (lambda: IntegrateAndFireEncoder(gain=0), "IntegrateAndFireEncoder"),
+        (lambda: IntegrateAndFireEncoder(gain=-1.0), "IntegrateAndFireEncoder"),
+        (lambda: IntegrateAndFireEncoder(bias=np.nan), "IntegrateAndFireEncoder"),
+        (lambda: IntegrateAndFireEncoder(gain=1 * ms), "IntegrateAndFireEncoder"),
         (lambda: IntegrateEvents(gain=0), "IntegrateEvents"),
         (lambda: IntegrateEvents(bias="1"), "IntegrateEvents"),
         (lambda: DirectCurrent(gain="1"), "DirectCurrent"),
-        (lambda: Bernoulli(gain=np.inf), "Bernoulli"),
-        (lambda: Latency(threshold=None), "Latency"),
+        (lambda: PoissonEncoder(gain=np.inf), "PoissonEncoder"),
+        (lambda: TimeToFirstSpikeEncoder(threshold=None), "TimeToFirstSpikeEncoder"),
     ],
 )
 def test_wrong_parameters(make, subject):
@@ -132,9 +139,12 @@ def test_wrong_parameters(make, subject):
 
 
 def test_encoders_are_values():
-    assert IntegrateAndFire(1.0) == IntegrateAndFire()
-    assert IntegrateAndFire(2.0) != IntegrateAndFire()
-    assert all(isinstance(e, Encoder) for e in (IntegrateAndFire(), DirectCurrent(), Bernoulli(), Latency(), Spikes()))
+    assert IntegrateAndFireEncoder(1.0) == IntegrateAndFireEncoder()
+    assert IntegrateAndFireEncoder(2.0) != IntegrateAndFireEncoder()
+    assert all(
+        isinstance(e, Encoder)
+        for e in (IntegrateAndFireEncoder(), DirectCurrent(), PoissonEncoder(), TimeToFirstSpikeEncoder(), Spikes())
+    )
 
 
 # encoders of one's own ----------------------------------------------------------------------------------------------

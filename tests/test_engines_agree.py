@@ -10,18 +10,18 @@ from cases import CASES, dense, one_convolution, two_convolutions
 from brianlearn.learning import initial_weights
 from brianlearn.network import (
     AdaptiveLIF,
-    Bernoulli,
     CubaLIF,
     DaltonIF,
     DirectCurrent,
     Encoder,
     Input,
-    IntegrateAndFire,
-    Latency,
+    IntegrateAndFireEncoder,
     NetworkSpec,
+    PoissonEncoder,
     Samples,
     SequenceLIF,
     STBPNeuron,
+    TimeToFirstSpikeEncoder,
 )
 from brianlearn.training.verify import verify
 
@@ -32,7 +32,12 @@ def _with(spec: NetworkSpec, encoder: Encoder) -> NetworkSpec:
     return NetworkSpec(Input(spec.input.shape, encoder), spec.layers, spec.readout, duration=spec.duration)
 
 
-ENCODERS = {"if": IntegrateAndFire(), "bernoulli": Bernoulli(), "latency": Latency(), "direct": DirectCurrent(0.5)}
+ENCODERS = {
+    "if": IntegrateAndFireEncoder(),
+    "bernoulli": PoissonEncoder(),
+    "latency": TimeToFirstSpikeEncoder(),
+    "direct": DirectCurrent(0.5),
+}
 NETWORKS: dict[str, NetworkSpec] = {
     **{f"dense-{name}": _with(dense(), encoder) for name, encoder in ENCODERS.items()},
     **{f"conv-{name}": _with(two_convolutions(), encoder) for name, encoder in ENCODERS.items()},

@@ -118,12 +118,12 @@ def network(encoder: bl.Encoder | None = None, dropout: float = 0.0) -> bl.Netwo
         bl.Dense(17, neuron),
     ]
     return bl.NetworkSpec(
-        bl.Input((2, 12, 12), encoder or bl.IntegrateAndFire()), layers, bl.Readout(3), duration=15 * ms
+        bl.Input((2, 12, 12), encoder or bl.IntegrateAndFireEncoder()), layers, bl.Readout(3), duration=15 * ms
     )
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-@pytest.mark.parametrize("encoder", [bl.IntegrateAndFire(gain=0.6), bl.DirectCurrent(gain=0.4)])
+@pytest.mark.parametrize("encoder", [bl.IntegrateAndFireEncoder(gain=0.6), bl.DirectCurrent(gain=0.4)])
 def test_a_network_with_lists_and_without(monkeypatch: pytest.MonkeyPatch, encoder: bl.Encoder, dropout: float) -> None:
     """Spikes and gradients of a network, with lists for every layer, against plain torch operations."""
     monkeypatch.setattr(synapses, "FEWEST_ROWS", 1)

@@ -37,7 +37,7 @@ NEURON = bl.Neuron(
     refractory=3 * ms,
 )
 SPEC = bl.NetworkSpec(
-    bl.Input((1, 6, 6), bl.IntegrateAndFire(0.7, bias=0.05)),
+    bl.Input((1, 6, 6), bl.IntegrateAndFireEncoder(0.7, bias=0.05)),
     [
         bl.Conv(2, 2, NEURON, padding=1, pool=2, weights=bl.Normal(3.0)),
         bl.Dense(8, NEURON, dropout=0.2, weights=bl.Normal(3.0)),
@@ -82,7 +82,7 @@ def graph(
     """A graph with another part."""
     return bl.NetworkSpec(
         populations=[
-            bl.Population("input", (2, 6, 6), bl.IntegrateAndFire()),
+            bl.Population("input", (2, 6, 6), bl.IntegrateAndFireEncoder()),
             bl.Population("maps", neuron),
             hidden or HIDDEN,
             bl.Population("readout", 3, readout or bl.LinearReadout(tau=5 * ms)),
@@ -202,7 +202,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
     bl.Input: (
         SPEC.input,
         lambda value: name_of(within(input=value)),
-        dict(shape=[(2, 6, 6), (1, 9, 4)], encoder=[bl.Bernoulli()]),
+        dict(shape=[(2, 6, 6), (1, 9, 4)], encoder=[bl.PoissonEncoder()]),
     ),
     bl.Conv: (
         SPEC.layers[0],
@@ -257,10 +257,10 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             initial=[dict(v=0.5), dict(I=0.1)],
         ),
     ),
-    bl.IntegrateAndFire: (SPEC.input.encoder, of_encoder, dict(gain=[0.8], bias=[0.0, 0.1])),
+    bl.IntegrateAndFireEncoder: (SPEC.input.encoder, of_encoder, dict(gain=[0.8], bias=[0.0, 0.1])),
     bl.DirectCurrent: (bl.DirectCurrent(), of_encoder, dict(gain=[2.0])),
-    bl.Bernoulli: (bl.Bernoulli(), of_encoder, dict(gain=[0.5])),
-    bl.Latency: (bl.Latency(), of_encoder, dict(threshold=[0.5])),
+    bl.PoissonEncoder: (bl.PoissonEncoder(), of_encoder, dict(gain=[0.5])),
+    bl.TimeToFirstSpikeEncoder: (bl.TimeToFirstSpikeEncoder(), of_encoder, dict(threshold=[0.5])),
     bl.Spikes: (bl.Spikes(), of_encoder, {}),
     bl.IntegrateEvents: (bl.IntegrateEvents(), of_encoder, dict(gain=[2.0], bias=[0.1])),
     bl.FastSigmoid: (bl.FastSigmoid(), of_surrogate, dict(slope=[6.0])),

@@ -158,7 +158,9 @@ def test_programs_that_are_used_stay(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def learner() -> bl.Learner:
-    spec = bl.NetworkSpec(bl.Input((4,), bl.Bernoulli()), [bl.Dense(5, bl.CubaLIF())], bl.Readout(2), duration=20 * ms)
+    spec = bl.NetworkSpec(
+        bl.Input((4,), bl.PoissonEncoder()), [bl.Dense(5, bl.CubaLIF())], bl.Readout(2), duration=20 * ms
+    )
     return bl.Learner(spec, bl.DALTON(), device="cpp_standalone", batch_size=2)
 
 
@@ -210,7 +212,7 @@ import sys
 import numpy as np
 from brian2 import ms
 import brianlearn as bl
-spec = bl.NetworkSpec(bl.Input((4,), bl.Bernoulli()), [bl.Dense(5, bl.CubaLIF())], bl.Readout(2), duration=20 * ms)
+spec = bl.NetworkSpec(bl.Input((4,), bl.PoissonEncoder()), [bl.Dense(5, bl.CubaLIF())], bl.Readout(2), duration=20 * ms)
 learner = bl.Learner(spec, bl.DALTON(), engine="discrete", batch_size=2)
 values = np.random.default_rng(1).random((4, 4))
 state, _ = learner.learn(learner.init(), bl.Samples(values, (values[:, 0] > 0.5).astype(int)))

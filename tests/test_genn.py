@@ -19,7 +19,7 @@ from test_pipelined import DELAYED, LEARNING, TOLERANCE, check_delay, check_twen
 
 from brianlearn.learning import DALTON, SGD, TFR
 from brianlearn.machine.genn_setup import genn_requirements
-from brianlearn.network import Bernoulli, CubaLIF, Events, Input, Samples, Spikes
+from brianlearn.network import CubaLIF, Events, Input, PoissonEncoder, Samples, Spikes
 from brianlearn.training.learner import Learner
 
 MISSING = [r.found for r in genn_requirements() if not r.ok and not r.gpu]
@@ -84,7 +84,7 @@ def test_frozen_kernels_feed_layers_that_learn(rule: Any) -> None:
 def test_spikes_that_are_drawn_or_given_are_a_generator_population() -> None:
     rng = np.random.default_rng(5)
     values = rng.uniform(0, 0.6, (7, 12))
-    drawn = late(dense(input=Input((12,), Bernoulli(0.8))))
+    drawn = late(dense(input=Input((12,), PoissonEncoder(0.8))))
     step, neuron, offsets = [], [], [0]
     for _ in range(7):
         raster = rng.random((15, 12)) < 0.3

@@ -17,7 +17,7 @@ from brianlearn.brian.genn.network import synapse_weights
 from brianlearn.errors import DeviceError, RuleError, SpecError
 from brianlearn.learning import DALTON, SGD, TFR, Adam
 from brianlearn.machine.doctor import examine
-from brianlearn.network import Bernoulli, Conv, CubaLIF, Dense, DirectCurrent, Input, NetworkSpec, Neuron, Readout
+from brianlearn.network import Conv, CubaLIF, Dense, DirectCurrent, Input, NetworkSpec, Neuron, PoissonEncoder, Readout
 from brianlearn.training.learner import Learner
 
 VERSIONS = {"brian2": "2.5.4", "brian2genn": "1.7.0", "numpy": "1.26.4", "setuptools": "65.5.0"}
@@ -177,7 +177,7 @@ def test_bernoulli_spikes_are_a_list() -> None:
     from brianlearn.learning.state import LearnerState
     from brianlearn.network import Samples
 
-    spec = late(dense(input=Input((12,), Bernoulli(0.5))))
+    spec = late(dense(input=Input((12,), PoissonEncoder(0.5))))
     state = LearnerState(initial_weights(spec))
     samples = Samples(np.random.default_rng(0).uniform(0, 1, (4, 12)), np.zeros(4, int))
     listed = inputs(Plan(spec, None, SGD(1e-2), 1, 6, "float64", expanded=True), state, samples, learning=False)

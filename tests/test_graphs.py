@@ -44,7 +44,7 @@ def skip() -> bl.NetworkSpec:
     """Input to both hidden populations, both of them to the readout."""
     return bl.NetworkSpec(
         populations=[
-            bl.Population("input", (1, 5, 4), bl.IntegrateAndFire()),
+            bl.Population("input", (1, 5, 4), bl.IntegrateAndFireEncoder()),
             bl.Population("readout", 4, bl.LinearReadout()),
             bl.Population("second", 8, NEURON),  # declared before what it hears
             bl.Population("first", 9, NEURON),
@@ -64,7 +64,7 @@ def kinds() -> bl.NetworkSpec:
     """Every kind of connection, two readouts, one of them leaky, dead ends of none."""
     return bl.NetworkSpec(
         populations=[
-            bl.Population("input", (2, 6, 5), bl.IntegrateAndFire()),
+            bl.Population("input", (2, 6, 5), bl.IntegrateAndFireEncoder()),
             bl.Population("maps", IF),
             bl.Population("wide", bl.CubaLIF(R=6.0)),
             bl.Population("pooled", NEURON),
@@ -242,7 +242,7 @@ def senses() -> bl.NetworkSpec:
     """Three inputs: values, a direct current, and events."""
     return bl.NetworkSpec(
         populations=[
-            bl.Population("eye", (1, 4, 4), bl.IntegrateAndFire()),
+            bl.Population("eye", (1, 4, 4), bl.IntegrateAndFireEncoder()),
             bl.Population("skin", 5, bl.DirectCurrent(gain=0.5)),
             bl.Population("ear", 6, bl.Spikes()),
             bl.Population("seen", 9, NEURON),

@@ -12,7 +12,18 @@ from cases import CASES, dense
 import brianlearn as bl
 from brianlearn.errors import DataError, DeviceError, NonFiniteError, RuleError, ShapeError, WeightsError
 from brianlearn.learning import DALTON, SGD, TFR, Adam
-from brianlearn.network import LIF, Bernoulli, Dense, Events, Input, Latency, NetworkSpec, Readout, Samples, Spikes
+from brianlearn.network import (
+    LIF,
+    Dense,
+    Events,
+    Input,
+    NetworkSpec,
+    PoissonEncoder,
+    Readout,
+    Samples,
+    Spikes,
+    TimeToFirstSpikeEncoder,
+)
 from brianlearn.training.learner import Learner
 
 
@@ -27,7 +38,7 @@ def _equal(a: dict, b: dict) -> bool:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_chunks_do_not_change_the_result(dtype: str) -> None:
-    spec = dense(input=Input((12,), Bernoulli(gain=0.8)))
+    spec = dense(input=Input((12,), PoissonEncoder(gain=0.8)))
     samples = _samples(spec, 7)
     results = []
     for chunk_size in (2, 4, 100):
@@ -83,7 +94,7 @@ def test_network_without_readout_counts_spikes() -> None:
 
 def test_precomputed_encoders_and_events() -> None:
     values = np.array([[[0.0, 0.25, 1.0]]])
-    spec = NetworkSpec(Input((1, 3), Latency()), [Dense(4, LIF())], Readout(2), duration=9 * ms)
+    spec = NetworkSpec(Input((1, 3), TimeToFirstSpikeEncoder()), [Dense(4, LIF())], Readout(2), duration=9 * ms)
     learner = Learner(spec, device="numpy")
     state = learner.init()
     activity = learner.infer(state, Samples(values), record=("spikes",))
@@ -97,7 +108,7 @@ def test_precomputed_encoders_and_events() -> None:
 
 
 def test_random_encoders_depend_on_epoch_and_sample_only() -> None:
-    spec = dense(input=Input((12,), Bernoulli(gain=0.8)))
+    spec = dense(input=Input((12,), PoissonEncoder(gain=0.8)))
     learner = Learner(spec, DALTON(), SGD(1e-9), device="numpy", batch_size=2)
     samples = _samples(spec)
     state = learner.init()

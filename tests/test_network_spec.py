@@ -9,7 +9,6 @@ from brian2 import ms, mV
 
 from brianlearn.errors import BrianLearnError, ShapeError, SpecError, UnitError
 from brianlearn.network import (
-    Bernoulli,
     Conv,
     CubaLIF,
     DaltonIF,
@@ -17,6 +16,7 @@ from brianlearn.network import (
     Input,
     NetworkSpec,
     Normal,
+    PoissonEncoder,
     Readout,
     Uniform,
 )
@@ -182,7 +182,7 @@ def test_describe():
         == """\
 40 steps of 1. ms per trial, burn-in 10 steps, same-step timing
 layer    kind                             shape     neurons  weights  neuron, method
-input    IntegrateAndFire                 1x28x28   784
+input    IntegrateAndFireEncoder          1x28x28   784
 conv1    conv 3x3, padding 1, pool 2      16x14x14  3136     144      v, I; exact
 dense1   dense, dropout 0.1 in each step  64        64       200704   v, I; exact
 readout  leaky, tau 20. ms                10                 640
@@ -302,7 +302,7 @@ def test_errors_print_subject_got_expected_and_remedy():
 
 
 def test_descriptions_are_frozen():
-    spec = network(input=Input((1, 8, 8), Bernoulli(0.5)))
+    spec = network(input=Input((1, 8, 8), PoissonEncoder(0.5)))
     for owner, name in ((spec, "dt"), (spec.layers[0], "size"), (spec.input, "shape"), (LIF, "reset")):
         with pytest.raises(AttributeError):
             setattr(owner, name, None)

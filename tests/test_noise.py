@@ -53,7 +53,7 @@ NEURONS = {
 
 def spec_of(*neurons: bl.Neuron, **options: Any) -> bl.NetworkSpec:
     layers = [bl.Dense(20, n, weights=bl.Normal(2.0)) for n in neurons]
-    fields = dict(input=bl.Input((9,), bl.IntegrateAndFire(0.4)), layers=layers, readout=bl.Readout(3))
+    fields = dict(input=bl.Input((9,), bl.IntegrateAndFireEncoder(0.4)), layers=layers, readout=bl.Readout(3))
     return bl.NetworkSpec(**(fields | dict(duration=25 * ms) | options))  # type: ignore[arg-type]
 
 

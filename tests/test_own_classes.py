@@ -28,7 +28,7 @@ KINDS = {
     bl.Optimiser: {"Nesterov": "optimiser=Nesterov(0.01, momentum=0.8)"},
     bl.Schedule: {"InverseRoot": "optimiser=bl.Adam(0.01, schedule=InverseRoot(2.0))"},
     bl.Loss: {"AbsoluteError": "rule=bl.SurrogateBPTT(loss=AbsoluteError())"},
-    bl.Train: {"Late": "readout=None, rule=bl.STBP(loss=bl.Hamming(bl.Targets(label=Late())))"},
+    bl.SpikeTrain: {"Late": "readout=None, rule=bl.STBP(loss=bl.Hamming(bl.Targets(label=Late())))"},
     bl.Augmentation: {"Contrast": "augment=Contrast(0.3)"},
     bl.DataSource: {"Stripes": "data=Stripes(seed=3)"},
     bl.Connection: {"ToNeighbours": "connection=ToNeighbours(3)"},
@@ -58,7 +58,7 @@ def made(input=bl.Input((1, 8, 8)), neuron=bl.CubaLIF(R=2.0), weights=bl.Normal(
     spec = bl.NetworkSpec(input, layers, readout, duration=6*ms)
     if connection is not None:
         populations = [
-            bl.Population("input", (1, 8, 8), bl.IntegrateAndFire()),
+            bl.Population("input", (1, 8, 8), bl.IntegrateAndFireEncoder()),
             bl.Population("hidden", 64, neuron),
             bl.Population("readout", 10, bl.LinearReadout()),
         ]
@@ -81,7 +81,7 @@ def example(base: type) -> str:
 
 @pytest.mark.parametrize(("base", "name", "use"), CASES)
 def test_the_example_of_a_base_class_runs_everywhere(base, name, use, tmp_path, monkeypatch):
-    if base in (bl.Rule, bl.Loss, bl.Train):
+    if base in (bl.Rule, bl.Loss, bl.SpikeTrain):
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     script = Path(f"own_{name.lower()}.py")

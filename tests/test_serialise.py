@@ -41,7 +41,7 @@ def everything() -> bl.NetworkSpec:
         bl.Dense(3, bl.AdaptiveLIF(floor=-np.inf, surrogate=bl.Gaussian())),
     ]
     return bl.NetworkSpec(
-        bl.Input((1, 6, 6), bl.Latency(0.1)),
+        bl.Input((1, 6, 6), bl.TimeToFirstSpikeEncoder(0.1)),
         layers,
         bl.Readout(4, tau=7 * ms),
         duration=12 * ms,
@@ -61,16 +61,16 @@ def test_a_network_comes_back_equal_to_the_last_bit():
     assert float(again.layers[0].neuron.constants["tau_s"]) == float(1 / 3 * ms)
     assert again.layers[2].neuron.floor == -np.inf
     assert isinstance(again.layers[1].neuron.surrogate, bl.Rectangular)
-    assert type(again.input.encoder) is bl.Latency
+    assert type(again.input.encoder) is bl.TimeToFirstSpikeEncoder
 
 
 @pytest.mark.parametrize(
     "encoder",
     [
-        bl.Bernoulli(0.3),
+        bl.PoissonEncoder(0.3),
         bl.DirectCurrent(2.0),
-        bl.IntegrateAndFire(2.0, 0.1),
-        bl.Latency(0.2),
+        bl.IntegrateAndFireEncoder(2.0, 0.1),
+        bl.TimeToFirstSpikeEncoder(0.2),
         bl.Spikes(),
         bl.IntegrateEvents(1.5, 0.1),
     ],

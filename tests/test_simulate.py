@@ -65,7 +65,7 @@ def test_a_shorter_duration_is_the_beginning_of_a_longer_one() -> None:
 def random_spec() -> bl.NetworkSpec:
     neuron = bl.CubaLIF(tau_m=10 * ms, tau_s=5 * ms, R=4.0)
     layers = [bl.Dense(6, neuron), bl.Dense(5, neuron)]
-    return bl.NetworkSpec(bl.Input((4,), bl.Bernoulli()), layers, bl.Readout(3), duration=40 * ms)
+    return bl.NetworkSpec(bl.Input((4,), bl.PoissonEncoder()), layers, bl.Readout(3), duration=40 * ms)
 
 
 def test_seeds_and_weights_are_axes(random_spec: bl.NetworkSpec) -> None:

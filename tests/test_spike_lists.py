@@ -41,8 +41,8 @@ def keys(n: int) -> np.ndarray:
 
 
 ENCODERS: list[Any] = [
-    bl.Bernoulli(0.3), bl.Latency(0.2), bl.Spikes(), bl.IntegrateEvents(0.6), bl.IntegrateEvents(1.5),
-    bl.IntegrateEvents(0.6, 0.05), bl.IntegrateEvents(0.6, -0.05),
+    bl.PoissonEncoder(0.3), bl.TimeToFirstSpikeEncoder(0.2), bl.Spikes(), bl.IntegrateEvents(0.6),
+    bl.IntegrateEvents(1.5), bl.IntegrateEvents(0.6, 0.05), bl.IntegrateEvents(0.6, -0.05),
 ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ class EveryOther(bl.Encoder):
 
 
 @pytest.mark.parametrize("timing", ["same_step", "pipelined"])
-@pytest.mark.parametrize("encoder", [bl.Bernoulli(0.3), bl.Spikes(), EveryOther()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("encoder", [bl.PoissonEncoder(0.3), bl.Spikes(), EveryOther()], ids=lambda e: type(e).__name__)
 def test_a_network_fires_the_raster(encoder: Any, timing: str) -> None:
     """In runs that are shorter than the chunk too; nothing of one run is left for the next."""
     rng = np.random.default_rng(0)

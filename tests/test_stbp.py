@@ -28,7 +28,6 @@ from brianlearn.learning import (
 from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, Targets
 from brianlearn.network import (
     LIF,
-    Bernoulli,
     Conv,
     CubaLIF,
     Dense,
@@ -37,6 +36,7 @@ from brianlearn.network import (
     Input,
     NetworkSpec,
     Normal,
+    PoissonEncoder,
     Readout,
     Rectangular,
     Samples,
@@ -221,7 +221,7 @@ def test_every_loss_on_spikes_teaches(loss: Any) -> None:
     for k in range(3):
         values[labels == k, 3 * k : 3 * k + 3] += 0.5
     neuron = SequenceLIF()
-    spec = NetworkSpec(Input((9,), Bernoulli()), [Dense(20, neuron), Dense(3, neuron)], None, duration=15 * ms)
+    spec = NetworkSpec(Input((9,), PoissonEncoder()), [Dense(20, neuron), Dense(3, neuron)], None, duration=15 * ms)
     learner = Learner(spec, STBP(loss), Adam(1e-2), batch_size=10)
     state, history = learner.init(), []
     for _ in range(12):
@@ -249,7 +249,7 @@ def test_bptt_learns_the_readout_if_asked(loss: Any, train_readout: bool) -> Non
 def test_pooled_convolutions_learn_too() -> None:
     neuron = SequenceLIF(surrogate=Rectangular(2.0))
     layers = [Conv(3, 3, neuron, pool=2, weights=Normal(2.0)), Dense(4, neuron)]
-    spec = NetworkSpec(Input((1, 8, 8), Bernoulli()), layers, None, duration=10 * ms)
+    spec = NetworkSpec(Input((1, 8, 8), PoissonEncoder()), layers, None, duration=10 * ms)
     rng = np.random.default_rng(0)
     learner = Learner(spec, STBP(Hamming()), Adam(1e-2), batch_size=4)
     start = learner.init()

@@ -331,7 +331,9 @@ def test_convergence_to_the_analytic_f_i_curve() -> None:
 @pytest.mark.parametrize(
     "neuron", [bl.DaltonIF(tau_s=2 * ms), bl.STBPNeuron(), bl.CubaLIF(R=4.0), bl.SequenceLIF()], ids=lambda n: n.input
 )
-@pytest.mark.parametrize("encoder", [bl.IntegrateAndFire(), bl.Bernoulli(0.7), bl.Latency()], ids=repr)
+@pytest.mark.parametrize(
+    "encoder", [bl.IntegrateAndFireEncoder(), bl.PoissonEncoder(0.7), bl.TimeToFirstSpikeEncoder()], ids=repr
+)
 def test_a_networks_own_step_changes_nothing(neuron: bl.Neuron, encoder: bl.Encoder) -> None:
     spec = bl.NetworkSpec(
         bl.Input((6,), encoder), [bl.Dense(20, neuron, weights=bl.Normal(3.0))], bl.Readout(3), duration=20 * ms
@@ -347,16 +349,16 @@ def test_a_networks_own_step_changes_nothing(neuron: bl.Neuron, encoder: bl.Enco
 
 def test_encoders_do_the_same_per_time() -> None:
     x, seeds = np.array([[0.02, 0.3, 0.9]]), np.array([[1, 2]], np.uint64)
-    for encoder in (bl.Bernoulli(0.8), bl.Latency(0.05)):
+    for encoder in (bl.PoissonEncoder(0.8), bl.TimeToFirstSpikeEncoder(0.05)):
         coarse, fine = (e.raster(x, n, seeds) for e, n in ((encoder, 4000), (encoder.with_step(0.1), 40000)))
-        if isinstance(encoder, bl.Latency):
+        if isinstance(encoder, bl.TimeToFirstSpikeEncoder):
             assert_allclose(fine.argmax(1) / 10, coarse.argmax(1), atol=1)
             assert_array_equal(fine.sum(1), [[0, 1, 1]])
         else:  # counts of 4000 trials with p = 0.8 x, and of ten times as many with a tenth of it
             expected = 3200 * x
             assert np.all(np.abs(coarse.sum(1) - expected) < 5 * np.sqrt(expected))
             assert np.all(np.abs(fine.sum(1) - expected) < 5 * np.sqrt(expected))
-    assert bl.IntegrateAndFire(0.5, 0.1).with_step(0.1) == bl.IntegrateAndFire(0.5 * 0.1, 0.1 * 0.1)
+    assert bl.IntegrateAndFireEncoder(0.5, 0.1).with_step(0.1) == bl.IntegrateAndFireEncoder(0.5 * 0.1, 0.1 * 0.1)
     assert bl.DirectCurrent(2.0).with_step(0.5) == bl.DirectCurrent(1.0)
     assert bl.IntegrateEvents(1.5, 0.2).with_step(0.5) == bl.IntegrateEvents(1.5, 0.1)
     assert bl.Spikes().with_step(0.1) == bl.Spikes()
@@ -561,7 +563,7 @@ def test_a_study_of_depth_is_a_loop_over_learners(tmp_path: Path) -> None:
     }
     for depth, (name, rule), seed in itertools.product((1, 3), rules.items(), (0, 1)):
         spec = bl.NetworkSpec(
-            bl.Input(data.shape, bl.IntegrateAndFire()),
+            bl.Input(data.shape, bl.IntegrateAndFireEncoder()),
             [bl.Dense(16, bl.DaltonIF(tau_s=1 * ms)) for _ in range(depth)],
             bl.Readout(10),
             duration=20 * ms,

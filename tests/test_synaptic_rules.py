@@ -38,7 +38,11 @@ def deep(conv: bool = False, encoder: Any = None, **options: Any) -> bl.NetworkS
     )
     layers = [first, bl.Dense(8, neuron, weights=bl.Normal(4.0)), bl.Dense(7, neuron, weights=bl.Normal(4.0))]
     return bl.NetworkSpec(
-        bl.Input((1, 6, 6), encoder or bl.IntegrateAndFire()), layers, bl.Readout(4), duration=14 * ms, burn_in=2 * ms
+        bl.Input((1, 6, 6), encoder or bl.IntegrateAndFireEncoder()),
+        layers,
+        bl.Readout(4),
+        duration=14 * ms,
+        burn_in=2 * ms,
     )
 
 
@@ -94,8 +98,8 @@ def test_dalton_as_text_in_a_graph() -> None:
 
     neuron, start = bl.CubaLIF(R=4.0), bl.Normal(4.0)
     populations = [
-        bl.Population("a", (6,), bl.IntegrateAndFire()),
-        bl.Population("b", (5,), bl.IntegrateAndFire()),
+        bl.Population("a", (6,), bl.IntegrateAndFireEncoder()),
+        bl.Population("b", (5,), bl.IntegrateAndFireEncoder()),
         bl.Population("h", (7,), neuron),
         bl.Population("k", (6,), neuron),
         bl.Population("out", (3,), bl.LinearReadout()),

@@ -33,7 +33,7 @@ def network(
     weights = bl.Normal(scale)
     layers = [bl.Dense(12, neuron, weights=weights), bl.Dense(6, neuron, weights=weights)]
     options = {"duration": 20 * ms, "readout": bl.Readout(3)} | options
-    return bl.NetworkSpec(bl.Input((1, 4, 4), encoder or bl.IntegrateAndFire(0.6)), layers, **options)
+    return bl.NetworkSpec(bl.Input((1, 4, 4), encoder or bl.IntegrateAndFireEncoder(0.6)), layers, **options)
 
 
 @pytest.fixture
@@ -113,12 +113,12 @@ def test_rates_against_the_steps() -> None:
 @pytest.mark.parametrize(
     ("encoder", "scale", "warns"),
     [
-        (bl.IntegrateAndFire(0.5), 255, True),
-        (bl.IntegrateAndFire(1 / 255), 255, False),
-        (bl.IntegrateAndFire(10.0), 1, False),
-        (bl.Bernoulli(0.5), 255, True),
-        (bl.Latency(), 255, True),
-        (bl.Latency(), 1, False),
+        (bl.IntegrateAndFireEncoder(0.5), 255, True),
+        (bl.IntegrateAndFireEncoder(1 / 255), 255, False),
+        (bl.IntegrateAndFireEncoder(10.0), 1, False),
+        (bl.PoissonEncoder(0.5), 255, True),
+        (bl.TimeToFirstSpikeEncoder(), 255, True),
+        (bl.TimeToFirstSpikeEncoder(), 1, False),
         (bl.DirectCurrent(0.5), 255, True),
         (bl.DirectCurrent(1.0), 4, False),
     ],
@@ -135,7 +135,7 @@ def test_inputs_of_another_scale(encoder: bl.Encoder, scale: float, warns: bool,
 def test_one_outlier_is_no_mistake_of_scale() -> None:
     values = np.random.default_rng(0).normal(0, 1, (50, 1, 4, 4))
     values[3, 0, 1, 1] = 400.0
-    for encoder in (bl.IntegrateAndFire(), bl.DirectCurrent()):
+    for encoder in (bl.IntegrateAndFireEncoder(), bl.DirectCurrent()):
         assert input_warnings(network(encoder=encoder), bl.Samples(values)) == []
 
 

@@ -14,7 +14,7 @@ def samples() -> tuple[bl.Samples, bl.Samples]:
 
 def experiment() -> bl.Experiment:
     spec = bl.NetworkSpec(
-        bl.Input((4,), bl.Bernoulli()), [bl.Dense(5, bl.CubaLIF(tau_m=10 * ms))], bl.Readout(2), duration=4 * ms
+        bl.Input((4,), bl.PoissonEncoder()), [bl.Dense(5, bl.CubaLIF(tau_m=10 * ms))], bl.Readout(2), duration=4 * ms
     )
     return bl.Experiment(
         spec,

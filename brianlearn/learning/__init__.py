@@ -1,5 +1,7 @@
 """What learning is: rules and optimisers as frozen, validated descriptions. No engine code."""
 
+from typing import TYPE_CHECKING
+
 from brianlearn.error_hook import install
 from brianlearn.learning.engine import Engine, TrialRecord
 from brianlearn.learning.engine_settings import Brian, Discrete, EngineSettings
@@ -28,9 +30,10 @@ from brianlearn.learning.rules.stbp import STBP, BackPropagation, SurrogateBPTT
 from brianlearn.learning.rules.synaptic import SynapticRule
 from brianlearn.learning.rules.three_factor import DALTON, TFR, ThreeFactorRule
 from brianlearn.learning.state import LearnerState
-from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, Targets, Train
+from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, SpikeTrain, Targets
 from brianlearn.learning.weights import check_weights, initial_weights, weight_shapes
 from brianlearn.named_arguments import name_arguments
+from brianlearn.renamed import old_names
 
 __all__ = [
     "DALTON",
@@ -71,11 +74,11 @@ __all__ = [
     "Schedule",
     "Silence",
     "SpikeCount",
+    "SpikeTrain",
     "SurrogateBPTT",
     "SynapticRule",
     "Targets",
     "ThreeFactorRule",
-    "Train",
     "Transpose",
     "TrialRecord",
     "VanRossum",
@@ -87,3 +90,5 @@ __all__ = [
 
 install()
 name_arguments(globals())
+if not TYPE_CHECKING:  # a type checker should know no other names than those above
+    __getattr__ = old_names(__name__)

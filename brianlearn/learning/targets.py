@@ -15,10 +15,10 @@ from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.network.storable import Storable
 
-__all__ = ["FirstSpike", "Pattern", "Regular", "Silence", "Targets", "Train"]
+__all__ = ["FirstSpike", "Pattern", "Regular", "Silence", "SpikeTrain", "Targets"]
 
 
-class Train(Storable, abstract=True):
+class SpikeTrain(Storable, abstract=True):
     """Base class of target spike trains of a single neuron.
 
     Examples
@@ -27,7 +27,7 @@ class Train(Storable, abstract=True):
     >>> import numpy as np
     >>> import brianlearn as bl
     >>> @dataclass(frozen=True)
-    ... class Late(bl.Train):
+    ... class Late(bl.SpikeTrain):
     ...     '''A spike in every step of the second half.'''
     ...
     ...     def steps(self, spec):
@@ -56,11 +56,11 @@ class Train(Storable, abstract=True):
         TypeError
             A class that does not say it.
         """
-        raise TypeError("Train is abstract: use one of its subclasses")
+        raise TypeError("SpikeTrain is abstract: use one of its subclasses")
 
 
 @dataclass(frozen=True)
-class Silence(Train):
+class Silence(SpikeTrain):
     """No spike."""
 
     def steps(self, spec: NetworkSpec) -> np.ndarray:
@@ -68,7 +68,7 @@ class Silence(Train):
 
 
 @dataclass(frozen=True)
-class Regular(Train):
+class Regular(SpikeTrain):
     """Spikes at a constant rate, evenly spaced.
 
     Parameters
@@ -104,7 +104,7 @@ class Regular(Train):
 
 
 @dataclass(frozen=True)
-class FirstSpike(Train):
+class FirstSpike(SpikeTrain):
     """A single spike.
 
     Parameters
@@ -134,7 +134,7 @@ class FirstSpike(Train):
 
 
 @dataclass(frozen=True)
-class Pattern(Train):
+class Pattern(SpikeTrain):
     """Spike trains that are written out.
 
     Parameters
@@ -181,9 +181,9 @@ class Targets(Storable):
 
     Parameters
     ----------
-    label : Train
+    label : SpikeTrain
         Of the label's neuron. A `Pattern` may hold one train for each class.
-    others : Train
+    others : SpikeTrain
         Of the other neurons.
 
     Raises
@@ -199,12 +199,12 @@ class Targets(Storable):
     """
 
     error_kind = RuleError
-    label: Train = Regular()
-    others: Train = Silence()
+    label: SpikeTrain = Regular()
+    others: SpikeTrain = Silence()
 
     def __post_init__(self) -> None:
         for name in ("label", "others"):
-            if not isinstance(getattr(self, name), Train):
+            if not isinstance(getattr(self, name), SpikeTrain):
                 raise RuleError(
                     "Targets",
                     f"{name} is of the wrong type",

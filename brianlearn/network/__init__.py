@@ -1,17 +1,19 @@
 """What a network is: neurons, layers, encoders. No engine, no learning."""
 
+from typing import TYPE_CHECKING
+
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Sparse, SumPool2d
 from brianlearn.network.connectivity import Connectivity
 from brianlearn.network.encoders import (
-    Bernoulli,
     DirectCurrent,
     Encoder,
-    IntegrateAndFire,
+    IntegrateAndFireEncoder,
     IntegrateEvents,
-    Latency,
+    PoissonEncoder,
     Spikes,
+    TimeToFirstSpikeEncoder,
 )
 from brianlearn.network.fluctuations import FluctuationDriven
 from brianlearn.network.initial import Array, Constant, Init, Normal, Orthogonal, Uniform
@@ -32,6 +34,7 @@ from brianlearn.network.population import LinearReadout, Population
 from brianlearn.network.record import Record, Recorded
 from brianlearn.network.samples.samples import Activity, Events, Raster, Recordings, Samples
 from brianlearn.network.spec import NetworkSpec, Projection
+from brianlearn.renamed import old_names
 
 __all__ = [
     "LIF",
@@ -41,7 +44,6 @@ __all__ = [
     "ArcTan",
     "Array",
     "AvgPool2d",
-    "Bernoulli",
     "Connection",
     "Connectivity",
     "Constant",
@@ -58,9 +60,8 @@ __all__ = [
     "Gaussian",
     "Init",
     "Input",
-    "IntegrateAndFire",
+    "IntegrateAndFireEncoder",
     "IntegrateEvents",
-    "Latency",
     "Layer",
     "LinearReadout",
     "NetworkSpec",
@@ -70,6 +71,7 @@ __all__ = [
     "OneToOne",
     "Orthogonal",
     "Parameter",
+    "PoissonEncoder",
     "Population",
     "Projection",
     "Raster",
@@ -86,6 +88,7 @@ __all__ = [
     "Spikes",
     "SumPool2d",
     "Surrogate",
+    "TimeToFirstSpikeEncoder",
     "Triangular",
     "Uniform",
     "neuron_step",
@@ -93,3 +96,5 @@ __all__ = [
 
 install()
 name_arguments(globals())
+if not TYPE_CHECKING:  # a type checker should know no other names than those above
+    __getattr__ = old_names(__name__)

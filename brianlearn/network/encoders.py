@@ -1,8 +1,8 @@
 """Encoders: how input values become presynaptic activity.
 
-An encoder either runs inside the network (``IntegrateAndFire``, ``DirectCurrent``: the engine computes it from the
-values) or is drawn beforehand (``Bernoulli``, ``Latency``: `Encoder.raster` gives the spikes, the same on every engine
-and device).
+An encoder either runs inside the network (``IntegrateAndFireEncoder``, ``DirectCurrent``: the engine computes it from
+the values) or is drawn beforehand (``PoissonEncoder``, ``TimeToFirstSpikeEncoder``: `Encoder.raster` gives the spikes,
+the same on every engine and device).
 ``Spikes`` takes inputs that are spikes already, ``IntegrateEvents`` the events of a camera.
 """
 
@@ -24,7 +24,15 @@ from brianlearn.network.storable import Storable
 if TYPE_CHECKING:
     from brianlearn.network.samples.events import Events, Recordings
 
-__all__ = ["Bernoulli", "DirectCurrent", "Encoder", "IntegrateAndFire", "IntegrateEvents", "Latency", "Spikes"]
+__all__ = [
+    "DirectCurrent",
+    "Encoder",
+    "IntegrateAndFireEncoder",
+    "IntegrateEvents",
+    "PoissonEncoder",
+    "Spikes",
+    "TimeToFirstSpikeEncoder",
+]
 
 
 #: Membrane potentials of `IntegrateEvents` at once, of several samples: 16 MiB.
@@ -289,7 +297,7 @@ class Encoder(Storable, abstract=True):
 
 
 @dataclass(frozen=True)
-class IntegrateAndFire(Encoder):
+class IntegrateAndFireEncoder(Encoder, stored_as="IntegrateAndFire"):
     """One integrate-and-fire neuron per input (DALTON): v <- v + gain x + bias, spike if v > 1, reset to 0.
 
     Parameters
@@ -363,7 +371,7 @@ class DirectCurrent(Encoder):
 
 
 @dataclass(frozen=True)
-class Bernoulli(Encoder):
+class PoissonEncoder(Encoder, stored_as="Bernoulli"):
     """In each step, a spike with probability min(1, max(0, gain x)), independently.
 
     Parameters
@@ -400,7 +408,7 @@ class Bernoulli(Encoder):
 
 
 @dataclass(frozen=True)
-class Latency(Encoder):
+class TimeToFirstSpikeEncoder(Encoder, stored_as="Latency"):
     """Time to first spike: an input x > threshold spikes once, in step round((1 - min(x, 1)) (n_steps - 1)).
 
     Parameters

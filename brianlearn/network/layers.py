@@ -12,7 +12,7 @@ from brianlearn.errors import SpecError
 from brianlearn.network.checks import is_number
 from brianlearn.network.connections import AllToAll, Connection, Conv2d
 from brianlearn.network.connections.base import whole
-from brianlearn.network.encoders import Encoder, IntegrateAndFire
+from brianlearn.network.encoders import Encoder, IntegrateAndFireEncoder
 from brianlearn.network.initial import Init, Normal, Uniform
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.population import Population, readout_tau
@@ -39,7 +39,7 @@ class Input(Storable):
     """
 
     shape: tuple[int, ...]
-    encoder: Encoder = IntegrateAndFire()
+    encoder: Encoder = IntegrateAndFireEncoder()
 
     def __post_init__(self) -> None:
         shape = tuple(self.shape) if isinstance(self.shape, Sequence | np.ndarray) else (self.shape,)

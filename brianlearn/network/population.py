@@ -98,7 +98,7 @@ class Population(Storable):
                 owner,
                 "neuron is of the wrong type",
                 got=repr(self.neuron),
-                expected="a neuron, e.g. bl.CubaLIF(), an encoder, e.g. bl.IntegrateAndFire(), or bl.LinearReadout()",
+                expected="a neuron, e.g. bl.CubaLIF(), an encoder, e.g. bl.PoissonEncoder(), or bl.LinearReadout()",
             )
         if self.is_input and self.shape is None:
             raise SpecError(owner, "an input has no shape", expected="bl.Population(name, shape, encoder)")

@@ -65,7 +65,7 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
             owner,
             "a direct current is a presynaptic value, which GeNN's synapses cannot read",
             got="DirectCurrent",
-            expected="an encoder that makes spikes, e.g. IntegrateAndFire()",
+            expected="an encoder that makes spikes, e.g. IntegrateAndFireEncoder()",
             remedy="use another encoder, or device='cpp_standalone'",
         )
     for p in spec.projections:
@@ -75,7 +75,7 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
                 "GeNN's random numbers have no seed, so that no run could be repeated",
                 got=f"{', '.join(p.layer.neuron.random)} in {p.layer.neuron.equations.strip()!r}, threshold or reset",
                 expected="a neuron without noise and random functions",
-                remedy="draw noise into the input (Bernoulli encoder, events), or use device='cpp_standalone'",
+                remedy="draw noise into the input (bl.PoissonEncoder, events), or use device='cpp_standalone'",
             )
     if rule is None:
         return

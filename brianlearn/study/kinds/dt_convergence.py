@@ -42,11 +42,11 @@ def dt_convergence(
     """Whether rates, readout and accuracy are those of the equations, or of the time step.
 
     The same weights run with each time step. What the network says *per step* is turned into what it says *per time*,
-    with the network's own dt as the reference: gain and bias of the encoders ``IntegrateAndFire`` and
-    ``DirectCurrent``, the probability of ``Bernoulli``, the bias of ``IntegrateEvents``; a memoryless readout is
+    with the network's own dt as the reference: gain and bias of the encoders ``IntegrateAndFireEncoder`` and
+    ``DirectCurrent``, the probability of ``PoissonEncoder``, the bias of ``IntegrateEvents``; a memoryless readout is
     divided by dt; and ``dt`` in a neuron's equations (``DaltonIF``, ``STBPNeuron``) stays the network's own.
-    ``Latency`` and ``Spikes`` give times anyway. Spikes of ``Bernoulli`` are drawn anew for each dt: its differences
-    are statistical. Under pipelined timing each layer delays by one dt.
+    ``TimeToFirstSpikeEncoder`` and ``Spikes`` give times anyway. Spikes of ``PoissonEncoder`` are drawn anew for each
+    dt: its differences are statistical. Under pipelined timing each layer delays by one dt.
 
     Parameters
     ----------
