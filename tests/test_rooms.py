@@ -11,7 +11,7 @@ import brianlearn
 
 PACKAGE = Path(brianlearn.__file__).parent
 #: Everybody may know these: errors and how they are said, and folders and signals of work that takes long.
-COMMON = {"errors", "telling", "error_hook", "named_arguments", "docstrings", "work", "machine"}
+COMMON = {"errors", "telling", "error_hook", "named_arguments", "docstrings", "renamed", "work", "machine"}
 #: Folder -> what it may know beside itself and what is common.
 MAY_KNOW = {
     "machine": {"errors"},
