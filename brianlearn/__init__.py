@@ -169,7 +169,16 @@ if TYPE_CHECKING:
         simulate,
         with_parameters,
     )
-    from brianlearn.training import Evaluation, Experiment, Learner, Metrics, Result, evaluate
+    from brianlearn.training import (
+        Evaluation,
+        Experiment,
+        Learner,
+        Metrics,
+        RecordedMetrics,
+        Result,
+        WeightHistory,
+        evaluate,
+    )
 
 __version__ = "0.1.0"
 
@@ -279,6 +288,7 @@ __all__ = [
     "ReadoutMSE",
     "Record",
     "Recorded",
+    "RecordedMetrics",
     "Recordings",
     "Rectangular",
     "Regular",
@@ -320,6 +330,7 @@ __all__ = [
     "UnitError",
     "VanRossum",
     "WarmUp",
+    "WeightHistory",
     "WeightsError",
     "against_finest",
     "depth",

@@ -5,11 +5,12 @@ from brianlearn.named_arguments import name_arguments
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
-from brianlearn.training.learner import Learner, Metrics
+from brianlearn.training.learner import Learner, Metrics, RecordedMetrics
 from brianlearn.training.progress import LineProgress, LiveProgress, Progress
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import from_dict, to_dict
+from brianlearn.training.weight_history import WeightHistory
 
 __all__ = [
     "Checkpoint",
@@ -20,8 +21,10 @@ __all__ = [
     "LiveProgress",
     "Metrics",
     "Progress",
+    "RecordedMetrics",
     "Result",
     "RunFolder",
+    "WeightHistory",
     "evaluate",
     "from_dict",
     "to_dict",

@@ -26,8 +26,9 @@ from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import choose_engine, make_engine
 from brianlearn.training.recording import Gathered, as_slice
 from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
+from brianlearn.training.weight_history import WeightHistories, WeightHistory
 
-__all__ = ["Learner", "Metrics"]
+__all__ = ["Learner", "Metrics", "RecordedMetrics"]
 
 DTYPES = ("float32", "float64")
 
@@ -79,6 +80,24 @@ class Metrics:
             rates,
             sum(p.seconds for p in parts),
         )
+
+
+@dataclass(frozen=True)
+class RecordedMetrics(Metrics):
+    """`Metrics` with the weights that were recorded.
+
+    Attributes
+    ----------
+    samples : int
+    accuracy, loss : float
+    firing_rates : dict
+    seconds : float
+        As in `Metrics`.
+    weights : dict
+        Name of weights -> `WeightHistory`.
+    """
+
+    weights: Mapping[str, WeightHistory]
 
 
 class Learner:
@@ -242,7 +261,9 @@ class Learner:
         for start in range(0, n, size):
             yield slice(start, min(start + size, n))
 
-    def learn(self, state: LearnerState, samples: Samples) -> tuple[LearnerState, Metrics]:
+    def learn(
+        self, state: LearnerState, samples: Samples, record: str | Record | Sequence[str | Record] = ()
+    ) -> tuple[LearnerState, Metrics]:
         """Learn from samples, in their order, in batches of ``batch_size``.
 
         Parameters
@@ -250,22 +271,28 @@ class Learner:
         state : LearnerState
         samples : Samples
             With labels, if the rule needs them. A last partial batch is a batch of its own.
+        record : str, Record, or sequence of these
+            ``"weights"``: those that learn, before the first batch and after each; a `Record` for some layers, some of
+            their rows, or every so many batches (docs/recording.md). What is learned stays the same.
 
         Returns
         -------
         state : LearnerState
             The new one; the old one stays valid.
         metrics : Metrics
+            `RecordedMetrics` with a record.
 
         Raises
         ------
+        SpecError
+            Records of what there is not, by name.
         RuleError, WeightsError
             If the learner has no rule.
         NonFiniteError
             If a weight or a readout is not finite any more, naming the layer and the step. ``state`` is then the
             last good one.
         BrianLearnError
-            No samples.
+            No samples; recordings that do not fit into memory.
         """
         if self.rule is None:
             raise RuleError("Learner", "there is no rule to learn with", expected="Learner(spec, bl.DALTON(), ...)")
@@ -273,14 +300,16 @@ class Learner:
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to learn from", got="0 samples")
         rate, first = self.optimiser.rate_at(state.epoch), state.steps == 0
+        histories = WeightHistories(record, self.spec, self.rule, state, len(samples), self.batch_size)
         parts = []
-        for chunk in self.chunks(len(samples)):
+        for chunk in histories.parts(self.engine.chunk_size):
             started = time.perf_counter()
-            new, record = self.engine.learn(state, samples[chunk], rate)
-            if not _finite(new, record):
+            new, measured = self.engine.learn(state, samples[chunk], rate)
+            if not _finite(new, measured):
                 raise self._locate(state, samples[chunk], rate)
             state = new
-            parts.append(self._metrics(record, samples[chunk], time.perf_counter() - started))
+            histories.note(chunk.stop, state)
+            parts.append(self._metrics(measured, samples[chunk], time.perf_counter() - started))
         metrics = Metrics.merge(parts)
         if self.watch.each_call:
             if first:
@@ -288,6 +317,8 @@ class Learner:
             firing = firing_warnings(self.spec, metrics.firing_rates) if len(samples) >= ENOUGH else []
             loss = [] if samples.labels is None else self.watch.loss(metrics.loss)
             self.watch.say([*input_warnings(self.spec, samples), *firing, *loss])
+        if record:
+            metrics = RecordedMetrics(**vars(metrics), weights=histories.histories)
         return state, metrics
 
     def infer(
