@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         load,
     )
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
+    from brianlearn.interop import to_neo, to_pynapple
     from brianlearn.learning import (
         DALTON,
         DECOLLE,
@@ -190,9 +191,10 @@ _SOURCES = (
     "brianlearn.data",
     "brianlearn.study",
     "brianlearn.cli.app",
+    "brianlearn.interop",
     "brianlearn.discrete",
 )
-_SUBPACKAGES = ("brian", "data", "discrete", "learning", "network", "report", "study", "training")
+_SUBPACKAGES = ("brian", "data", "discrete", "interop", "learning", "network", "report", "study", "training")
 
 __all__ = [
     "DALTON",
@@ -350,6 +352,8 @@ __all__ = [
     "robustness",
     "silenced",
     "simulate",
+    "to_neo",
+    "to_pynapple",
     "with_parameters",
 ]
 

@@ -50,6 +50,9 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "bri
 def test_python_of_a_page(page):
     if page in (*OWN[:5], "networks.md", "rules.md", "own_rule.md", "stbp.md", "verify.md"):
         pytest.importorskip("torch")
+    if page == "recording.md":
+        pytest.importorskip("neo")
+        pytest.importorskip("pynapple")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     scope: dict[str, object] = {}
@@ -61,6 +64,9 @@ def test_python_of_a_page(page):
 def test_examples_of_docstrings(module):
     if module.startswith(("brianlearn.discrete", "brianlearn.training.verify")):
         pytest.importorskip("torch")
+    for package in ("neo", "pynapple"):
+        if module == f"brianlearn.interop.{package}_objects":
+            pytest.importorskip(package)
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 

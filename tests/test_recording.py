@@ -18,6 +18,8 @@ from brianlearn.training import recording
 from brianlearn.training.learner import Learner
 
 TOLERANCE = 1e-10
+SPEC = one_convolution()
+TEACHER = Learner(SPEC, bl.DALTON(), device="numpy")
 
 
 def engines() -> list[Any]:
@@ -36,9 +38,9 @@ class Seen:
         factors_of = reference.third_factors
 
         class Population(reference.Population):
-            def named(self, state: str) -> str:  # neurons of the reference call the synaptic current c
-                neuron = case.spec.graph.by_name[self.layer.name].neuron
-                return "I" if state == "c" and "I" in neuron.parsed.state_names else state
+            def named(self, state: str) -> str:  # as presets call their synaptic current and adaptation
+                names = case.spec.graph.by_name[self.layer.name].neuron.parsed.state_names
+                return state if state in names else {"c": "I", "q": "a"}[state]
 
             def receive(self, sums: np.ndarray) -> reference.LayerStep:
                 step = super().receive(sums)
@@ -267,6 +269,22 @@ def test_a_choice_is_part_of_the_whole(device: str) -> None:
     assert part.firing_rates == pytest.approx(whole.firing_rates)
 
 
+def test_a_raster_is_drawn_of_the_sample_that_is_named() -> None:
+    from brianlearn.report import plot_raster
+
+    samples = Case(SPEC).samples()
+    record = [bl.Record("spikes", "dense1", samples=[3, 0]), bl.Record("spikes", "dense2")]
+    spikes = TEACHER.infer(TEACHER.init(), samples, record=record).spikes
+    figure = plot_raster(spikes, trial=0)
+    whole = TEACHER.infer(TEACHER.init(), samples, record="spikes").spikes
+    for ax, layer in zip(figure.axes, ("dense2", "dense1"), strict=True):
+        points = np.asarray(ax.collections[0].get_offsets())
+        step, neuron = np.nonzero(whole[layer].dense()[0])
+        assert np.array_equal(points, np.stack([step, neuron], axis=1)) and len(points) > 3
+    with pytest.raises(bl.DataError, match=r"(?s)no such trial.*one of 3, 0: those of dense1"):
+        plot_raster(spikes, trial=1)
+
+
 @pytest.mark.parametrize("device", engines())
 def test_a_simulation_records_the_same_variables(device: str) -> None:
     neuron = bl.CubaLIF(R=4.0, tau_m=20 * ms)
@@ -288,8 +306,6 @@ def test_a_simulation_records_the_same_variables(device: str) -> None:
 
 # refusals ------------------------------------------------------------------------------------------------------------
 
-SPEC = one_convolution()
-TEACHER = Learner(SPEC, bl.DALTON(), device="numpy")
 REFUSED: dict[str, tuple[Any, str]] = {
     "an unknown variable": ("u", r"cannot record this.*got: +'u'.*'spikes', 'readout', 'v', 'I', 'psi', 'L'"),
     "a misspelt variable": ("spike", "did you mean 'spikes'"),

@@ -39,6 +39,7 @@ def plot_raster(
     activity : Activity or mapping
         From ``learner.infer(state, samples, record=("spikes",))``, or layer name -> `Raster`.
     trial : int, optional
+        Position among the samples that were run.
     dt : brian2.Quantity, optional
         Time step; with it the time axis is in ms, else in steps.
     neurons : int, optional
@@ -66,9 +67,7 @@ def plot_raster(
             "there are no spikes to draw",
             remedy='record them: learner.infer(state, samples, record=("spikes",))',
         )
-    n_trials = next(iter(rasters.values())).n_trials
-    if not 0 <= trial < n_trials:
-        raise DataError("plot_raster", "there is no such trial", got=trial, expected=f"0 to {n_trials - 1}")
+    trials = {name: _trial_of(name, raster, trial) for name, raster in rasters.items()}
     if axes is None:
         figure = Figure(figsize=(7, 1 + 1.6 * len(rasters)), layout="constrained")
         axes = list(figure.subplots(len(rasters), sharex=True, squeeze=False)[:, 0])
@@ -79,7 +78,7 @@ def plot_raster(
         size_of_layer = int(np.prod(raster.shape))
         shown = np.unique(np.linspace(0, size_of_layer - 1, min(neurons or size_of_layer, size_of_layer)).astype(int))
         n = len(shown)
-        here = (raster.trial == trial) & np.isin(raster.neuron, shown)
+        here = (raster.trial == trials[name]) & np.isin(raster.neuron, shown)
         # as large as rows allow, but never too small to be seen
         size = max(2.0, min(20.0, 400.0 / n))
         colour = COLOURS[(len(rasters) - 1 - k) % len(COLOURS)]
@@ -94,6 +93,20 @@ def plot_raster(
         ax.tick_params(labelbottom=k == len(rasters) - 1)
     axes[-1].set_xlabel("time step" if dt is None else "time (ms)")
     return _save(axes[0], path)
+
+
+def _trial_of(layer: str, raster: Raster, sample: int) -> int:
+    """Which trial of a raster a sample is."""
+    if raster.samples is None:
+        if not 0 <= sample < raster.n_trials:
+            expected = f"0 to {raster.n_trials - 1}"
+            raise DataError("plot_raster", "there is no such trial", got=sample, expected=expected)
+        return sample
+    found = np.flatnonzero(raster.samples == sample)
+    if not len(found):
+        expected = f"one of {', '.join(map(str, raster.samples))}: those of {layer} that were recorded"
+        raise DataError("plot_raster", "there is no such trial", got=sample, expected=expected)
+    return int(found[0])
 
 
 def plot_learning_curve(
