@@ -23,10 +23,8 @@ COLOURS = {"v": "#0072B2", "psi": "#009E73", "L": "#D55E00"}
 
 
 def main() -> None:
-    """Look at a neuron of the first hidden layer that fires about eight times, in a network that has learned a little."""
-    spec = bl.NetworkSpec(
-        bl.Input((1, 8, 8)), [bl.Dense(30, LIF), bl.Dense(20, LIF)], bl.Readout(10), duration=60 * ms
-    )
+    """Look at a neuron that fires about eight times, in a network that has learned a little."""
+    spec = bl.NetworkSpec(bl.Input((1, 8, 8)), [bl.Dense(30, LIF), bl.Dense(20, LIF)], bl.Readout(10), duration=60 * ms)
     train, test = bl.load("digits").split(test=360)
     learner = bl.Learner(spec, bl.DALTON(), bl.Adam(1e-3), device="numpy", dtype="float64", batch_size=10)
     state, _ = learner.learn(learner.init(), train[:200])
