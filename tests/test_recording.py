@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+import test_graphs
 from brian2 import Network, NeuronGroup, StateMonitor, TimedArray, ms, mV
 from brian2.units.fundamentalunits import get_dimensions
 from cases import CASES, CONDUCTANCE, Case, dense, one_convolution, two_convolutions
@@ -55,6 +56,16 @@ class Seen:
                 found["L"][layer.name].append(factor.ravel())
             return factors
 
+        layers = [p.name for p in case.spec.neurons]
+
+        class Trace(reference.Trace):
+            def advance(self, presynaptic: np.ndarray) -> np.ndarray:  # those of all layers in turn
+                trace = super().advance(presynaptic)
+                done = sum(map(len, found["trace_v"].values()))
+                found["trace_v"][layers[done % len(layers)]].append(trace.ravel())
+                return trace
+
+        monkeypatch.setattr(reference, "Trace", Trace)
         monkeypatch.setattr(reference, "Population", Population)
         monkeypatch.setattr(reference, "third_factors", third_factors)
         samples = case.samples()
@@ -113,6 +124,7 @@ FAST = [
     "leaky-readout",
     "heterogeneous",
     "frozen-while-refractory",
+    "trace-conv",
 ]
 
 
@@ -180,6 +192,59 @@ def test_states_are_those_of_a_plain_network_of_brian2(device: str) -> None:
         found = activity.recorded[name]["one"]
         np.testing.assert_allclose(found[0], getattr(monitor, name).T, rtol=0, atol=1e-12)
         np.testing.assert_allclose(found.times / ms, monitor.t / ms, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("device", engines())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nothing_changes_where_something_is_recorded(dtype: str, device: str) -> None:
+    """Spikes and readouts of a network with several readouts and skip connections, to the last bit."""
+    spec = test_graphs.skip()
+    given, labels = test_graphs.samples(spec)
+    learner = Learner(spec, bl.DALTON(), device=device, dtype=dtype)
+    samples = bl.Samples(given, labels)
+    seen = learner.infer(learner.init(), samples, record=["spikes", "readout", "v", "psi", "L"])
+    plain = learner.infer(learner.init(), samples, record=["spikes", "readout"])
+    assert np.array_equal(plain.logits, seen.logits) and np.array_equal(plain.readout, seen.readout)
+    for layer, raster in plain.spikes.items():
+        assert np.array_equal(raster.dense(), seen.spikes[layer].dense()) and len(raster) > 5
+    assert set(seen.recorded["readout"]) == {p.name for p in spec.graph.readouts}
+    assert set(seen.recorded["v"]) == set(seen.recorded["L"]) == {p.name for p in spec.neurons}
+
+
+def test_third_factors_of_pipelined_timing() -> None:
+    """From recorded spikes, psi and readouts by their equations (docs/rules.md)."""
+    spec = dataclasses.replace(dense(), timing="pipelined")
+    learner, samples = Learner(spec, bl.DALTON(burn_in=3 * ms), device="numpy", dtype="float64"), Case(spec).samples()
+    state = learner.init()
+    activity = learner.infer(state, samples, record=["readout", "psi", "L"])
+    found, psi = activity.recorded["L"], activity.recorded["psi"]["dense2"].values
+    error = np.asarray(activity.readout) - np.eye(4)[samples.labels][:, None]
+    error[:, :3] = 0  # burn-in
+    late = np.pad(error, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+    last = late @ state.weights["readout"]
+    np.testing.assert_allclose(found["dense2"], last, rtol=0, atol=TOLERANCE)
+    delta = last * np.pad(psi, ((0, 0), (1, 0), (0, 0)))[:, :-1]  # stored with the psi of the step before
+    first = np.pad(delta, ((0, 0), (1, 0), (0, 0)))[:, :-1] @ state.weights["dense2"]
+    np.testing.assert_allclose(found["dense1"], first, rtol=0, atol=TOLERANCE)
+    assert np.abs(first).max() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.cpp_standalone
+def test_processes_that_share_the_samples_record_in_order() -> None:
+    spec = one_convolution()
+    samples, found = Case(spec, n=7).samples(), []
+    record = ["spikes", bl.Record("v", samples=[6, 0, 3], neurons=[4, 1]), bl.Record("L", "dense1", every=3)]
+    for options in (dict(device="cpp_standalone", workers=2, chunk_size=4), dict(device="numpy")):
+        learner = Learner(spec, bl.DALTON(), dtype="float64", batch_size=2, **options)  # type: ignore[arg-type]
+        found.append(learner.infer(learner.init(), samples, record=record))
+    for variable, layers in found[0].recorded.items():
+        for layer, one in layers.items():
+            other = found[1].recorded[variable][layer]
+            np.testing.assert_allclose(one, other, rtol=0, atol=TOLERANCE)
+            assert one.samples.tolist() == other.samples.tolist()
+    for layer, raster in found[0].spikes.items():
+        assert np.array_equal(raster.dense(), found[1].spikes[layer].dense())
 
 
 PAIRS = {

@@ -11,7 +11,7 @@ import numpy as np
 from brianlearn.errors import SpecError
 from brianlearn.network.checks import is_whole
 
-__all__ = ["Record", "Recorded", "Tap", "indices"]
+__all__ = ["OfValues", "Record", "Recorded", "Tap", "indices"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +173,29 @@ class Tap:
         return self.variable != "spikes"
 
 
+class OfValues:
+    """What numpy takes for its ``values``."""
+
+    values: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the values."""
+        return tuple(self.values.shape)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.values[index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = np.asarray(self.values, dtype=dtype)
+        return array.copy() if copy else array
+
+
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class Recorded(OfValues):
     """One variable of one layer over time.
 
     Numpy takes it for its values: ``np.asarray(recorded)``, ``recorded[0, :, 3]``.
@@ -199,18 +220,3 @@ class Recorded:
     times: Any
     neurons: np.ndarray
     samples: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Samples, steps, neurons."""
-        return tuple(self.values.shape)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.values[index]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = np.asarray(self.values, dtype=dtype)
-        return array.copy() if copy else array

@@ -25,7 +25,7 @@ from brianlearn.study.axes import Axis
 from brianlearn.study.parameters import spec_with
 from brianlearn.study.simulated import Simulated
 from brianlearn.training.learner import Learner
-from brianlearn.training.recording import Gathered, as_slice
+from brianlearn.training.recording import FEWER, Gathered, as_slice, bytes_of, check_memory
 
 __all__ = ["Simulation", "simulate"]
 
@@ -187,6 +187,8 @@ class Simulation:
                 # seeds share a run where the weights are the same
                 for group in [seeds] if own is not None else [[s] for s in seeds]:
                     cells.append((spec, own, group))
+        runs = len(samples) * sum(len(group) for _, _, group in cells)
+        check_memory("simulate", bytes_of(self._wanted, self.spec, runs, self._options["dtype"]), FEWER)
         results = self._run(cells, samples)
         names = {
             name: Axis.make(name, values) for name, values in axes.items() if _labelled(values) and len(values) > 1

@@ -317,7 +317,7 @@ class Learner:
             firing = firing_warnings(self.spec, metrics.firing_rates) if len(samples) >= ENOUGH else []
             loss = [] if samples.labels is None else self.watch.loss(metrics.loss)
             self.watch.say([*input_warnings(self.spec, samples), *firing, *loss])
-        if record:
+        if histories:
             metrics = RecordedMetrics(**vars(metrics), weights=histories.histories)
         return state, metrics
 

@@ -18,12 +18,13 @@ from brianlearn.network.record import Recorded, Tap
 from brianlearn.network.samples.samples import Raster
 from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["Gathered", "as_recorded", "as_slice", "check_memory"]
+__all__ = ["FEWER", "Gathered", "as_recorded", "as_slice", "bytes_of", "check_memory"]
 
 #: What one call of an engine records over time takes at most this many bytes, unless one sample takes more.
 PART_BYTES = 64 * 2**20
 #: Share of the free memory that recordings may take.
 SHARE = 0.8
+FEWER = "record fewer layers, neurons or samples, or every so many steps: bl.Record(...)"
 
 
 def check_memory(owner: str, size: int, remedy: str) -> None:
@@ -56,6 +57,18 @@ def as_slice(positions: np.ndarray) -> slice | np.ndarray:
     """Positions that follow each other as a slice, of which data make no copy."""
     first, last = int(positions[0]), int(positions[-1])
     return slice(first, last + 1) if last + 1 - first == len(positions) else positions
+
+
+def bytes_of(wanted: list[Wanted], spec: NetworkSpec, n: int, dtype: str) -> int:
+    """What recordings over time of n samples take."""
+    return sum(
+        np.dtype(dtype).itemsize
+        * (n if w.samples is None else len(w.samples))
+        * -(-spec.n_steps // w.tap.every)
+        * len(w.neurons)
+        for w in wanted
+        if w.tap.over_time
+    )
 
 
 class Gathered:
@@ -92,14 +105,9 @@ class Gathered:
         for w in wanted:
             recorded[slice(None) if w.samples is None else w.samples] = True
         self.plain, self.chosen = np.flatnonzero(~recorded), np.flatnonzero(recorded)
-        item = np.dtype(dtype).itemsize
-        self._bytes = sum(item * spec.n_steps * len(w.neurons) for w in wanted if w.tap.over_time)
-        kept = sum(
-            item * (n if w.samples is None else len(w.samples)) * -(-spec.n_steps // w.tap.every) * len(w.neurons)
-            for w in wanted
-            if w.tap.over_time
-        )
-        check_memory(owner, kept, "record fewer layers, neurons or samples, or every so many steps: bl.Record(...)")
+        # of one sample, while an engine runs it
+        self._bytes = sum(np.dtype(dtype).itemsize * spec.n_steps * len(w.neurons) for w in wanted if w.tap.over_time)
+        check_memory(owner, bytes_of(wanted, spec, n, dtype), FEWER)
         self._arrays: dict[Tap, np.ndarray] = {}
         self._rasters: dict[Tap, list[Raster]] = {}
         self._seen: list[np.ndarray] = []

@@ -14,7 +14,7 @@ from brianlearn.errors import SpecError, did_you_mean
 from brianlearn.learning.recording import OF_LEARNING, records
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.state import LearnerState
-from brianlearn.network.record import Record, indices
+from brianlearn.network.record import OfValues, Record, indices
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.recording import check_memory
 
@@ -24,7 +24,7 @@ OWNER = "Learner.learn"
 
 
 @dataclass(frozen=True, eq=False)
-class WeightHistory:
+class WeightHistory(OfValues):
     """The weights of one projection over a call of `Learner.learn`.
 
     Numpy takes it for its values: ``np.asarray(history)``, ``history[-1]``.
@@ -49,21 +49,6 @@ class WeightHistory:
     samples: np.ndarray
     times: Any
     neurons: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Moments, and the shape of the weights."""
-        return tuple(self.values.shape)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.values[index]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = np.asarray(self.values, dtype=dtype)
-        return array.copy() if copy else array
 
 
 class WeightHistories:
@@ -151,6 +136,9 @@ class WeightHistories:
             last = min(first + step, self.n)
             for start in range(first, last, chunk_size):
                 yield slice(start, min(start + chunk_size, last))
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
 
     def note(self, done: int, state: LearnerState) -> None:
         """Keep the weights after so many samples, where they are wanted."""
