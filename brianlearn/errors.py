@@ -61,8 +61,10 @@ class BrianLearnError(Exception):
         The object that is wrong, in the user's terms (``"conv1"``, ``"Neuron 'lif'"``, a path).
     problem : str
         What is wrong, as a sentence without its final stop.
-    got, expected, remedy : optional
-        What was found, what would have been right, and what to do.
+    got, expected : object, optional
+        What was found, and what would have been right.
+    remedy : str, optional
+        What to do.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -12,7 +12,7 @@ from brian2 import Mohm, ms, mV, nA, nS
 from scipy.linalg import expm
 
 from brianlearn.learning import DALTON, SGD, TFR, Adam, LearnerState, Momentum, initial_weights
-from brianlearn.learning.dropout import kept
+from brianlearn.learning.dropout import draw_dropout_mask
 from brianlearn.network import (
     LIF,
     AdaptiveLIF,
@@ -75,7 +75,7 @@ class Case:
             if p.layer.dropout_every == "step":
                 shape = (self.spec.n_steps, *shape)
             if rate:
-                masks[p.name] = kept(rate, p.name, shape, keys) / (1 - rate)
+                masks[p.name] = draw_dropout_mask(rate, p.name, shape, keys) / (1 - rate)
         return masks
 
     def reference_inference(self) -> reference.Result:

@@ -60,19 +60,19 @@ def test_other_rules_and_neurons() -> None:
 def test_traces_and_dropout() -> None:
     spec = dense(layers=[Dense(5, CubaLIF(), dropout=0.5), Dense(4, LIF())])
     text = describe(spec, DALTON(eligibility="trace"), batch_size=2)
-    assert "on_pre 'deliver': v_post += weight*keep_pre" in text
+    assert "on_pre 'deliver': v_post += weight*dropout_mask_pre" in text
     assert "on_pre 'learn': gradient += delta_post*trace_v_pre" in text
     assert "eligible if trace_v != 0" in text
     assert "trace_v_next = E_v_v*trace_v + E_v_I*trace_I" in text
-    assert "delta = psi*L*keep" in text
+    assert "delta = psi*L*dropout_mask" in text
     assert _slot_order(
         text,
-        "dense1_spike_resetter:\n      v = 0\n      trace_v += 1.0*keep",
+        "dense1_spike_resetter:\n      v = 0\n      trace_v += 1.0*dropout_mask",
         "dense1_traces:\n      trace_v_next = E_v_v*trace_v",
         "dense1_eligible_thresholder:",
         "synapses_dense2_learn:",
     )
-    assert "keep" not in describe(spec)  # inference drops nothing
+    assert "dropout_mask" not in describe(spec)  # inference drops nothing
 
 
 def test_names_of_traces_are_kept_free() -> None:

@@ -39,6 +39,8 @@ def public() -> dict[str, Any]:
     return {name: thing for name, thing in found.items() if once[id(thing)] == name}
 
 
+#: Types whose values say nothing without a unit or a range.
+MEASURED = re.compile(r"(float|brian2\.Quantity|numpy\.ndarray)\b")
 BUILTIN = {"KeyError", "TypeError", "ValueError"}
 
 
@@ -122,6 +124,9 @@ def faults_of_class(name: str, cls: type) -> Iterator[str]:
     untold = [field for field in [*fields, *attributes] if not field.startswith("_") and field not in told]
     if untold:
         yield f"{name}: fields {', '.join(untold)}"
+    bare = [field for field, text in told.items() if MEASURED.match(text) and "\n" not in text and "shape" not in text]
+    if bare:
+        yield f"{name}: what is measured, and in which unit, by {', '.join(bare)}"
     makers = () if getattr(cls, "_is_protocol", False) else ("__init__", "__post_init__")
     errors = {e for maker in makers for e in raised(getattr(cls, maker, None), cls)}
     if wrong := missing_errors(errors, found.get("Raises", "")):

@@ -9,7 +9,7 @@ import pytest
 from brian2 import ms
 
 import brianlearn as bl
-from brianlearn.learning.dropout import kept
+from brianlearn.learning.dropout import draw_dropout_mask
 
 NEURON = bl.CubaLIF(tau_m=20 * ms, tau_s=5 * ms, R=4.0)
 RULES = {
@@ -62,11 +62,11 @@ def test_a_mask_in_each_step(rule: str, engine: str, monkeypatch: pytest.MonkeyP
 
     def constant(rate: float, name: str, shape: tuple[int, ...], keys: np.ndarray) -> np.ndarray:
         if len(shape) == 1:
-            return kept(rate, name, shape, keys)
-        return np.repeat(kept(rate, name, shape[1:], keys)[:, None], shape[0], axis=1)
+            return draw_dropout_mask(rate, name, shape, keys)
+        return np.repeat(draw_dropout_mask(rate, name, shape[1:], keys)[:, None], shape[0], axis=1)
 
-    module = {"discrete": "discrete.encoding", "brian": "brian.feed"}[engine]
-    monkeypatch.setattr(f"brianlearn.{module}.kept", constant)
+    module = {"discrete": "discrete.step.encoding", "brian": "brian.run.feed"}[engine]
+    monkeypatch.setattr(f"brianlearn.{module}.draw_dropout_mask", constant)
     again = learn("step")
     for name, weights in trial.items():
         np.testing.assert_allclose(again[name], weights, rtol=0, atol=1e-14, err_msg=name)
@@ -96,7 +96,7 @@ def test_what_is_dropped_teaches_nothing(rule: str, engine: str) -> None:
     state = learner.init()
     new, _ = learner.learn(state, samples)
     changed = np.any(new.weights["dense2"] != state.weights["dense2"], axis=0)
-    spoken = kept(0.4, "dense1", (30,), state.sample_keys(samples.ids, learning=True))[0]
+    spoken = draw_dropout_mask(0.4, "dense1", (30,), state.sample_keys(samples.ids, learning=True))[0]
     silent = learner.infer(state, samples, record="spikes").spikes["dense1"].dense()[0].sum(axis=0) == 0
     assert 10 < spoken.sum() < 25
     assert not changed[~spoken].any()
@@ -106,7 +106,7 @@ def test_what_is_dropped_teaches_nothing(rule: str, engine: str) -> None:
 def test_every_layer_has_masks_of_its_own() -> None:
     """Two layers of one size under the same keys agree in half of their neurons, as two coins do."""
     keys = bl.LearnerState({}).sample_keys(np.arange(50), learning=True)
-    masks = {name: kept(0.5, name, (40,), keys) for name in ("dense1", "dense2", "conv1")}
+    masks = {name: draw_dropout_mask(0.5, name, (40,), keys) for name in ("dense1", "dense2", "conv1")}
     for first, second in itertools.combinations(masks.values(), 2):
         assert abs((first == second).mean() - 0.5) < 0.06  # 2000 coins
-    np.testing.assert_array_equal(kept(0.5, "dense1", (40,), keys), masks["dense1"])
+    np.testing.assert_array_equal(draw_dropout_mask(0.5, "dense1", (40,), keys), masks["dense1"])

@@ -16,8 +16,8 @@ from brian2 import ms  # noqa: E402
 import brianlearn as bl  # noqa: E402
 from brianlearn.discrete import export  # noqa: E402
 from brianlearn.discrete.maps import base as synapses  # noqa: E402
+from brianlearn.discrete.maps.csr_spikes import csr_spikes  # noqa: E402
 from brianlearn.discrete.maps.event_products import ConvProduct, DenseProduct  # noqa: E402
-from brianlearn.discrete.maps.spike_lists import spike_lists  # noqa: E402
 
 DTYPES = {torch.float64: 1e-12, torch.float32: 3e-5}
 
@@ -37,7 +37,7 @@ def test_lists(dtype: torch.dtype, threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        rows = spike_lists(s, 64)
+        rows = csr_spikes(s, 64)
         assert rows is not None
         columns = rows.by_column(40)
     finally:
@@ -53,8 +53,8 @@ def test_lists(dtype: torch.dtype, threads: int) -> None:
 
 
 def test_no_lists_of_dense_activity() -> None:
-    assert spike_lists(spikes(400, 100, torch.float32, rate=0.5), 64) is None
-    assert spike_lists(torch.full((3, 70), torch.nan), 64) is None  # not a number is not 0
+    assert csr_spikes(spikes(400, 100, torch.float32, rate=0.5), 64) is None
+    assert csr_spikes(torch.full((3, 70), torch.nan), 64) is None  # not a number is not 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -63,7 +63,7 @@ def test_dense(dtype: torch.dtype, n_in: int, n_out: int) -> None:
     s = spikes(300, n_in, dtype)
     weight, error = torch.randn(n_out, n_in, dtype=dtype), torch.randn(300, n_out, dtype=dtype)
     product = DenseProduct(n_in, n_out)
-    lists = spike_lists(s, product.tile(dtype))
+    lists = csr_spikes(s, product.tile(dtype))
     assert lists is not None
     torch.testing.assert_close(product.sums(lists, weight), s @ weight.T, atol=DTYPES[dtype], rtol=DTYPES[dtype])
     torch.testing.assert_close(product.gradient(lists, error), error.T @ s, atol=DTYPES[dtype], rtol=DTYPES[dtype])
@@ -99,7 +99,7 @@ def test_convolution(
     expected.backward(error)
     flat = (s.detach().permute(0, 2, 3, 1) if source_last else s.detach()).reshape(rows, -1)
     product = ConvProduct(in_shape, tuple(expected.shape[1:]), kernel, stride, padding)
-    lists = spike_lists(flat, product.tile(dtype))
+    lists = csr_spikes(flat, product.tile(dtype))
     assert lists is not None
     last = error.permute(0, 2, 3, 1).reshape(rows, -1)
     sums = product.sums(lists, kernels, source_last=source_last)

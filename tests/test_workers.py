@@ -17,9 +17,9 @@ from cases import dense, one_convolution
 
 from brianlearn.brian.cpp.standalone import StandaloneDevice
 from brianlearn.brian.engine import BrianEngine
-from brianlearn.brian.run.exchange import VARIABLE
+from brianlearn.brian.run.all_reduce import VARIABLE
 from brianlearn.brian.run.lifeline import PARENT_VARIABLE
-from brianlearn.brian.run.shares import shares_of_batches, shares_of_samples
+from brianlearn.brian.run.shards import shards_of_batches, shards_of_samples
 from brianlearn.errors import DeviceError, RuleError
 from brianlearn.learning import DALTON, SGD, TFR, Adam, LearnerState
 from brianlearn.machine.leftovers import remove_leftovers
@@ -83,9 +83,9 @@ def test_a_process_that_fails_ends_the_others(monkeypatch: pytest.MonkeyPatch) -
     start = StandaloneDevice._start
 
     def broken(self: StandaloneDevice, run: object, values: object, n: int, environment: dict[str, str]) -> object:
-        share = environment["BRIANLEARN_EXCHANGE"]
+        share = environment["BRIANLEARN_ALL_REDUCE"]
         if share.startswith("1/"):
-            environment = environment | {"BRIANLEARN_EXCHANGE": "1/2:/nowhere/at/all"}
+            environment = environment | {"BRIANLEARN_ALL_REDUCE": "1/2:/nowhere/at/all"}
         return start(self, run, values, n, environment)
 
     monkeypatch.setattr(StandaloneDevice, "_start", broken)
@@ -121,7 +121,7 @@ from brianlearn.brian.cpp.standalone import StandaloneDevice
 from brianlearn.machine.interrupt import stoppable
 start = StandaloneDevice._start
 def stopped(self, run, values, n, environment):
-    if environment["BRIANLEARN_EXCHANGE"].startswith("0/"):
+    if environment["BRIANLEARN_ALL_REDUCE"].startswith("0/"):
         return start(self, run, values, n, environment)
     run.mkdir()
     (run / "log").touch()
@@ -169,7 +169,7 @@ def _marked(mark: str) -> list[str]:
 
 @pytest.mark.parametrize(("n", "batch", "workers"), [(10, 5, 2), (7, 3, 2), (1, 4, 3), (12, 4, 4), (9, 2, 2)])
 def test_every_sample_has_one_trial_in_its_batch(n: int, batch: int, workers: int) -> None:
-    shares = shares_of_batches(n, batch, workers)
+    shares = shards_of_batches(n, batch, workers)
     assert len(shares) == workers
     assert len({share.n_trials for share in shares}) == 1
     assert sorted(np.concatenate([share.samples for share in shares])) == list(range(n))
@@ -181,9 +181,9 @@ def test_every_sample_has_one_trial_in_its_batch(n: int, batch: int, workers: in
 
 
 def test_samples_are_shared_in_order() -> None:
-    shares = shares_of_samples(5, 2)
+    shares = shards_of_samples(5, 2)
     assert [list(share.samples) for share in shares] == [[0, 1, 2], [3, 4]]
-    assert len(shares_of_samples(1, 4)) == 1
+    assert len(shards_of_samples(1, 4)) == 1
 
 
 @pytest.mark.parametrize(

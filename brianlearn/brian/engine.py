@@ -14,7 +14,7 @@ from brianlearn.brian.cpp.standalone import StandaloneDevice
 from brianlearn.brian.genn.refusals import refuse_genn, refuse_recording
 from brianlearn.brian.run.feed import collect, inputs, new_state, trials_to_run
 from brianlearn.brian.run.runtime import RuntimeDevice
-from brianlearn.brian.run.shares import join, shares_of_batches, shares_of_samples
+from brianlearn.brian.run.shards import gather, shards_of_batches, shards_of_samples
 from brianlearn.errors import RuleError, SpecError
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.engine_settings import IMPLEMENTATIONS
@@ -202,11 +202,11 @@ class BrianEngine:
             outputs = device.run(values, trials_to_run(plan, n, learning=True))
             return new_state(plan, state, outputs, n), collect(plan, outputs, n)
         assert isinstance(device, StandaloneDevice)
-        shares = shares_of_batches(n, plan.batch_size, plan.workers)
-        runs = [inputs(plan, state, samples, learning=True, learning_rate=learning_rate, share=s) for s in shares]
-        results = device.run_together(runs, [s.n_trials for s in shares], exchange=True)
-        records = [collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)]
-        return new_state(plan, state, results[0], n), join(records, shares)
+        shards = shards_of_batches(n, plan.batch_size, plan.workers)
+        runs = [inputs(plan, state, samples, learning=True, learning_rate=learning_rate, shard=s) for s in shards]
+        results = device.run_together(runs, [s.n_trials for s in shards], all_reduce=True)
+        records = [collect(plan, result, s.n_trials) for result, s in zip(results, shards, strict=True)]
+        return new_state(plan, state, results[0], n), gather(records, shards)
 
     def infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
         """Run at most ``chunk_size`` samples with frozen weights; see `Engine`.
@@ -238,10 +238,10 @@ class BrianEngine:
             outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
             return collect(plan, outputs, len(samples))
         assert isinstance(device, StandaloneDevice)
-        shares = shares_of_samples(len(samples), plan.workers)
-        runs = [inputs(plan, state, samples, learning=False, share=s) for s in shares]
-        results = device.run_together(runs, [s.n_trials for s in shares])
-        return join([collect(plan, result, s.n_trials) for result, s in zip(results, shares, strict=True)], shares)
+        shards = shards_of_samples(len(samples), plan.workers)
+        runs = [inputs(plan, state, samples, learning=False, shard=s) for s in shards]
+        results = device.run_together(runs, [s.n_trials for s in shards])
+        return gather([collect(plan, result, s.n_trials) for result, s in zip(results, shards, strict=True)], shards)
 
 
 def _refuse_workers(workers: int, device: str, spec: NetworkSpec, rule: LocalRule | None, batch_size: int) -> None:

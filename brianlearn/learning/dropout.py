@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 
-__all__ = ["kept"]
+__all__ = ["draw_dropout_mask"]
 
 
-def kept(rate: float, name: str, shape: tuple[int, ...], keys: np.ndarray) -> np.ndarray:
+def draw_dropout_mask(rate: float, name: str, shape: tuple[int, ...], keys: np.ndarray) -> np.ndarray:
     """Which neurons of a layer speak in each trial, or in each of its steps.
 
     Parameters

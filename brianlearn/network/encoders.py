@@ -308,7 +308,7 @@ class IntegrateAndFireEncoder(Encoder, stored_as="IntegrateAndFire"):
     Raises
     ------
     SpecError
-        What is no number.
+        A gain that is no number > 0; a bias that is no number.
 
     References
     ----------
@@ -345,11 +345,12 @@ class DirectCurrent(Encoder):
     Parameters
     ----------
     gain : float
+        > 0, dimensionless, per time step.
 
     Raises
     ------
     SpecError
-        What is no number.
+        A gain that is no number > 0.
 
     References
     ----------
@@ -382,7 +383,7 @@ class PoissonEncoder(Encoder, stored_as="Bernoulli"):
     Raises
     ------
     SpecError
-        What is no number.
+        A gain that is no number > 0.
 
     References
     ----------
@@ -484,7 +485,7 @@ class IntegrateEvents(Spikes):
     Raises
     ------
     SpecError
-        What is no number.
+        A gain that is no number > 0; a bias that is no number.
 
     References
     ----------

@@ -151,11 +151,12 @@ class Normal(Init):
     Parameters
     ----------
     scale : float
+        Not below 0, dimensionless; divided by the root of the number of weights of a neuron.
 
     Raises
     ------
     SpecError
-        What is no number > 0.
+        What is no number >= 0.
     """
 
     scale: float = 2.0
@@ -178,11 +179,12 @@ class Uniform(Init):
     Parameters
     ----------
     scale : float
+        Not below 0, dimensionless; divided by the root of the number of weights of a neuron.
 
     Raises
     ------
     SpecError
-        What is no number > 0.
+        What is no number >= 0.
     """
 
     scale: float = 1.0
@@ -206,6 +208,7 @@ class Constant(Init):
     Parameters
     ----------
     value : float
+        Of every weight, dimensionless.
 
     Raises
     ------
@@ -271,7 +274,7 @@ class Orthogonal(Init):
     Raises
     ------
     SpecError
-        What is no number > 0.
+        What is no number >= 0.
 
     References
     ----------

@@ -211,12 +211,15 @@ class Conv(Layer):
         Side of the square kernel.
     neuron : Neuron
     stride : int, optional
+        Of the kernel, in both directions.
     padding : int, optional
         Zeros added on each side.
     pool : int, optional
         Side of the average pool on the synaptic input; a rest that does not fill a window is left out.
-    dropout, dropout_every : optional
-        As in `Dense`.
+    dropout : float, optional
+        Probability in [0, 1) that a neuron is silent, while the network learns.
+    dropout_every : {"trial", "step"}, optional
+        How long a dropout mask lasts.
     weights : Init, optional
         Initial kernels; shape (channels, in, kernel, kernel).
     name : str, optional
@@ -259,6 +262,7 @@ class Readout(Storable):
     Parameters
     ----------
     classes : int
+        Number of outputs, at least 1.
     tau : brian2.Quantity, optional
         Time constant of a leaky readout; memoryless where it is not given.
     weights : Init, optional

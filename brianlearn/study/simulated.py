@@ -40,6 +40,7 @@ class Simulated:
     n_trials : int
         Of each point of the axes.
     dt, duration : brian2.Quantity
+        Time step, and length of a trial.
     spikes : dict
         Layer name, ``"input"`` included, -> `Raster`, whose trials are all points of the axes one after another, the
         last axis (the trials of a call's inputs) fastest; empty where spikes are not recorded.

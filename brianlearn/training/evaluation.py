@@ -27,6 +27,7 @@ class Evaluation:
     run : pathlib.Path
     engine, device : str
     test_accuracy : float
+        From 0 to 1.
     test_loss : float or None
         None where the engine does not measure the loss that was learned with.
     samples : int

@@ -31,7 +31,9 @@ class Result:
     validation_accuracy, validation_loss : float or None
         After the last epoch, where samples were held out.
     test_accuracy : float
+        From 0 to 1.
     test_loss : float or None
+        Mean over the test samples.
     samples_per_second : float
         Training samples per second, all epochs together, without the time to build the network.
     build_seconds : float

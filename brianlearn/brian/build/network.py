@@ -188,9 +188,9 @@ class Builder:
             if self.rule.changes == "batch":
                 rows["batch_count"] = ((batches + 1,), batch)
             for p in self.spec.neurons:
-                if p.name in self.plan.dropped:
+                if p.name in self.plan.dropout_rates:
                     each = self.plan.drawn_in_steps(p.name)
-                    rows[f"keep_{p.name}"] = ((n * each + 1, p.n), self.dt if each > 1 else trial)
+                    rows[f"dropout_mask_{p.name}"] = ((n * each + 1, p.n), self.dt if each > 1 else trial)
         for noise in self.noise.values():
             if noise:
                 rows[noise.name] = ((n + 1, 2), trial)
@@ -274,8 +274,8 @@ class Builder:
 
     def _carries(self, source: str) -> str:
         """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""
-        if source in self.plan.dropped:
-            return "keep"
+        if source in self.plan.dropout_rates:
+            return "dropout_mask"
         population = self.spec.graph.by_name[source]
         return "x" if population.is_input and encoder_of(population).carries_values else ""
 
@@ -316,9 +316,9 @@ class Builder:
         noise = self.noise[p.name]
         errors = self.plan.error_variables(p.name).values()
         model = group_equations(p, step, noise, learning=self.rule is not None, errors=errors)
-        dropped = p.name in self.plan.dropped
+        dropped = p.name in self.plan.dropout_rates
         if dropped:
-            model = model + Equations("keep : 1")
+            model = model + Equations("dropout_mask : 1")
         options: dict[str, Any] = dict(threshold=noise.threshold, reset=noise.reset)
         if neuron.refractory is not None:
             options["refractory"] = neuron.refractory
@@ -334,7 +334,7 @@ class Builder:
         self._regularly(group, step.reset_trial, "start", "trial", clock=self.net.trial_clock)
         if dropped:
             clock = self.net.clock if self.plan.drawn_in_steps(p.name) > 1 else self.net.trial_clock
-            self._regularly(group, f"keep = keep_{p.name}(t, i)", "start", "mask", order=1, clock=clock)
+            self._regularly(group, f"dropout_mask = dropout_mask_{p.name}(t, i)", "start", "mask", order=1, clock=clock)
         place(group.state_updater, f"{p.name}_integrate", -1)
         code = integrate_statements(step, learning=self.rule is not None)
         if code:
@@ -524,7 +524,8 @@ class Builder:
         assert self.rule is not None
         if self.rule.feedback == "mirror":
             self._mirrors(p)
-        lines = [*self._summed_errors(p), "delta = psi*L" + ("*keep" if p.name in self.plan.dropped else "")]
+        masked = "*dropout_mask" if p.name in self.plan.dropout_rates else ""
+        lines = [*self._summed_errors(p), f"delta = psi*L{masked}"]
         lines += ["delta_gated = gate*delta"] if self.steps[p.name].floor is not None else []
         self._regularly(self.net.groups[p.name], "\n".join(lines), f"{p.name}_feedback", "delta", order=1)
 

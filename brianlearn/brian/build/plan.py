@@ -200,7 +200,7 @@ class Plan:
         return [trace for trace in self.traces.values() if trace.projection.source == source]
 
     @cached_property
-    def dropped(self) -> dict[str, float]:
+    def dropout_rates(self) -> dict[str, float]:
         """Layer -> probability with which a neuron is silent, where the network learns with dropout."""
         if self.rule is None:
             return {}

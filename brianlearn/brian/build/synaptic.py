@@ -93,7 +93,7 @@ class SynapticBuilder(Builder):
             group = net.groups[p.name]
             group.variables.add_reference("third_factor_of_all", net.groups[REWARD_GROUP], "third", index="0")
             if of_trial:
-                masked = "*keep" if p.name in self.plan.dropped else ""
+                masked = "*dropout_mask" if p.name in self.plan.dropout_rates else ""
                 code, when, order, clock = "L = third_factor_of_all\n", "start", _HEAR, net.trial_clock
                 code += f"delta = psi*L{masked}"
             else:

@@ -28,7 +28,7 @@ from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.spike_input import list_names
 from brianlearn.brian.cpp.build_cache import BuildCache, fingerprint
 from brianlearn.brian.cpp.compile import compile_project
-from brianlearn.brian.run.exchange import VARIABLE, add_exchange, shared_memory
+from brianlearn.brian.run.all_reduce import VARIABLE, add_all_reduce, shared_memory
 from brianlearn.brian.run.feed import output_names
 from brianlearn.brian.run.lifeline import add_lifeline, lifeline_environment
 from brianlearn.brian.run.preferences import preferences
@@ -74,7 +74,7 @@ class StandaloneDevice:
         return outputs
 
     def run_together(
-        self, values: list[dict[str, np.ndarray]], n_trials: list[int], *, exchange: bool = False
+        self, values: list[dict[str, np.ndarray]], n_trials: list[int], *, all_reduce: bool = False
     ) -> list[dict[str, np.ndarray]]:
         """Run several processes at the same time.
 
@@ -84,8 +84,8 @@ class StandaloneDevice:
             The arrays of each process.
         n_trials : list of int
             Trials of each process.
-        exchange : bool
-            Whether they exchange gradients (see `brianlearn.brian.run.exchange`).
+        all_reduce : bool
+            Whether their gradients are summed (see `brianlearn.brian.run.all_reduce`).
 
         Returns
         -------
@@ -95,10 +95,10 @@ class StandaloneDevice:
             size = sum(array.nbytes for arrays in values for array in arrays.values())
             folder = stack.enter_context(run_folder("cpp_standalone", size))
             environments = [lifeline_environment() for _ in values]
-            if exchange:
+            if all_reduce:
                 n_weights = sum(p.n_weights for p in self.plan.spec.projections)
-                shares = shared_memory(folder, n_weights, len(values))
-                environments = [lifeline_environment() | {VARIABLE: share} for share in shares]
+                ranks = shared_memory(folder, n_weights, len(values))
+                environments = [lifeline_environment() | {VARIABLE: rank} for rank in ranks]
             runs = [folder / str(k) for k in range(len(values))]
             processes: list[subprocess.Popen[bytes]] = []
             try:
@@ -237,7 +237,7 @@ def _generate(plan: Plan, folder: Path) -> None:
             net = build(plan, standalone=True)
             add_stop(net)
             if plan.workers > 1 and plan.rule is not None:
-                add_exchange(net)
+                add_all_reduce(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1
             net.network.run(length * float(plan.spec.dt) * second, namespace={}, profile=plan.profile)
             device.build(directory=str(folder), compile=False, run=False, with_output=False)

@@ -1,1 +1,1 @@
-"""Runs: arrays in and out, Brian2's runtime mode, and shares of the work among processes."""
+"""Runs: arrays in and out, Brian2's runtime mode, and the shards of several processes."""

@@ -16,9 +16,9 @@ from brianlearn.brian.build.recorder import steps_of_spikes
 from brianlearn.brian.build.recording import over_time
 from brianlearn.brian.build.spike_input import list_names
 from brianlearn.brian.build.synaptic import run_inputs, weight_inputs
-from brianlearn.brian.run.shares import Share
+from brianlearn.brian.run.shards import Shard
 from brianlearn.errors import BrianLearnError, DeviceError
-from brianlearn.learning.dropout import kept
+from brianlearn.learning.dropout import draw_dropout_mask
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.paths import Fixed
@@ -85,7 +85,7 @@ def inputs(
     *,
     learning: bool,
     learning_rate: float = 0.0,
-    share: Share | None = None,
+    shard: Shard | None = None,
 ) -> dict[str, np.ndarray]:
     """All arrays of one run of a chunk of samples.
 
@@ -99,7 +99,7 @@ def inputs(
         Whether weights change; without it the same network evaluates.
     learning_rate : float
         Of this epoch.
-    share : Share, optional
+    shard : Shard, optional
         Which of the samples a process runs, and when; all of them where it is not given.
 
     Returns
@@ -109,9 +109,9 @@ def inputs(
         `brianlearn.brian.build.spike_input`); for GeNN, the step of the run and the neuron of each.
     """
     spec, total = plan.spec, len(samples)
-    if share is None:
-        share = Share(np.arange(total), np.arange(total), total)
-    samples, trials = samples[share.samples], share.trials
+    if shard is None:
+        shard = Shard(np.arange(total), np.arange(total), total)
+    samples, trials = samples[shard.samples], shard.trials
     n = len(samples)
     capacity, steps = plan.capacity_trials, spec.n_steps
     result = constants(plan)
@@ -182,13 +182,13 @@ def _masks(
     """What others see of a neuron's spikes, as a factor: 0, or 1/(1 - rate) so that the mean stays."""
     result, keys = {}, state.sample_keys(samples.ids, learning=learning)
     for p in plan.spec.neurons:
-        if p.name in plan.dropped:
-            each, rate = plan.drawn_in_steps(p.name), plan.dropped[p.name]
+        if p.name in plan.dropout_rates:
+            each, rate = plan.drawn_in_steps(p.name), plan.dropout_rates[p.name]
             masks = np.ones((plan.capacity_trials * each + 1, p.n))
             if learning:
-                drawn = kept(rate, p.name, (each, p.n), keys) / (1.0 - rate)
+                drawn = draw_dropout_mask(rate, p.name, (each, p.n), keys) / (1.0 - rate)
                 masks[(trials[:, None] * each + np.arange(each)).ravel()] = drawn.reshape(-1, p.n)
-            result[f"keep_{p.name}"] = masks
+            result[f"dropout_mask_{p.name}"] = masks
     return result
 
 

@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import torch
 
-__all__ = ["share"]
+__all__ = ["parallel_for"]
 
 
-def share(work: Callable[[int, int, int], object], total: int, *, block: int = 1) -> None:
+def parallel_for(work: Callable[[int, int, int], object], total: int, *, block: int = 1) -> None:
     """Call ``work(first, last, part)`` for parts of ``range(total)``, on torch's number of threads at once.
 
     Parameters

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from brianlearn.discrete.maps.spike_lists import SpikeLists, spike_lists
+from brianlearn.discrete.maps.csr_spikes import CSRSpikes, csr_spikes
 from brianlearn.discrete.step.kernels import have_numba
 from brianlearn.network.connections import Connection
 from brianlearn.network.spec import Projection
@@ -35,13 +35,13 @@ class Listed:
 
     Attributes
     ----------
-    lists : SpikeLists
+    lists : CSRSpikes
         A row for each step and sample.
     channels_last : bool
         Whether neurons are numbered in the order (height, width, channels).
     """
 
-    lists: SpikeLists
+    lists: CSRSpikes
     channels_last: bool
 
 
@@ -117,7 +117,7 @@ class SynapticMap(ABC):
             return None
         last = _lies_channels_last(source)
         flat = (source.permute(0, 1, 3, 4, 2) if last else source).reshape(rows, -1)
-        lists = spike_lists(flat.contiguous(), self._product.tile(source.dtype))
+        lists = csr_spikes(flat.contiguous(), self._product.tile(source.dtype))
         return None if lists is None else Listed(lists, last)
 
     def __call__(

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from brianlearn.discrete.host.threads import share
-from brianlearn.discrete.maps.spike_lists import SpikeLists
+from brianlearn.discrete.host.threads import parallel_for
+from brianlearn.discrete.maps.csr_spikes import CSRSpikes
 
 __all__ = ["ConvProduct", "DenseProduct"]
 
@@ -42,7 +42,7 @@ def _panels(n: int) -> np.ndarray:
 
 
 def _on_part(kernel: Callable[..., None], *arguments: Any) -> None:
-    """Call a kernel with what `share` gives, but for the number of the part."""
+    """Call a kernel with what `parallel_for` gives, but for the number of the part."""
     kernel(*arguments[:-1])
 
 
@@ -63,12 +63,12 @@ class DenseProduct:
         """Rows of weights that the cache holds."""
         return CACHE // (min(WIDEST, self.padded) * dtype.itemsize) // 64 * 64
 
-    def sums(self, lists: SpikeLists, weight: torch.Tensor) -> torch.Tensor:
+    def sums(self, lists: CSRSpikes, weight: torch.Tensor) -> torch.Tensor:
         """``spikes @ weight.T``, shape (rows, n_out).
 
         Parameters
         ----------
-        lists : SpikeLists
+        lists : CSRSpikes
             Of the rows of the spikes, tiles of `tile`.
         weight : torch.Tensor, shape (n_out, n_in)
         """
@@ -77,12 +77,12 @@ class DenseProduct:
         self._accumulate(lists, weight, (1, self.n_in), out)
         return out if self.padded == self.n_out else out[:, : self.n_out].contiguous()
 
-    def gradient(self, lists: SpikeLists, error: torch.Tensor) -> torch.Tensor:
+    def gradient(self, lists: CSRSpikes, error: torch.Tensor) -> torch.Tensor:
         """``error.T @ spikes``, shape (n_out, n_in).
 
         Parameters
         ----------
-        lists : SpikeLists
+        lists : CSRSpikes
             Of the rows of the spikes.
         error : torch.Tensor, shape (rows, n_out)
         """
@@ -94,7 +94,7 @@ class DenseProduct:
 
     def _accumulate(
         self,
-        lists: SpikeLists,
+        lists: CSRSpikes,
         matrix: torch.Tensor,
         steps: tuple[int, int],
         out: torch.Tensor,
@@ -124,7 +124,7 @@ class DenseProduct:
                 last,
             )
 
-        share(work, lists.starts.shape[1])
+        parallel_for(work, lists.starts.shape[1])
 
 
 class ConvProduct:
@@ -171,12 +171,12 @@ class ConvProduct:
         order = (1, 2, 0) if channels_last else (0, 1, 2)
         return tap.transpose(order).ravel(), cell.transpose(order).ravel()
 
-    def sums(self, lists: SpikeLists, kernels: torch.Tensor, *, source_last: bool) -> torch.Tensor:
+    def sums(self, lists: CSRSpikes, kernels: torch.Tensor, *, source_last: bool) -> torch.Tensor:
         """The weighted sums, shape (rows, height*width*channels).
 
         Parameters
         ----------
-        lists : SpikeLists
+        lists : CSRSpikes
         kernels : torch.Tensor, shape (out, in, kernel, kernel)
             Folded.
         source_last : bool
@@ -192,15 +192,15 @@ class ConvProduct:
         def work(first: int, last: int, part: int) -> None:
             convolve(*lists.arrays, taps, *self._addresses[source_last], flat, self._geometry, first, last)
 
-        share(work, n)
+        parallel_for(work, n)
         return out
 
-    def gradient(self, lists: SpikeLists, error: torch.Tensor, *, source_last: bool) -> torch.Tensor:
+    def gradient(self, lists: CSRSpikes, error: torch.Tensor, *, source_last: bool) -> torch.Tensor:
         """The gradient of the folded kernels.
 
         Parameters
         ----------
-        lists : SpikeLists
+        lists : CSRSpikes
         error : torch.Tensor, shape (rows, height*width*channels)
         source_last : bool
         """
@@ -215,7 +215,7 @@ class ConvProduct:
             addresses = self._addresses[source_last]
             convolve_gradient(*lists.arrays, parts[part], *addresses, flat, self._geometry, first, last)
 
-        share(work, n)
+        parallel_for(work, n)
         return self._kernels(torch.from_numpy(parts.sum(axis=0)))
 
     def transpose(self, error: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
@@ -249,7 +249,7 @@ class ConvProduct:
             part = patches[: (stop - start) * positions]
             torch.mm(by_position[start * positions : stop * positions], weights, out=part)
             work = partial(_on_part, add_patches, part.view(-1).numpy(), found[start:stop].view(-1).numpy(), geometry)
-            share(work, stop - start)
+            parallel_for(work, stop - start)
         return found
 
     def _runs(self, kernels: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from brianlearn.discrete.step.expressions import assignments, elementwise, expression
 from brianlearn.discrete.step.plain import number_functions
 from brianlearn.errors import DataError, ShapeError
-from brianlearn.learning.dropout import kept
+from brianlearn.learning.dropout import draw_dropout_mask
 from brianlearn.network.encoders import Encoder, EncoderText
 from brianlearn.network.inputs import NamedInputs, keys_of
 from brianlearn.network.population import Population
@@ -241,5 +241,5 @@ def dropout_mask(
     if keys is None:
         keep = torch.rand((samples, *drawn), dtype=like.dtype, device=like.device) >= p.dropout
     else:
-        keep = torch.from_numpy(kept(p.dropout, p.name, drawn, keys)).to(like.device)
+        keep = torch.from_numpy(draw_dropout_mask(p.dropout, p.name, drawn, keys)).to(like.device)
     return (keep.transpose(0, 1) if each else keep).to(like.dtype) / (1.0 - p.dropout)

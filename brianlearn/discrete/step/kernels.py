@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete.host.threads import share
+from brianlearn.discrete.host.threads import parallel_for
 from brianlearn.discrete.step.adjoint import adjoint
 from brianlearn.discrete.step.kernel_source import (
     BLOCK,
@@ -190,7 +190,7 @@ def _parallel(
 ) -> None:
     """Run a kernel on all neurons, shared out among threads."""
     steps, neurons = shape
-    share(lambda first, last, part: kernel(first, last, steps, *arrays, *constants), neurons, block=BLOCK)
+    parallel_for(lambda first, last, part: kernel(first, last, steps, *arrays, *constants), neurons, block=BLOCK)
 
 
 # compiling -----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ class Adam(Optimiser):
     beta1, beta2 : float
         Decay of the means, in [0, 1).
     eps : float
+        > 0: keeps the step finite where all gradients were 0.
 
     References
     ----------

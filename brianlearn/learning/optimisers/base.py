@@ -29,6 +29,7 @@ class Optimiser(Storable, abstract=True):
     Parameters
     ----------
     learning_rate : float
+        > 0, dimensionless: weights are plain numbers.
     halve_every : int, optional
         The learning rate is halved every so many epochs.
     reset_each_epoch : bool, optional

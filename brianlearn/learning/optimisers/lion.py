@@ -19,6 +19,7 @@ class Lion(Optimiser):
     Parameters
     ----------
     learning_rate : float
+        > 0; default 1e-4: steps are of one size, so smaller than Adam's.
     beta1, beta2 : float
         In [0, 1).
     weight_decay : float

@@ -19,9 +19,11 @@ class RMSprop(Optimiser):
     Parameters
     ----------
     learning_rate : float
+        > 0; default 1e-3.
     alpha : float
         Decay of the mean, in [0, 1).
     eps : float
+        > 0: keeps the step finite where all gradients were 0.
 
     References
     ----------

@@ -70,6 +70,7 @@ class Halving(Schedule):
     Parameters
     ----------
     every : int
+        Epochs, at least 1.
 
     Raises
     ------

@@ -25,6 +25,7 @@ class SumPool2d(Connection):
     stride : int or (int, int), optional
         That of the kernel where it is not given.
     padding : int or (int, int), optional
+        Zeros added on each side.
 
     Raises
     ------

@@ -41,7 +41,7 @@ RESERVED_NAMES = {
     "delta_gated": "gate*psi*L, the plasticity signal",
     "active": "1 outside the refractory period",
     "x_psi": "the argument of the surrogate derivative",
-    "keep": "the dropout mask",
+    "dropout_mask": "what dropout leaves of spikes",
     "weight": "the synaptic weight",
     "weight_index": "which weight a synapse has",
     "gradient": "the sum of weight changes over a batch",

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from brianlearn.discrete.host.threads import share
+from brianlearn.discrete.host.threads import parallel_for
 
-__all__ = ["SpikeLists", "spike_lists"]
+__all__ = ["CSRSpikes", "csr_spikes"]
 
 #: Where more entries than this share are not 0, matrix products are faster.
 MOST = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class SpikeLists:
+class CSRSpikes:
     """The entries of a matrix that are not 0, in lists.
 
     Attributes
@@ -44,11 +44,11 @@ class SpikeLists:
         """The first arguments of kernels."""
         return self.starts, self.ends, self.index, self.value
 
-    def rows_from(self, first: int) -> SpikeLists:
+    def rows_from(self, first: int) -> CSRSpikes:
         """The lists of the rows from ``first`` on."""
-        return SpikeLists(self.starts[:, first:], self.ends[:, first:], self.index, self.value, self.columns, self.tile)
+        return CSRSpikes(self.starts[:, first:], self.ends[:, first:], self.index, self.value, self.columns, self.tile)
 
-    def by_column(self, tile: int) -> SpikeLists:
+    def by_column(self, tile: int) -> CSRSpikes:
         """Lists of columns, from lists of rows; tiles of at most ``tile`` rows."""
         from brianlearn.discrete.maps.event_kernels import sort_by_column
 
@@ -65,11 +65,11 @@ class SpikeLists:
         def work(first: int, last: int, part: int) -> None:
             sort_by_column(*self.arrays, offsets, tile, places, index, value, first, last)
 
-        share(work, tiles)
-        return SpikeLists(places[:, :-1], places[:, 1:], index, value, rows, tile)
+        parallel_for(work, tiles)
+        return CSRSpikes(places[:, :-1], places[:, 1:], index, value, rows, tile)
 
 
-def spike_lists(flat: torch.Tensor, tile: int, most: float = MOST) -> SpikeLists | None:
+def csr_spikes(flat: torch.Tensor, tile: int, most: float = MOST) -> CSRSpikes | None:
     """List the spikes of each row of a matrix.
 
     Parameters
@@ -83,7 +83,7 @@ def spike_lists(flat: torch.Tensor, tile: int, most: float = MOST) -> SpikeLists
 
     Returns
     -------
-    SpikeLists or None
+    CSRSpikes or None
         None where more entries than ``most`` are not 0.
     """
     from brianlearn.discrete.maps.event_kernels import find_spikes
@@ -105,7 +105,7 @@ def spike_lists(flat: torch.Tensor, tile: int, most: float = MOST) -> SpikeLists
             numbers, columns, tile, pointers, index, value, position, position + part_size, first, last
         )
 
-    share(work, rows)
+    parallel_for(work, rows)
     if min(found) < 0:
         return None
-    return SpikeLists(pointers[:-1], pointers[1:], index, value, columns, tile)
+    return CSRSpikes(pointers[:-1], pointers[1:], index, value, columns, tile)

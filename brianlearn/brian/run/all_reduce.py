@@ -1,8 +1,8 @@
-"""Several processes of one standalone program that learn a batch together.
+"""All-reduce: several processes of one standalone program that learn a batch together.
 
-Every process runs its share of the trials of a batch. Before the optimiser's step all of them put their gradients into
-memory that they share, wait for each other, and add up all shares in the same order: each then takes the same step on
-its own weights, which stay equal to the last bit. No process is started or stopped in between.
+Every process runs its shard of a batch. Before the optimiser's step all of them put their gradients into memory that
+they share, wait for each other, and add up all gradients in the same order: each then takes the same step on its own
+weights, which stay equal to the last bit. No process is started or stopped in between.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from brian2 import Function, NeuronGroup
 from brianlearn.brian.build.network import BrianNetwork
 from brianlearn.brian.run.lifeline import PARENT_VARIABLE
 
-__all__ = ["VARIABLE", "add_exchange", "shared_memory"]
+__all__ = ["VARIABLE", "add_all_reduce", "shared_memory"]
 
-#: Environment variable that tells a process where the memory is, which share is its own, and of how many.
-VARIABLE = "BRIANLEARN_EXCHANGE"
+#: Environment variable that tells a process where the memory is, its rank, and how many there are.
+VARIABLE = "BRIANLEARN_ALL_REDUCE"
 _HEADER = 64
-#: Seconds that a process waits for the others before it gives up: far more than their shares can differ.
+#: Seconds that a process waits for the others before it gives up: far more than their shards can differ.
 _LIMIT = 1800
 
 _CODE = """
-inline double exchange_gradients(double count) {
+inline double all_reduce_gradients(double count) {
     static std::atomic<int32_t>* arrived = nullptr;
     static double* shared = nullptr;
     static int rank = 0, workers = 1;
@@ -95,13 +95,13 @@ def _gradients(net: BrianNetwork) -> dict[str, int]:
     return {name: n for name, n in groups.items() if name.startswith("w_")}
 
 
-def add_exchange(net: BrianNetwork) -> None:
-    """Add the exchange of gradients to a network, right before its optimiser's step.
+def add_all_reduce(net: BrianNetwork) -> None:
+    """Add the all-reduce of gradients to a network, right before its optimiser's step.
 
     Parameters
     ----------
     net : BrianNetwork
-        Built for the share of one process: its batch size is the trials of a batch in one process.
+        Built for the shard of one process: its batch size is the trials of a batch in one process.
     """
     groups = _gradients(net)
     names: dict[str, object] = {"size": sum(groups.values()), "header": _HEADER, "variable": VARIABLE}
@@ -113,16 +113,20 @@ def add_exchange(net: BrianNetwork) -> None:
         sums.append(Template(_SUM).substitute(place))
         at += n
     code = Template(_CODE).substitute(names, copies="\n    ".join(copies), sums="\n    ".join(sums))
-    exchange = Function(None, arg_units=[1], return_unit=1, arg_types=["float"], return_type="float", stateless=False)
-    exchange.implementations.add_implementation(
-        "cpp", code, name="exchange_gradients", compiler_kwds={"headers": _HEADERS}
+    all_reduce = Function(None, arg_units=[1], return_unit=1, arg_types=["float"], return_type="float", stateless=False)
+    all_reduce.implementations.add_implementation(
+        "cpp", code, name="all_reduce_gradients", compiler_kwds={"headers": _HEADERS}
     )
-    namespace = {"exchange_gradients": exchange, "batch_count": net.timed["batch_count"]}
-    group = NeuronGroup(1, "done : 1", name="exchange", clock=net.clock, namespace=namespace)
+    namespace = {"all_reduce_gradients": all_reduce, "batch_count": net.timed["batch_count"]}
+    group = NeuronGroup(1, "done : 1", name="all_reduce", clock=net.clock, namespace=namespace)
     group.run_regularly(
-        "done = exchange_gradients(batch_count(t))", clock=net.batch_clock, when="start", order=-6, name="exchange_run"
+        "done = all_reduce_gradients(batch_count(t))",
+        clock=net.batch_clock,
+        when="start",
+        order=-6,
+        name="all_reduce_run",
     )
-    net.groups["exchange"] = group
+    net.groups["all_reduce"] = group
     net.network.add(group)
 
 
@@ -140,6 +144,6 @@ def shared_memory(folder: Path, n_weights: int, workers: int) -> list[str]:
         A full disk.
     """
     size = _HEADER + workers * n_weights * np.dtype(float).itemsize
-    name = folder / "exchange"
+    name = folder / "all_reduce"
     name.write_bytes(bytes(size))  # a hole in the file would end the processes with SIGBUS where the disk is full
     return [f"{rank}/{workers}:{name}" for rank in range(workers)]

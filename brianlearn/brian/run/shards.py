@@ -1,4 +1,4 @@
-"""Which process runs which samples, where several share the work."""
+"""Which process runs which samples, where several work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.network.samples.samples import Raster
 
-__all__ = ["Share", "join", "shares_of_batches", "shares_of_samples"]
+__all__ = ["Shard", "gather", "shards_of_batches", "shards_of_samples"]
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class Shard:
     """What one process runs.
 
     Attributes
@@ -31,13 +31,13 @@ class Share:
     n_trials: int
 
 
-def shares_of_samples(n: int, workers: int) -> list[Share]:
-    """Divide n samples evenly, without empty shares."""
+def shards_of_samples(n: int, workers: int) -> list[Shard]:
+    """Divide n samples evenly, without empty shards."""
     parts = np.array_split(np.arange(n), min(n, workers))
-    return [Share(part, np.arange(len(part)), len(part)) for part in parts]
+    return [Shard(part, np.arange(len(part)), len(part)) for part in parts]
 
 
-def shares_of_batches(n: int, batch_size: int, workers: int) -> list[Share]:
+def shards_of_batches(n: int, batch_size: int, workers: int) -> list[Shard]:
     """Divide each batch of n samples evenly: batch k of every process is part of batch k.
 
     Processes have the same number of trials in a batch; where there are not enough samples, some trials are idle.
@@ -46,29 +46,29 @@ def shares_of_batches(n: int, batch_size: int, workers: int) -> list[Share]:
     batch, at = np.divmod(np.arange(n), batch_size)
     worker, place = np.divmod(at, trials)
     n_trials = int(batch[-1] + 1) * trials
-    return [Share(np.flatnonzero(worker == w), (batch * trials + place)[worker == w], n_trials) for w in range(workers)]
+    return [Shard(np.flatnonzero(worker == w), (batch * trials + place)[worker == w], n_trials) for w in range(workers)]
 
 
-def join(records: list[TrialRecord], shares: list[Share]) -> TrialRecord:
-    """The record of a chunk from those of its shares.
+def gather(records: list[TrialRecord], shards: list[Shard]) -> TrialRecord:
+    """The record of a chunk from those of its shards.
 
     Parameters
     ----------
     records : list of TrialRecord
         Of all trials of each process.
-    shares : list of Share
+    shards : list of Shard
     """
-    order = np.argsort(np.concatenate([share.samples for share in shares]), kind="stable")
+    order = np.argsort(np.concatenate([shard.samples for shard in shards]), kind="stable")
 
     def joined(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([array[share.trials] for array, share in zip(arrays, shares, strict=True)])[order]
+        return np.concatenate([array[shard.trials] for array, shard in zip(arrays, shards, strict=True)])[order]
 
     first = records[0]
     return TrialRecord(
         joined([r.logits for r in records]),
         joined([r.loss for r in records]),
         {name: joined([r.spike_counts[name] for r in records]) for name in first.spike_counts},
-        # only evaluation records spikes, and its shares are in order
+        # only evaluation records spikes, and its shards are in order
         {name: Raster.concatenate([r.spikes[name] for r in records]) for name in first.spikes},
         {tap: joined([r.recorded[tap] for r in records]) for tap in first.recorded},
     )
