@@ -1,4 +1,4 @@
-"""Dropout masks: which neurons speak in a trial or step, from the trial's random key, the same for every engine."""
+"""Dropout masks: which neurons pass in a trial or step, from the trial's random key, the same for every engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["draw_dropout_mask"]
 
 
 def draw_dropout_mask(rate: float, name: str, shape: tuple[int, ...], keys: np.ndarray) -> np.ndarray:
-    """Which neurons of a layer speak in each trial, or in each of its steps.
+    """Which neurons of a layer pass in each trial, or in each of its steps.
 
     Parameters
     ----------

@@ -229,7 +229,7 @@ def _computed(text: EncoderText, drive: torch.Tensor, steps: int) -> torch.Tenso
 def dropout_mask(
     p: Population, steps: int, samples: int, like: torch.Tensor, keys: np.ndarray | None
 ) -> torch.Tensor | None:
-    """Which neurons speak while a population learns: 0, or 1/(1 - rate) so that the mean stays; None without dropout.
+    """Which neurons pass while a population learns: 0, or 1/(1 - rate) so that the mean stays; None without dropout.
 
     The shape is (samples, *shape), or (steps, samples, *shape) where they are drawn in every step.
     """
