@@ -67,17 +67,18 @@ def show_inherited_fields(cls: type) -> None:
         return
     doc, own = inspect.cleandoc(cls.__doc__ or ""), sections(cls.__doc__)
     above = [sections(base.__doc__) for base in bases]
+    name = "Parameters" if any("Parameters" in base for base in above) else "Attributes"
     inherited: dict[str, str] = {}
     for base in reversed(above):
-        inherited |= entries(base.get("Parameters", ""))
-    described = entries(own.get("Parameters", ""))
+        inherited |= entries(base.get(name, ""))
+    described = entries(own.get(name, ""))
     taken: Iterable[str] = ()
     if inherited:
         taken = getattr(bases[0], "__dataclass_fields__", None) or inspect.signature(bases[0]).parameters
-    fields = [name for name in taken if name in inherited]  # in the order of the signature
-    shown = {name: described.get(name, inherited[name]) for name in fields} | described
+    fields = [field for field in taken if field in inherited]  # in the order of the signature
+    shown = {field: described.get(field, inherited[field]) for field in fields} | described
     if shown != described:
-        doc = _with_section(doc, "Parameters", _listed(shown))
+        doc = _with_section(doc, name, _listed(shown))
     errors = next((base["Raises"] for base in above if "Raises" in base), None)
     if errors is not None and "Raises" not in own:
         doc = _with_section(doc, "Raises", errors)
@@ -103,6 +104,6 @@ def _with_section(doc: str, name: str, text: str) -> str:
     if start is not None:
         place, end = start.start(), next((h.start() for h in headings if h.start() > start.start()), len(doc))
     else:
-        later = [h for h in headings if name == "Parameters" or h[1] not in ("Parameters", "Attributes")]
+        later = [h for h in headings if name != "Raises" or h[1] not in ("Parameters", "Attributes")]
         place = end = later[0].start() if later else len(doc)
     return f"{doc[:place].rstrip()}\n\n{made}{doc[end:]}".strip()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from brianlearn.docstrings import show_inherited_fields
 from brianlearn.errors import BrianLearnError, NonFiniteError, RuleError, WeightsError
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.engine_settings import EngineSettings, settled
@@ -55,6 +56,10 @@ class Metrics:
     firing_rates: Mapping[str, float]
     seconds: float
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        show_inherited_fields(cls)
+
     @staticmethod
     def merge(parts: list[Metrics]) -> Metrics:
         """Metrics of several calls together.
@@ -88,11 +93,6 @@ class RecordedMetrics(Metrics):
 
     Attributes
     ----------
-    samples : int
-    accuracy, loss : float
-    firing_rates : dict
-    seconds : float
-        As in `Metrics`.
     weights : dict
         Name of weights -> `WeightHistory`.
     """
