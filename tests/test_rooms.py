@@ -24,6 +24,7 @@ MAY_KNOW = {
     "scripts": {"network", "learning", "data", "training"},
     "study": {"network", "learning", "data", "brian", "discrete", "training", "scripts"},
     "report": {"network", "learning", "training", "study"},
+    "interop": {"network", "study"},
     "cli": {"network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "report"},
 }
 #: Imports within functions that go up, each for one purpose: the doctor's list of data sets, a study's own report, and
