@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from brianlearn.errors import ArgumentError, BrianLearnError, did_you_mean
@@ -28,7 +29,8 @@ def name_arguments(package: dict[str, Any]) -> None:
         if inspect.isclass(public):
             init = vars(public).get("__init__")
             if init is not None and not hasattr(init, "__wrapped__"):
-                setattr(public, "__init__", _checked(init, name, method=True))  # noqa: B010 - mypy forbids the plain way
+                made = _checked(init, name, method=True, elsewhere=getattr(public, "elsewhere", {}))
+                setattr(public, "__init__", made)  # noqa: B010 - mypy forbids the plain way
             for other, made in list(vars(public).items()):  # other ways to make one
                 if not isinstance(made, classmethod) or other.startswith("_"):
                     continue
@@ -39,7 +41,9 @@ def name_arguments(package: dict[str, Any]) -> None:
             setattr(sys.modules[public.__module__], name, package[name])  # one object, wherever it is looked for
 
 
-def _checked(function: Callable[..., Any], name: str, method: bool) -> Callable[..., Any]:
+def _checked(
+    function: Callable[..., Any], name: str, method: bool, elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> Callable[..., Any]:
     signature = inspect.signature(function)
     own = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)][method:]
 
@@ -59,14 +63,19 @@ def _checked(function: Callable[..., Any], name: str, method: bool) -> Callable[
                 signature.bind(*arguments, **options)
             except TypeError as wrong:
                 unknown = next((option for option in options if option not in own), None)
-                raise _error(name, own, options, unknown, wrong) from None
+                raise _error(name, own, options, unknown, wrong, elsewhere.get(unknown or "")) from None
             raise
 
     return call
 
 
 def _error(
-    name: str, known: list[str], options: dict[str, Any], unknown: str | None, wrong: TypeError | None = None
+    name: str,
+    known: list[str],
+    options: dict[str, Any],
+    unknown: str | None,
+    wrong: TypeError | None = None,
+    remedy: str | None = None,
 ) -> ArgumentError:
     known = list(dict.fromkeys(known))
     expected = ", ".join(known) or "no arguments"
@@ -77,7 +86,7 @@ def _error(
         f"it has no argument {unknown!r}",
         got=f"{unknown}={options[unknown]!r}",
         expected=expected,
-        remedy=did_you_mean(unknown, known),
+        remedy=remedy or did_you_mean(unknown, known),
     )
     error.unknown, error.known = unknown, known
     return error

@@ -584,3 +584,15 @@ def test_what_is_wrong_is_named(what: str) -> None:
     make, kind, text = WRONG[what]
     with pytest.raises(kind, match=text):
         make()
+
+
+@pytest.mark.parametrize("kind", [lambda **o: bl.Conv2d(4, kernel=3, **o), lambda **o: bl.Sparse(0.5, **o)])
+@pytest.mark.parametrize("option", ["neuron", "dropout"])
+def test_a_connection_that_is_given_neurons_says_where_they_belong(kind, option):
+    with pytest.raises(bl.ArgumentError, match=rf"no argument '{option}'(.|\n)*bl.Conv and bl.Dense are layers"):
+        kind(**{option: 0.5})
+
+
+def test_a_connection_is_no_layer_of_a_chain():
+    with pytest.raises(bl.SpecError, match=r"layer is of the wrong type(.|\n)*a connection alone has no neurons"):
+        bl.NetworkSpec(bl.Input((1, 4, 4)), [bl.Conv2d(4, 3)], bl.Readout(2), duration=5 * ms)

@@ -13,6 +13,7 @@ from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.errors import ArgumentError, BrianLearnWarning, ShapeError, SpecError, UnitError, did_you_mean
+from brianlearn.network.connections.base import Connection
 from brianlearn.network.encoders import Encoder
 from brianlearn.network.graph import Graph
 from brianlearn.network.layers import Input, Layer, Readout
@@ -153,6 +154,10 @@ class NetworkSpec(Storable):
                     "a layer is of the wrong type",
                     got=repr(layer),
                     expected="bl.Dense(...) or bl.Conv(...)",
+                    remedy="a connection alone has no neurons: use bl.Conv(...) or bl.Dense(...), or populations and "
+                    "projections (docs/networks.md)"
+                    if isinstance(layer, Connection)
+                    else None,
                 )
         if self.readout is not None and not isinstance(self.readout, Readout):
             raise SpecError(

@@ -26,6 +26,8 @@ class Connection(Storable, ABC, abstract=True):
 
     Attributes
     ----------
+    elsewhere : dict of str to str
+        Of a class: options that others have, and where they belong.
     factor : float
         What multiplies every weight, e.g. 1/k^2 of an average over k x k.
     shares_weights : bool
@@ -52,6 +54,12 @@ class Connection(Storable, ABC, abstract=True):
     12
     """
 
+    #: Options of layers, which have neurons, and where they belong.
+    elsewhere: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("neuron", "dropout", "dropout_every"),
+        "a connection has no neurons: bl.Conv and bl.Dense are layers, a connection with the neurons behind it; in a "
+        "graph they are those of a bl.Population",
+    )
     #: What multiplies every weight, e.g. 1/k^2 of an average over k x k.
     factor: float = 1.0
     #: Whether several synapses may have one weight.
