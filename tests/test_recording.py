@@ -155,7 +155,11 @@ def test_recordings_equal_the_reference_compiled(name: str, device: str, monkeyp
 # against Brian2 itself, and of one engine against the other ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("device", engines())
+SLOW = [pytest.mark.slow, pytest.mark.cpp_standalone]
+COMPILED = [pytest.param(device, marks=SLOW) for device in ("cython", "cpp_standalone")]
+
+
+@pytest.mark.parametrize("device", [*engines(), *COMPILED])
 def test_states_are_those_of_a_plain_network_of_brian2(device: str) -> None:
     """A NeuronGroup as anybody writes it, driven through its input variable; a subexpression too."""
     drive = np.random.default_rng(3).uniform(0, 3, (12, 4))
@@ -192,6 +196,48 @@ def test_states_are_those_of_a_plain_network_of_brian2(device: str) -> None:
         found = activity.recorded[name]["one"]
         np.testing.assert_allclose(found[0], getattr(monitor, name).T, rtol=0, atol=1e-12)
         np.testing.assert_allclose(found.times / ms, monitor.t / ms, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["frozen-while-refractory", "trace-coupled"])
+def test_kernels_and_plain_torch_record_the_same(name: str) -> None:
+    pytest.importorskip("torch")
+    case, found = CASES[name], []
+    record = ["v", "I", "psi", "L", *(["trace_v", "trace_I"] if case.rule.eligibility == "trace" else [])]
+    for kernels in (True, False):
+        engine = bl.Discrete(device="cpu", kernels=kernels, micro_batch=2)
+        learner = Learner(case.spec, case.rule, engine=engine, dtype="float64")
+        found.append(learner.infer(learner.init(case.weights()), case.samples(), record=record).recorded)
+    for variable, layers in found[0].items():
+        for layer, one in layers.items():
+            assert np.abs(np.asarray(one)).max() > 0
+            np.testing.assert_allclose(one, found[1][variable][layer], rtol=0, atol=TOLERANCE)
+
+
+def test_subexpressions_that_discrete_time_does_not_have_are_named() -> None:
+    pytest.importorskip("torch")
+    text = """dv/dt = (I - v)/tau : 1
+    dI/dt = -I/tau : 1
+    idle = v*int(not_refractory) : 1"""
+    neuron = bl.Neuron(text, "v > 1", "v = 0", "I", constants=dict(tau=5 * ms), refractory=2 * ms, weight_unit=3.0)
+    spec = bl.NetworkSpec(bl.Input((6,)), [bl.Dense(4, neuron, weights=bl.Constant(1.0))], None, duration=10 * ms)
+    samples = bl.Samples(np.full((1, 6), 0.8))
+    idle = Learner(spec, device="numpy", dtype="float64")
+    recorded = idle.infer(idle.init(), samples, record=["v", "idle"]).recorded
+    assert set(np.unique(recorded["idle"]["dense1"])) <= {0.0, *np.unique(recorded["v"]["dense1"])}
+    learner = Learner(spec, device="cpu", dtype="float64")
+    with pytest.raises(bl.EquationError, match=r"(?s)'idle' cannot be recorded.*refractory.*engine='brian'"):
+        learner.infer(learner.init(), samples, record="idle")
+    learner.infer(learner.init(), samples, record="v")
+
+
+def test_credit_through_time_has_the_same_errors() -> None:
+    pytest.importorskip("torch")
+    found = []
+    for credit in ("online", "through_time"):
+        learner = Learner(SPEC, bl.DALTON(credit=credit), device="cpu", dtype="float64")
+        found.append(learner.infer(learner.init(), Case(SPEC).samples(), record="L").recorded["L"])
+    for layer in ("conv1", "dense1", "dense2"):
+        assert np.array_equal(found[0][layer].values, found[1][layer].values)
 
 
 @pytest.mark.parametrize("device", engines())
