@@ -303,7 +303,9 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(k, marks=[pytest.mark.slow] * (k in ("trace-conv", "dfa", "decolle"))) for k in PAIRS]
+)
 def test_both_engines_record_the_same(name: str) -> None:
     pytest.importorskip("torch")
     spec, rule, record = PAIRS[name]
@@ -402,11 +404,11 @@ def test_a_simulation_records_the_same_variables(device: str) -> None:
     spec = bl.NetworkSpec(bl.Input((3,)), [bl.Dense(5, neuron, weights=bl.Normal(3.0))], None, duration=20 * ms)
     inputs = np.random.default_rng(0).uniform(0, 1, (2, 3))
     f = bl.simulate(spec, device=device, record=["spikes", bl.Record("v", neurons=[4, 0], every=3)])
-    found = f(inputs=inputs, tau_m=[5, 10, 20] * ms, duration=14 * ms)
+    found = f(inputs=inputs, tau_m=[5, 20] * ms, duration=14 * ms)
     v = found.recorded["v"]["dense1"]
-    assert v.shape == (3, 2, 5, 2)
+    assert v.shape == (2, 2, 5, 2)
     np.testing.assert_allclose(v.times / ms, [0, 3, 6, 9, 12])
-    for k, tau in enumerate([5, 10, 20] * ms):
+    for k, tau in enumerate([5, 20] * ms):
         one = dataclasses.replace(spec, layers=[bl.Dense(5, neuron.with_constants(tau_m=tau), weights=bl.Normal(3.0))])
         learner = Learner(one, device=device, dtype="float64")
         expected = learner.infer(learner.init(), bl.Samples(inputs), record="v").recorded["v"]["dense1"]
