@@ -238,10 +238,15 @@ def not_storable(obj: Any, remedy: str = _REMEDY) -> SpecError:
         "to_dict",
         "this cannot be stored in a file",
         got=f"{type(obj).__module__}.{type(obj).__qualname__}: {obj!r}"[:300],
-        expected=f"numbers, quantities, arrays, one of {', '.join(n for n in known_classes() if ':' not in n)}, "
+        expected=f"numbers, quantities, arrays, one of {', '.join(sorted(_public_names()))}, "
         "or an object of a dataclass of your own at the top level of a module",
         remedy=remedy,
     )
+
+
+def _public_names() -> set[str]:
+    """The classes of this package, by what they are called now."""
+    return {entry.cls.__name__ for found in _classes.values() for entry in found if _is_ours(entry.cls)}
 
 
 def _ambiguous(where: str, name: str) -> SpecError:
