@@ -109,7 +109,7 @@ class DiscreteEngine:
         rates = {name: learning_rate * rule.learning_rate_scale.get(name, 1.0) for name in self._learned}
         slots = {n: {s: self._tensor(a) for s, a in arrays.items()} for n, arrays in state.optimiser.items()}
         weights = {name: self._network.get_parameter(name) for name in self._learned}
-        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps)
+        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps, self._signs())
         keys, labels = state.sample_keys(samples.ids, learning=True), torch.from_numpy(samples.labels).to(self.device)
         gradients = self._gradients(readouts)
         self._network.train()
@@ -166,6 +166,11 @@ class DiscreteEngine:
                 parameter.copy_(weights.pop(name))
         like = next(self._network.parameters())
         return {name: tensor.to(like) for name, tensor in weights.items()}
+
+    def _signs(self) -> dict[str, torch.Tensor]:
+        """The signs that learned weights keep, by projection."""
+        signs = {p.name: p.weight_signs for p in self._network.spec.projections if p.name in self._learned}
+        return {name: self._tensor(array) for name, array in signs.items() if array is not None}
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         """A copy of an optimiser's array where the weights are."""

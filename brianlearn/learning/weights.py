@@ -120,6 +120,7 @@ def check_weights(
             remedy="load the weights into the network (and rule) that they were trained with",
         )
     result = {}
+    signs = {p.name: p.weight_signs for p in spec.projections}
     for name, shape in shapes.items():
         array = numbers(where, f"the weights of {name}", weights[name], f"floats, {shape}", error=WeightsError)
         if array.shape != shape:
@@ -140,6 +141,19 @@ def check_weights(
                 got=f"{array[index]} at {index}",
                 expected="finite numbers",
             )
+        _check_signs(where, signs.get(name), array, name)
         # half, extended: what the engines do not know
         result[name] = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     return result
+
+
+def _check_signs(where: str, signs: np.ndarray | None, array: np.ndarray, name: str) -> None:
+    if signs is not None and (array * signs < 0).any():
+        index = tuple(int(k) for k in np.argwhere(array * signs < 0)[0])
+        raise WeightsError(
+            where,
+            f"the weights of {name} do not have the sign of the projection",
+            got=f"{array[index]} at {index}",
+            expected=f"{'>= 0' if signs[index] > 0 else '<= 0'} (or 0)",
+            remedy="give weights of that sign, or leave sign out of bl.Projection(...)",
+        )

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
 from brianlearn.errors import ShapeError, SpecError, did_you_mean
 from brianlearn.network.connections import AllToAll
 from brianlearn.network.population import LinearReadout, Population
@@ -24,14 +28,14 @@ class Graph(Storable):
     ----------
     populations : sequence of Population
     projections : sequence of Projection
-        Without cycles.
+        Without cycles of projections that have no delay.
     layers : mapping, optional
         Population -> the layer that declared it, of a chain.
 
     Raises
     ------
     SpecError
-        Names that are missing or there twice, cycles, populations that nothing reaches.
+        Names that are missing or there twice, cycles without a delay, populations that nothing reaches.
     ShapeError
         Shapes that do not fit, naming the projection.
     """
@@ -89,41 +93,70 @@ class Graph(Storable):
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Names of all populations, each behind those that it hears.
+        """Names of all populations, each behind those that it hears in the same step.
 
         Raises
         ------
         SpecError
-            A cycle, by name.
+            A cycle without a delay, by name.
         """
-        heard = {p.name: {q.source for q in self.projections if q.target == p.name} for p in self.populations}
+        heard = {
+            p.name: {q.source for q in self.projections if q.target == p.name and not q.delayed}
+            for p in self.populations
+        }
         found: list[str] = []
         while len(found) < len(heard):
             ready = [name for name, sources in heard.items() if name not in found and sources <= set(found)]
             if not ready:
                 raise SpecError(
                     "NetworkSpec",
-                    "projections form a cycle",
+                    "projections without a delay form a cycle",
                     got=" -> ".join(_cycle(heard, found)),
-                    expected="projections that lead from inputs to readouts",
-                    remedy="leave one of them out",
+                    expected="cycles in which a spike takes a step at least",
+                    remedy="give one of them a delay, e.g. bl.Projection(..., delay=1*ms)",
                 )
             found.append(ready[0])
         if not any(p.is_readout for p in self.populations):  # the output is the last one
-            sources = {q.source for q in self.projections}
-            found.sort(key=lambda name: name not in sources)
+            found.sort(key=lambda name: not self._leads_on(name))
         return tuple(found)
+
+    def _leads_on(self, name: str) -> bool:
+        """Whether another population hears this one."""
+        return any(q.source == name != q.target for q in self.projections)
+
+    @cached_property
+    def components(self) -> tuple[tuple[str, ...], ...]:
+        """The populations that fire, in groups whose members hear one another, each behind those that it hears.
+
+        Within a group they are in the order of a step (`order`). A group of one may hear itself (`is_recurrent`).
+        """
+        names = [p.name for p in self.neurons]
+        place = {name: k for k, name in enumerate(names)}
+        edges = [(place[q.source], place[q.target]) for q in self.between_neurons if q.source in place]
+        ones = (np.ones(len(edges)), tuple(np.array(edges, int).reshape(-1, 2).T))
+        n, label = connected_components(coo_array(ones, shape=(len(names),) * 2), connection="strong")
+        heard = {k: {label[i] for i, j in edges if label[j] == k and label[i] != k} for k in range(n)}
+        found: list[int] = []
+        while len(found) < n:  # of those that are ready, the one whose first member comes first in a step
+            first = {int(k): min(i for i in place.values() if label[i] == k) for k in range(n) if k not in found}
+            found.append(min((k for k in first if heard[k] <= set(found)), key=first.__getitem__))
+        return tuple(tuple(name for name in names if label[place[name]] == k) for k in found)
+
+    def is_recurrent(self, component: Sequence[str]) -> bool:
+        """Whether the populations of a component hear one another, or themselves."""
+        return any(q.source in component and q.target in component for q in self.between_neurons)
 
     @cached_property
     def _placed(self) -> tuple[dict[str, Population], tuple[Projection, ...]]:
         """Populations with their shapes, in order, and projections between them."""
         declared = {p.name: p for p in self.populations}
         made: dict[str, Population] = {}
-        placed: list[Projection] = []
         for name in self.order:
             population, onto = declared[name], [q for q in self.projections if q.target == name]
             shape = population.shape
             for q in onto if shape is None else ():
+                if q.source not in made:  # with a delay, from a population that is behind this one in a step
+                    continue
                 shape = shape or q.connection.target_shape(q.name, _shape(made[q.source]), q.source)
             if shape is None:
                 raise ShapeError(
@@ -134,18 +167,22 @@ class Graph(Storable):
                 )
             population = _with_shape(population, tuple(shape))
             made[name] = population
-            layer = self.layers.get(name, population)
-            placed += [q.placed(layer, _shape(made[q.source]), tuple(shape)) for q in onto]
+        placed = [
+            q.placed(self.layers.get(name, made[name]), _shape(made[q.source]), _shape(made[name]))
+            for name in self.order
+            for q in self.projections
+            if q.target == name
+        ]
         return made, tuple(placed)
 
     def _check_roles(self) -> None:
-        populations, projections = self._placed
+        populations, _ = self._placed
         for name, population in populations.items():
             if not population.is_input and not self.onto(name):
                 raise SpecError(
                     f"population {name!r}", "nothing reaches it", got="no projection", expected="a projection onto it"
                 )
-            if not population.is_readout and not any(q.source == name for q in projections) and self.readouts:
+            if not population.is_readout and not self._leads_on(name) and self.readouts:
                 raise SpecError(
                     f"population {name!r}",
                     "it reaches nothing",
@@ -156,12 +193,12 @@ class Graph(Storable):
             raise SpecError("NetworkSpec", "there is no input", expected="bl.Population(name, shape, encoder)")
         if not self.neurons:
             raise SpecError("NetworkSpec", "there are no neurons", expected="bl.Population(name, shape, neuron)")
-        last = [p.name for p in self.neurons if not any(q.source == p.name for q in projections)]
+        last = [p.name for p in self.neurons if not self._leads_on(p.name)]
         if not self.readouts and len(last) != 1:
             raise SpecError(
                 "NetworkSpec",
                 "without a readout one population is the output",
-                got=f"{', '.join(last)} lead to nothing",
+                got=f"{', '.join(last) or 'none of them'} lead to nothing",
                 expected="one",
                 remedy="add a readout: bl.Population('readout', classes, bl.LinearReadout())",
             )
@@ -172,6 +209,13 @@ class Graph(Storable):
                     "readouts are reached all to all",
                     got=repr(q.connection),
                     expected="bl.AllToAll()",
+                )
+            if q.delayed:
+                raise SpecError(
+                    f"projection {q.name!r}",
+                    "readouts hear without a delay",
+                    got=f"delay={q.delay}",
+                    expected="delay=0*ms",
                 )
         sizes = {p.name: p.n for p in self.readouts}
         if len(set(sizes.values())) > 1 or any(n < 2 for n in sizes.values()):
@@ -184,7 +228,7 @@ class Graph(Storable):
 
     @cached_property
     def by_name(self) -> dict[str, Population]:
-        """Populations with their shapes, by name, each behind those that it hears."""
+        """Populations with their shapes, by name, each behind those that it hears in the same step."""
         return self._placed[0]
 
     @cached_property

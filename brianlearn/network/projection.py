@@ -9,13 +9,18 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from brian2 import ms, second
+from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import SpecError
+from brianlearn.errors import SpecError, UnitError, did_you_mean
 from brianlearn.network.connections import AllToAll, Connection
 from brianlearn.network.connectivity import Connectivity
 from brianlearn.network.initial import Init
 from brianlearn.network.population import check_name
+from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.storable import Storable
+from brianlearn.network.taking import take_quantity
+from brianlearn.network.unit_names import quantity_text
 
 if TYPE_CHECKING:
     from brianlearn.network.connections.base import Shape
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["Projection"]
+
+#: Signs by name.
+SIGNS = {"excitatory": 1.0, "inhibitory": -1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,12 @@ class Projection(Storable):
         Initial weights; those of the kind of connection where it is not given.
     learned : bool, optional
         Whether rules change the weights. Weights onto readouts are a rule's business.
+    sign : {"excitatory", "inhibitory"} or array_like, optional
+        Dale's law: weights >= 0, or <= 0; or 1 and -1 for each neuron of the source. Initial weights take the sign, and
+        no update changes it: what would cross 0 becomes 0. Weights of either sign where it is not given.
+    delay : brian2.Quantity, optional
+        A whole number of time steps: what arrives in a step was fired that long before, in the same trial. Cycles of
+        projections need one.
 
     Attributes
     ----------
@@ -61,6 +75,8 @@ class Projection(Storable):
     connection: Connection = field(default_factory=AllToAll)
     weights: Init | None = None
     learned: bool = True
+    delay: Any = field(default_factory=lambda: 0 * ms)
+    sign: Any = None
 
     def __post_init__(self) -> None:
         owner = f"projection {self.name!r}"
@@ -86,6 +102,45 @@ class Projection(Storable):
             )
         if not isinstance(self.learned, bool):
             raise SpecError(owner, "learned is wrong", got=repr(self.learned), expected="True or False")
+        object.__setattr__(self, "delay", take_quantity(owner, "delay", self.delay))
+        if get_dimensions(self.delay) is not second.dim:
+            raise UnitError(
+                owner, "delay has no unit of time", got=quantity_text(self.delay), expected="a time, e.g. 2*ms"
+            )
+        if np.ndim(self.delay) or not np.isfinite(float(self.delay)) or float(self.delay) < 0:
+            raise SpecError(owner, "delay is wrong", got=repr(self.delay), expected="one time, 0*ms or longer")
+
+        self._check_sign(owner)
+
+    def _check_sign(self, owner: str) -> None:
+        if self.sign is None or (isinstance(self.sign, str) and self.sign in SIGNS):
+            return
+        wrong = dict(got=repr(self.sign), expected=f"{' or '.join(map(repr, SIGNS))}, or 1 and -1 for each source")
+        if isinstance(self.sign, str):
+            raise SpecError(owner, "sign is unknown", **wrong, remedy=did_you_mean(self.sign, SIGNS))
+        signs = numbers(owner, "sign", self.sign, wrong["expected"], error=SpecError)
+        if not signs.size or not np.isin(signs, (1, -1)).all():
+            raise SpecError(owner, "sign is wrong", **wrong)
+        object.__setattr__(self, "sign", signs.astype(np.int8))
+
+    @property
+    def delayed(self) -> bool:
+        """Whether what it delivers was fired in an earlier step."""
+        return float(self.delay) > 0
+
+    def delay_steps(self, dt: Any) -> int:
+        """The delay as a number of time steps.
+
+        Parameters
+        ----------
+        dt : brian2.Quantity or float
+            A time, or seconds.
+
+        Returns
+        -------
+        int
+        """
+        return round(float(self.delay) / float(dt))
 
     # what is known of the projections of a network -------------------------------------------------------------------
 
@@ -129,8 +184,10 @@ class Projection(Storable):
         """
         found = copy.copy(self)
         found.__dict__["_network"] = {"layer": layer, "source": source, "target": target}
-        found.__dict__.pop("connectivity", None)
+        for name in ("connectivity", "weight_signs"):
+            found.__dict__.pop(name, None)
         found.connection.check(self.name, source, target)
+        found.weight_signs  # noqa: B018 - looks, and refuses
         return found
 
     @property
@@ -158,6 +215,47 @@ class Projection(Storable):
         """Its synapses; their list is made when it is asked for."""
         return Connectivity(self.connection, self.in_shape, self.out_shape)
 
+    @cached_property
+    def weight_signs(self) -> np.ndarray | None:
+        """The sign of every weight, 1 or -1, of their shape; None where weights may have either.
+
+        Raises
+        ------
+        SpecError
+            Signs of another number of sources, or sources of both signs that share a weight.
+        """
+        if self.sign is None:
+            return None
+        if isinstance(self.sign, str):
+            return np.full(self.weight_shape, SIGNS[self.sign])
+        owner, c = f"projection {self.name!r}", self.connectivity
+        if self.sign.size != self.n_pre:
+            raise SpecError(owner, "sign does not fit its source", got=self.sign.shape, expected=self.in_shape)
+        each = self.sign.ravel()[c.pre]
+        packed = np.ones(self.n_weights)
+        packed[c.weight] = each
+        if (packed[c.weight] != each).any():
+            raise SpecError(
+                owner,
+                "sources of both signs share a weight",
+                got=f"{self.connection!r} with an array of signs",
+                expected="one sign for all that share a weight, or a connection without shared weights",
+            )
+        return c.unpack(packed)
+
+    def signed(self, weights: np.ndarray) -> np.ndarray:
+        """Weights with the sign of the projection, and their own size.
+
+        Parameters
+        ----------
+        weights : numpy.ndarray
+
+        Returns
+        -------
+        numpy.ndarray
+        """
+        return weights if self.weight_signs is None else np.abs(weights) * self.weight_signs
+
     def draw(self, rng: np.random.Generator, spec: NetworkSpec) -> np.ndarray:
         """Initial weights.
 
@@ -171,10 +269,10 @@ class Projection(Storable):
         numpy.ndarray
         """
         if self.weights is None:
-            return self.connection.draw(rng, self.in_shape, self.out_shape)
+            return self.signed(self.connection.draw(rng, self.in_shape, self.out_shape))
         shape, fan_in = self.weight_shape, self.connection.fan_in(self.in_shape, self.out_shape)
         drawn = self.weights.of(self, spec, rng)
         by_shape = prod(shape[1:])  # what distributions take for the number of weights of a neuron
         if fan_in != by_shape and self.weights.by_fan_in:
             drawn = drawn * np.sqrt(by_shape / fan_in)
-        return drawn
+        return self.signed(drawn)

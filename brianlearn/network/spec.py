@@ -52,8 +52,8 @@ class NetworkSpec(Storable):
     timing : {"same_step", "pipelined"}, optional
         When a spike reaches the next layer: in the same step, or in the next one (chains only).
     populations, projections : sequence of Population, of Projection
-        In the place of a chain: any graph without cycles. The first readout that is declared is the output that makes
-        predictions; where there is none, the one population that leads to nothing.
+        In the place of a chain: any graph, with a delay in every cycle. The first readout that is declared is the
+        output that makes predictions; where there is none, the one population that leads to nothing.
     declared : Graph, optional
         For copies: the populations and projections, checked, of a network that is declared by them.
 
@@ -203,12 +203,20 @@ class NetworkSpec(Storable):
                 got=f"duration {self.duration}, burn_in {self.burn_in}",
                 expected="0 <= burn_in < duration",
             )
-        self.graph  # noqa: B018 - infers shapes, and refuses
+        for q in self.graph.projections:
+            steps = float(q.delay) / float(self.dt)
+            if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+                raise SpecError(
+                    f"projection {q.name!r}",
+                    "delay is not a whole number of time steps",
+                    got=f"{q.delay} with dt = {self.dt}",
+                    expected=f"a multiple of {self.dt}",
+                )
         if self.timing == "pipelined" and not self.is_chain:
             raise SpecError(
                 "NetworkSpec",
                 "pipelined timing is for chains of layers",
-                got="populations that several projections reach or leave",
+                got="populations that several projections reach or leave, or delays",
                 expected="timing='same_step'",
             )
         self._check_neuron_counts()
@@ -256,8 +264,10 @@ class NetworkSpec(Storable):
 
     @cached_property
     def is_chain(self) -> bool:
-        """Whether every population hears one projection and leads to one at most."""
+        """Whether every population hears one projection and leads to one at most, without delays."""
         every = [*self.graph.between_neurons, *self.graph.onto_readouts]
+        if any(q.delayed for q in every):
+            return False
         sources, targets = [q.source for q in every], [q.target for q in every]
         return len(set(sources)) == len(sources) and len(set(targets)) == len(targets)
 
@@ -291,8 +301,7 @@ class NetworkSpec(Storable):
         """The population that makes predictions: the first readout, or the one that leads to nothing."""
         if self.graph.readouts:
             return self.graph.readouts[0].name
-        sources = {q.source for q in self.projections}
-        return next(p.name for p in self.neurons if p.name not in sources)
+        return next(p.name for p in self.neurons if not any(q.source == p.name != q.target for q in self.projections))
 
     def onto(self, population: str) -> tuple[Projection, ...]:
         """The projections onto a population.
@@ -456,7 +465,10 @@ class NetworkSpec(Storable):
         if self.declared is None:
             text = onto[0].connection.describe()
         else:
-            text = ", ".join(f"{p.name}: {p.connection.describe()} from {p.source}" for p in onto)
+            text = ", ".join(
+                f"{p.name}: {p.connection.describe()} from {p.source}" + (f" after {p.delay}" if p.delayed else "")
+                for p in onto
+            )
         every = " in each step" if population.dropout_every == "step" else ""
         return text + (f", dropout {population.dropout:g}{every}" if population.dropout else "")
 

@@ -163,7 +163,8 @@ class Builder:
     def _network(self) -> Network:
         """A network without objects, with its slots."""
         network = Network()
-        network.schedule = Schedule(self.plan.layers, tuple(p.name for p in self.spec.graph.inputs)).slots()
+        inputs, late = (p.name for p in self.spec.graph.inputs), map(self.plan.heard_as, self.plan.delayed)
+        network.schedule = Schedule(self.plan.layers, tuple(inputs), tuple(late)).slots()
         return network
 
     def _step_clock(self) -> Clock:
@@ -203,8 +204,13 @@ class Builder:
         for population in self.spec.neurons:
             self._neurons(population)
             for p in self.spec.onto(population.name):
-                self._weights(p, learned=self._teaches(p))
-                self._forward(p)
+                if not p.delayed:
+                    self._weights(p, learned=self._teaches(p))
+                    self._forward(p)
+        for p in self.plan.delayed:  # whose sources are all there now
+            self._late(p)
+            self._weights(p, learned=self._teaches(p))
+            self._forward(p)
         for name, onto in self.readouts.items():
             self._readout(name, onto[0].n_post)
             for p in onto:
@@ -273,7 +279,10 @@ class Builder:
         return SpikeGeneratorGroup(p.n, [0], [0] * second, name=p.name, clock=self.net.clock)
 
     def _carries(self, source: str) -> str:
-        """The variable that a layer's events carry: a direct current its value, dropout its mask; else none."""
+        """The variable that a group's events carry: a direct current its value, dropout its mask; else none."""
+        late = next((p for p in self.plan.delayed if self.plan.heard_as(p) == source), None)
+        if late is not None:
+            return "arrived" if self._carries(late.source) else ""
         if source in self.plan.dropout_rates:
             return "dropout_mask"
         population = self.spec.graph.by_name[source]
@@ -348,6 +357,35 @@ class Builder:
         if group.subexpression_updater is not None:
             place(group.subexpression_updater, "start", 2)
 
+    def _late(self, p: Projection) -> None:
+        """The group that fires what the source of p fired a delay ago, in the same trial.
+
+        Spikes arrive at the end of the step before, one to one; what was fired in the trial before arrives in the
+        first steps of a trial, and is dropped.
+        """
+        name, steps = self.plan.heard_as(p), p.delay_steps(self.spec.dt)
+        group = self._source(name, p.n_pre, "arrived : 1\nsince_start : 1 (shared)", threshold="arrived != 0", reset="")
+        self._placed(name, group)
+        self._regularly(group, "since_start = 0\narrived = 0", "start", "trial", clock=self.net.trial_clock)
+        self._regularly(group, "arrived = 0", "end", "forget", order=-2)
+        self._regularly(group, "since_start += 1", "end", "count", order=2)
+        carried = self._carries(p.source)
+        amount = f"{carried}_pre" if carried else "1"
+        if carried == "dropout_mask" and self.plan.drawn_in_steps(p.source) > 1:  # the mask of the step in which it was fired
+            amount = f"dropout_mask_{p.source}(t - {steps - 1}*{self.dt!r}*second, i)"
+        line = Synapses(
+            self.net.groups[p.source],
+            group,
+            on_pre=f"arrived_post = {amount}*int(since_start_post >= {steps - 1})",
+            delay=(steps - 1) * self.spec.dt,
+            name=f"line_{p.name}",
+            clock=self.net.clock,
+            namespace=dict(self.net.timed),
+        )
+        line.connect(j="i")
+        place(line.pre, "end", -1)
+        self.net.synapses[line.name] = line
+
     # weights --------------------------------------------------------------------------------------------------------
 
     def _weights(self, p: Projection, *, learned: bool, prefix: str = "") -> NeuronGroup:
@@ -359,6 +397,7 @@ class Builder:
             slots = plan.optimiser.slots
             lines += [] if norm is None else norm.model
             lines += ["gradient : 1", *(f"{slot} : 1" for slot in slots), "lr : 1 (shared)", "k : 1 (shared)"]
+        lines += ["dale : 1"] if learned and p.sign is not None else []
         # the update counter in double precision too: 1 - beta2**k cancels in single
         dtype = self._double("gradient", "k") if accumulate else None
         functions = self.net.timed | FUNCTIONS | OPTIMISER_FUNCTIONS
@@ -372,6 +411,9 @@ class Builder:
                 norm.link(group)
                 if not prefix:
                     self.net.synapses[f"squares_{p.name}"] = norm.add_up(p.name, group, scale)
+        if learned and p.sign is not None:
+            clock, when, order = self._update_slot()
+            self._regularly(group, "weight = weight*int(weight*dale > 0)", when, "sign", order=order + 1, clock=clock)
         self.net.weights[f"{prefix}{p.name}"] = group
         return group
 
@@ -404,11 +446,12 @@ class Builder:
         self, p: Projection, slots: Slots, variable: str = "", scale: float = 1.0, target: str | None = None
     ) -> None:
         """The loops of p: in the place of its synapses, or for the third factor alone."""
-        carried = self._carries(p.source)
+        heard = self.plan.heard_as(p)
+        carried = self._carries(heard)
         names = {
-            **dict(name=p.name, source=p.source, target=target or p.target, n_pre=p.n_pre, n_post=p.n_post),
+            **dict(name=p.name, source=heard, target=target or p.target, n_pre=p.n_pre, n_post=p.n_post),
             **dict(variable=variable, scale=repr(scale), third_factor=self._error_variable(p)),
-            "amplitude": f"*brian::_array_{p.source}_{carried}[spikes[k]]" if carried else "",
+            "amplitude": f"*brian::_array_{heard}_{carried}[spikes[k]]" if carried else "",
             "real": "float" if self.plan.dtype == "float32" else "double",
         }
         loops = loops_of(p)
@@ -461,7 +504,8 @@ class Builder:
         if self._has_loops(p):
             self._forward_loops(p)
             return
-        neuron, amplitude = neuron_of(p), self._amplitude(p.source)
+        neuron, heard = neuron_of(p), self.plan.heard_as(p)
+        amplitude = self._amplitude(heard)
         on_pre = {"deliver": f"{neuron.input}_post += {deliver_expression(p)}{amplitude}"}
         names, model = ["weight"], ["weight_index : integer (constant)"]
         learning = self._deliverer_learns(p)
@@ -474,7 +518,7 @@ class Builder:
             self._add_third_factor(p, "delta")
         elif back:
             model.append(f"{self._error_variable(p)}_pre = {pooled('weight', p)}*delta_post : 1 (summed)")
-        source, target = self.net.groups[p.source], self.net.groups[p.target]
+        source, target = self.net.groups[heard], self.net.groups[p.target]
         synapses = Synapses(
             source,
             target,
@@ -504,7 +548,7 @@ class Builder:
         if trace is not None:
             error += f"*{trace.variable}_{source_side}"
         else:
-            error += self._amplitude(p.source, f"_{source_side}")
+            error += self._amplitude(self.plan.heard_as(p), f"_{source_side}")
         return f"weight -= {pooled('eta', p)}*{error}" if self.plan.direct else f"gradient += {pooled('', p)}{error}"
 
     def _on_event(self, p: Projection, pathways: Mapping[str, str]) -> dict[str, str]:

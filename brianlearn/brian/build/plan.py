@@ -184,20 +184,34 @@ class Plan:
         """Projections between populations that fire, by name."""
         return {p.name: p for p in self.spec.projections}
 
+    def heard_as(self, p: Projection) -> str:
+        """The group whose spikes the synapses of p see: its source, or what repeats it after a delay."""
+        return f"late_{p.name}" if p.delayed else p.source
+
+    @property
+    def delayed(self) -> list[Projection]:
+        """Projections with a delay."""
+        return [p for p in self.spec.projections if p.delayed]
+
     @cached_property
     def traces(self) -> dict[str, Trace]:
         """Projection -> the trace of its presynaptic spikes, where the rule learns with traces."""
         if self.rule is None or self.rule.eligibility != "trace":
             return {}
-        sources = [p.source for p in self.spec.projections]
+        sources = [self.heard_as(p) for p in self.spec.projections]
         return {
-            p.name: Trace(linear_response(p, float(self.spec.dt)), p, "" if sources.count(p.source) == 1 else p.name)
+            p.name: Trace(
+                linear_response(p, float(self.spec.dt)),
+                p,
+                "" if sources.count(self.heard_as(p)) == 1 else p.name,
+                self.heard_as(p),
+            )
             for p in self.spec.projections
         }
 
     def traces_of(self, source: str) -> list[Trace]:
-        """The traces that a presynaptic population keeps."""
-        return [trace for trace in self.traces.values() if trace.projection.source == source]
+        """The traces that a presynaptic group keeps."""
+        return [trace for trace in self.traces.values() if trace.source == source]
 
     @cached_property
     def dropout_rates(self) -> dict[str, float]:

@@ -25,10 +25,13 @@ class Schedule:
         Names of the populations that fire, each behind those that it hears.
     inputs : tuple of str
         Names of the inputs.
+    late : tuple of str
+        Groups that repeat what others fired, after a delay.
     """
 
     layers: tuple[str, ...]
     inputs: tuple[str, ...] = ("input",)
+    late: tuple[str, ...] = ()
 
     def slots(self) -> list[str]:
         """All slots in order."""
@@ -37,6 +40,9 @@ class Schedule:
     def _slots(self) -> Iterator[str]:
         yield "start"
         yield from _DEFAULTS
+        for name in self.late:
+            yield f"{name}_threshold"
+            yield f"{name}_reset"
         for name in self.inputs:
             for part in ("integrate", "threshold", "reset"):
                 yield f"{name}_{part}"

@@ -117,7 +117,7 @@ class SynapticBuilder(Builder):
             for name, found in text.statements.items()
         }
         synapses = PlasticSynapses(
-            self.net.groups[p.source],
+            self.net.groups[self.plan.heard_as(p)],
             self.net.groups[p.target],
             "\n".join(lines),
             on_pre={"learn_pre": code["on_pre"]} if code["on_pre"] else None,
@@ -163,7 +163,7 @@ class SynapticBuilder(Builder):
         names |= {name: f"{name}_post" for name in OF_NEURONS}
         if self.steps[p.target].floor is None:
             names |= {"gate": "1.0", "gate_post": "1.0"}
-        carried = self._carries(p.source)
+        carried = self._carries(self.plan.heard_as(p))
         names |= {
             "spike_pre": f"{carried}_pre" if carried else "1.0",
             "scale": repr(self.plan.gradient_scale(p.target)),

@@ -19,12 +19,15 @@ class Trace:
     response : LinearResponse
     projection : Projection
     suffix : str
-        What its names end with, where the population keeps several.
+        What its names end with, where the group keeps several.
+    source : str
+        The group that keeps it.
     """
 
     response: LinearResponse
     projection: Projection
     suffix: str
+    source: str
 
     @property
     def event(self) -> str:

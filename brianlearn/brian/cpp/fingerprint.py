@@ -167,7 +167,15 @@ def _derived(plan: Plan) -> list[Any]:
     spec, rule = plan.spec, plan.rule
     layers = [
         [
-            *[p.name, p.source, p.target, list(p.in_shape), list(p.out_shape), deliver_expression(p)],
+            *[
+                p.name,
+                p.source,
+                p.target,
+                p.delay_steps(spec.dt),
+                list(p.in_shape),
+                list(p.out_shape),
+                deliver_expression(p),
+            ],
             *[step.update, step.refractory, step.floor, step.psi, step.reset_trial],
             [parameter.declaration for parameter in step.parameters],
         ]

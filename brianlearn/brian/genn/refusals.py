@@ -79,6 +79,15 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
             )
     if rule is None:
         return
+    for p in spec.projections:
+        if p.sign is not None and p.learned:
+            raise SpecError(
+                f"{owner}, projection {p.name}",
+                "synapses of GeNN keep no sign while they learn",
+                got=f"sign={p.sign!r}",
+                expected="learned=False, or no sign",
+                remedy="use device='cpp_standalone' with timing='pipelined'",
+            )
     if optimiser is not None and not optimiser.is_plain:
         raise RuleError(
             owner,

@@ -59,7 +59,7 @@ def constants(plan: Plan) -> dict[str, np.ndarray]:
             values[f"{name}.{parameter.name}"] = np.ravel(parameter.value) if parameter.value.ndim else parameter.value
     for trace in plan.traces.values():
         coefficients = trace.response.coefficients.items()
-        values |= {f"{trace.projection.source}.{trace.coefficient(*pair)}": np.asarray(v) for pair, v in coefficients}
+        values |= {f"{trace.source}.{trace.coefficient(*pair)}": np.asarray(v) for pair, v in coefficients}
     graph = plan.spec.graph
     for name in plan.readouts:
         tau = graph.tau_of(name if name in graph.by_name else plan.spec.output)
@@ -221,6 +221,8 @@ def weights(plan: Plan, state: LearnerState, learning_rate: float = 0.0) -> dict
         return result
     for p in plan.learned:
         rate = learning_rate * plan.learning_rate_factor(p.name)
+        if p.weight_signs is not None:
+            result[f"w_{p.name}.dale"] = p.connectivity.pack(p.weight_signs)
         if plan.synaptic is not None:
             result |= weight_inputs(plan, p, rate)
         elif plan.direct:

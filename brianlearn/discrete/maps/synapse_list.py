@@ -43,6 +43,11 @@ class ListMap(SynapticMap, others=True):
             self._arrays[device] = {name: torch.from_numpy(a).to(device) for name, a in self._numpy.items()}
         return self._arrays[device]
 
+    @property
+    def pairs(self) -> np.ndarray:
+        """Target and source of every pair of neurons with synapses, int64 (2, pairs), as `matrix` holds them."""
+        return self._numpy["pairs"]
+
     def matrix(self, weight: torch.Tensor) -> torch.Tensor:
         """The sparse matrix (out, in); without a gradient."""
         arrays = self._on(weight.device)

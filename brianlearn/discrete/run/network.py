@@ -17,6 +17,7 @@ from brianlearn.discrete.maps import dense as dense_map  # noqa: F401 - the maps
 from brianlearn.discrete.maps import synapse_list as list_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
 from brianlearn.discrete.run.activity import DiscreteActivity
+from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.pipelined import later
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.step.program import filter_program, neuron_program, response_program
@@ -25,7 +26,7 @@ from brianlearn.errors import SpecError, UnitError
 from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.population import Population
-from brianlearn.network.spec import NetworkSpec
+from brianlearn.network.spec import NetworkSpec, Projection
 
 __all__ = ["DiscreteNetwork", "export", "postsynaptic_potential"]
 
@@ -86,6 +87,11 @@ class DiscreteNetwork(torch.nn.Module):
         for p in spec.projections:
             maps[p.name] = SynapticMap(p, events=kernels)  # type: ignore[abstract]  # makes the map of the kind
         self._recurrences, self._maps, self._kernels = recurrences, maps, kernels
+        self._components = {
+            names: Component(spec, names, recurrences, maps, kernels=kernels)
+            for names in spec.graph.components
+            if spec.graph.is_recurrent(names)
+        }
         self._traces: dict[str, Recurrence] = {}
         self._psp_decay = None if psp_tau is None else float(np.exp(-dt / float(psp_tau)))
         self._leaks: dict[str, Recurrence] = {}
@@ -128,27 +134,21 @@ class DiscreteNetwork(torch.nn.Module):
         heard = encode_all(spec, inputs, next(self.parameters()), keys)
         spikes = given_spikes(spec, heard)
         recorded: dict[str, dict[str, torch.Tensor]] = {name: {} for name in RECORDS}
-        for p in spec.neurons:
-            delivered, last = self._delivered(p, heard)
-            if self.pipelined:
-                delivered = later(delivered)
-            fired, membrane = self._recurrences[p.name](
-                delivered,
-                channels_last=last,
-                membrane="membranes" in record,
-                overwrite="synaptic_input" not in record,  # the sums are nobody else's
-            )
-            assert fired is not None
-            spikes[p.name] = source = unflatten(fired, p.shape, last)
-            if membrane is not None:
-                recorded["membranes"][p.name] = unflatten(membrane, p.shape, last)
-            if "synaptic_input" in record:
-                recorded["synaptic_input"][p.name] = unflatten(delivered, p.shape, last)
-            if "psps" in record:
-                assert self._psp_decay is not None
-                recorded["psps"][p.name] = postsynaptic_potential(source, self._psp_decay, kernels=self._kernels)
-            mask = dropout_mask(p, steps, source.shape[1], source, keys) if self.training else None
-            heard[p.name] = source if mask is None else source * mask
+        for names in spec.graph.components:
+            ran = self._ran_together(names, heard, record, keys) if names in self._components else {}
+            for name in names:
+                p = spec.graph.by_name[name]
+                fired, membrane, delivered, last = ran.get(name) or self._ran(p, heard, record)
+                spikes[p.name] = source = unflatten(fired, p.shape, last)
+                if membrane is not None:
+                    recorded["membranes"][p.name] = unflatten(membrane, p.shape, last)
+                if "synaptic_input" in record:
+                    recorded["synaptic_input"][p.name] = unflatten(delivered, p.shape, last)
+                if "psps" in record:
+                    assert self._psp_decay is not None
+                    recorded["psps"][p.name] = postsynaptic_potential(source, self._psp_decay, kernels=self._kernels)
+                mask = dropout_mask(p, steps, source.shape[1], source, keys) if self.training else None
+                heard[p.name] = source if mask is None else source * mask
         return self.active(spikes, heard, **recorded)
 
     def active(
@@ -171,11 +171,94 @@ class DiscreteNetwork(torch.nn.Module):
         output = readouts.pop(self.spec.output, None)
         return DiscreteActivity(spikes, output, self.spec.burn_in_steps, **recorded, others=readouts)
 
-    def _delivered(self, population: Population, heard: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, bool]:
+    def _ran(
+        self, p: Population, heard: Mapping[str, torch.Tensor], record: Sequence[str]
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, bool]:
+        """A population over the whole sequence: spikes, membranes, what arrived, and the order in memory."""
+        delivered, last = self._delivered(p, heard)
+        if self.pipelined:
+            delivered = later(delivered)
+        fired, membrane = self._recurrences[p.name](
+            delivered,
+            channels_last=last,
+            membrane="membranes" in record,
+            overwrite="synaptic_input" not in record,  # the sums are nobody else's
+        )
+        assert fired is not None
+        return fired, membrane, delivered, last
+
+    def _ran_together(
+        self, names: Sequence[str], heard: Mapping[str, torch.Tensor], record: Sequence[str], keys: np.ndarray | None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, bool]]:
+        """The same for populations that hear one another."""
+        component, delivered = self._components[tuple(names)], {}
+        populations = [self.spec.graph.by_name[name] for name in names]
+        for p in populations:
+            delivered[p.name] = self.from_outside(component, p, heard)
+        masks = {p.name: self.component_mask(p, delivered[p.name], keys) for p in populations}
+        weights = {q.name: self.get_parameter(q.name) for q in component.projections}
+        found = component.differentiable(delivered, weights, masks, membrane="membranes" in record)
+        return {n: (found[n]["spike"], found[n].get("membrane"), found[n]["delivered"], False) for n in names}
+
+    def from_outside(self, component: Component, p: Population, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What reaches a population of a component from outside in every step, shape (T, B, neurons).
+
+        Parameters
+        ----------
+        component : Component
+        p : Population
+        heard : mapping
+            Population outside -> its spikes.
+
+        Returns
+        -------
+        torch.Tensor
+        """
+        outside = [q for q in self.spec.onto(p.name) if q not in component.projections]
+        if not outside:
+            like = next(iter(heard.values()))
+            return like.new_zeros(self.spec.n_steps, like.shape[1], p.n)
+        delivered, last = self._delivered(p, heard, outside)
+        return unflatten(delivered, p.shape, True).flatten(2) if last else delivered
+
+    def component_mask(self, p: Population, like: torch.Tensor, keys: np.ndarray | None) -> torch.Tensor | None:
+        """The dropout mask of a population of a component, shape (B, neurons) or (T, B, neurons); None without.
+
+        Parameters
+        ----------
+        p : Population
+        like : torch.Tensor, shape (T, B, neurons)
+        keys : numpy.ndarray or None
+
+        Returns
+        -------
+        torch.Tensor or None
+        """
+        mask = dropout_mask(p, self.spec.n_steps, like.shape[1], like, keys) if self.training else None
+        return None if mask is None else mask.flatten(-len(p.shape))
+
+    def component(self, names: Sequence[str]) -> Component | None:
+        """What runs populations that hear one another; None for those that do not.
+
+        Parameters
+        ----------
+        names : sequence of str
+            One of ``spec.graph.components``.
+
+        Returns
+        -------
+        Component or None
+        """
+        return self._components.get(tuple(names))
+
+    def _delivered(
+        self, population: Population, heard: Mapping[str, torch.Tensor], onto: Sequence[Projection] | None = None
+    ) -> tuple[torch.Tensor, bool]:
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
         parts = []
-        for p in self.spec.onto(population.name):
-            source, synapses = heard[p.source], self._maps[p.name]
+        for p in self.spec.onto(population.name) if onto is None else onto:
+            source = after(heard[p.source], p.delay_steps(self.spec.dt), self.spec.n_steps)
+            synapses = self._maps[p.name]
             delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
             if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step
                 delivered = delivered.expand(self.spec.n_steps, *delivered.shape[1:])

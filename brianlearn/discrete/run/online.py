@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,6 +151,11 @@ class _Online:
             scale = float(Fraction(factors[p.name]) / self.samples) if p.name in factors else 0.0
             self.layers.append(_Layer(p, arrivals, scale, dense))
         self.down = transposed(self.paths)
+        longest: dict[str, int] = {}
+        for q in spec.projections:
+            if q.delayed:
+                longest[q.source] = max(longest.get(q.source, 0), q.delay_steps(spec.dt))
+        self.past = {name: deque[torch.Tensor](maxlen=steps) for name, steps in longest.items()}
         self.arrivals = {arrival.p.name: (layer, arrival) for layer in self.layers for arrival in layer.arrivals}
 
     def _decay(self, readout: str) -> float:
@@ -212,7 +218,7 @@ class _Online:
         """What reaches a population in a step; ``heard``: what others send, by name, shape (samples, *shape)."""
         parts = []
         for arrival in layer.arrivals:
-            arrival.source = heard[arrival.p.source].unsqueeze(0)
+            arrival.source = self._heard(arrival.p, heard).unsqueeze(0)
             parts.append(arrival.synapses(arrival.source, arrival.weight))
         sums, last = arrive(parts, layer.p.shape)
         if last and layer.reorder:
@@ -221,6 +227,16 @@ class _Online:
             delivered = sums[0]
         layer.channels_last = last
         return delivered
+
+    def _heard(self, p: Projection, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What arrives through a projection in this step, shape (samples, *in_shape)."""
+        delay = p.delay_steps(self.network.spec.dt)
+        if not delay:
+            return heard[p.source]
+        past = self.past[p.source]  # the step before is the last one
+        if delay <= len(past):
+            return past[-delay]
+        return self.target.new_zeros(self.samples, *p.in_shape)
 
     def _forward(self, t: int) -> None:
         """Step t of all populations."""
@@ -245,6 +261,8 @@ class _Online:
                     flat = arrival.source.flatten(2)[0].contiguous()
                     trace = arrival.trace(flat)[arrival.trace.program.membrane]
                     arrival.source = trace.view(1, self.samples, *arrival.p.in_shape)
+        for name, past in self.past.items():
+            past.append(heard[name].clone())  # the next step overwrites it
 
     def _read_in(self, name: str, spikes: torch.Tensor, weight: torch.Tensor, *, first: bool) -> None:
         """Add to a readout what one population sends; the ``first`` of a step lets it decay."""

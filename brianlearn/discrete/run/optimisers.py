@@ -40,6 +40,8 @@ class TensorOptimiser:
         Layer name -> learning rate.
     steps : int
         Weight updates since the optimiser's state was created.
+    signs : mapping, optional
+        Layer name -> 1 and -1 of the weights' shape, where they have a sign to keep.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class TensorOptimiser:
         slots: Mapping[str, Slots],
         rates: Mapping[str, float],
         steps: int,
+        signs: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self.optimiser, self.weights, self.slots, self.rates, self.steps = optimiser, weights, slots, rates, steps
+        self.signs = signs or {}
         self._change = FUSED.get(type(optimiser).update) or _by_text(optimiser)
 
     @torch.no_grad()
@@ -64,7 +68,10 @@ class TensorOptimiser:
         """
         self.steps += 1
         for name, g in self._clipped(gradients).items():
-            self._change(self.optimiser, self.weights[name], g, self.slots.get(name, {}), self.rates[name], self.steps)
+            weight = self.weights[name]
+            self._change(self.optimiser, weight, g, self.slots.get(name, {}), self.rates[name], self.steps)
+            if name in self.signs:
+                weight.mul_(weight * self.signs[name] > 0)
 
     def _clipped(self, gradients: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         most, longest = self.optimiser.clip_value, self.optimiser.clip_norm

@@ -20,6 +20,7 @@ from brianlearn.discrete.maps.base import Listed, SynapticMap, arrive, unflatten
 from brianlearn.discrete.run import pipelined
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
+from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.error_paths import fixed_tensors, readout_errors, total
 from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
@@ -71,7 +72,7 @@ class PopulationRun:
     """
 
     p: Population
-    arrivals: Sequence[Arrival]
+    arrivals: list[Arrival]
     channels_last: bool
     passage: Passage
     mask: torch.Tensor | None
@@ -184,28 +185,20 @@ def forward(
     heard : dict
         The same as others hear them.
     """
-    spec, steps = network.spec, network.spec.n_steps
+    spec = network.spec
     heard = encode_all(spec, inputs, next(network.parameters()), keys)
     spikes = given_spikes(spec, heard)
     runs: list[PopulationRun] = []
-    for p in spec.neurons:
-        arrivals, parts = [], []
-        for q in spec.onto(p.name):
-            synapses, source = network.synapses(q.name), heard[q.source]
-            arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
-            delivered, last = synapses(source, network.get_parameter(q.name).detach(), arrivals[-1].listed)
-            if len(delivered) != steps:  # a direct current is the same in every step
-                delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
-            parts.append((delivered, last))
-        delivered, last = arrive(parts, p.shape)
-        if network.pipelined:
-            delivered = pipelined.later(delivered)
-        passage = network.recurrence(p.name).factors(delivered, names(p), channels_last=last, save=save)
-        fired = passage.values["spike"]
-        mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
-        runs.append(PopulationRun(p, arrivals, last, passage, mask))
-        spikes[p.name] = unflatten(fired, p.shape, last)
-        heard[p.name] = unflatten(runs[-1].heard, p.shape, last)
+    for together in spec.graph.components:
+        component = network.component(together)
+        if component is not None:
+            found = _together(network, names, component, heard, keys)
+        else:
+            found = [_alone(network, names, spec.graph.by_name[name], heard, keys, save=save) for name in together]
+        for run in found:
+            runs.append(run)
+            spikes[run.p.name] = unflatten(run.passage.values["spike"], run.p.shape, run.channels_last)
+            heard[run.p.name] = unflatten(run.heard, run.p.shape, run.channels_last)
     return runs, spikes, heard
 
 
@@ -219,6 +212,62 @@ def third_factors(
     """L of every population, shape (learning steps, B, neurons) in the order of memory, and the network's output."""
     found = pipelined.third_factors if network.pipelined else _third_factors
     return found(network, rule, weights, runs, target)
+
+
+def _alone(
+    network: DiscreteNetwork,
+    names: Callable[[Population], Sequence[str]],
+    p: Population,
+    heard: Mapping[str, torch.Tensor],
+    keys: np.ndarray,
+    *,
+    save: bool,
+) -> PopulationRun:
+    """A population that does not hear itself, over the whole sequence; ``heard``: spikes of the others."""
+    steps, arrivals, parts = network.spec.n_steps, [], []
+    for q in network.spec.onto(p.name):
+        synapses, source = network.synapses(q.name), after(heard[q.source], q.delay_steps(network.spec.dt), steps)
+        arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
+        delivered, last = synapses(source, network.get_parameter(q.name).detach(), arrivals[-1].listed)
+        if len(delivered) != steps:  # a direct current is the same in every step
+            delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
+        parts.append((delivered, last))
+    delivered, last = arrive(parts, p.shape)
+    if network.pipelined:
+        delivered = pipelined.later(delivered)
+    passage = network.recurrence(p.name).factors(delivered, names(p), channels_last=last, save=save)
+    fired = passage.values["spike"]
+    mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
+    return PopulationRun(p, arrivals, last, passage, mask)
+
+
+def _together(
+    network: DiscreteNetwork,
+    names: Callable[[Population], Sequence[str]],
+    component: Component,
+    heard: Mapping[str, torch.Tensor],
+    keys: np.ndarray,
+) -> list[PopulationRun]:
+    """Populations that hear one another, over the whole sequence; ``heard``: spikes of the others."""
+    spec = network.spec
+    populations = [spec.graph.by_name[name] for name in component.names]
+    delivered = {p.name: network.from_outside(component, p, heard) for p in populations}
+    masks = {p.name: network.component_mask(p, delivered[p.name], keys) for p in populations}
+    weights = {q.name: network.get_parameter(q.name).detach() for q in component.projections}
+    wanted = {p.name: names(p) for p in populations}
+    values = component.run(delivered, weights, masks, wanted)
+    runs = [PopulationRun(p, [], False, Passage(values[p.name], _no_way_back), masks[p.name]) for p in populations]
+    every = {**heard, **{run.p.name: run.heard.unflatten(2, run.p.shape) for run in runs}}
+    for run in runs:
+        for q in spec.onto(run.p.name):
+            synapses, source = network.synapses(q.name), after(every[q.source], q.delay_steps(spec.dt), spec.n_steps)
+            run.arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
+    return runs
+
+
+def _no_way_back(error: torch.Tensor) -> torch.Tensor:
+    """Errors of rules that look at one step alone do not go through the states of neurons."""
+    raise AssertionError(error.shape)
 
 
 def _third_factors(

@@ -13,7 +13,15 @@ from brianlearn.discrete.step.adjoint import FIRED, GRAD_AFTER, PSI, SPIKE, Adjo
 from brianlearn.discrete.step.expressions import Assign
 from brianlearn.discrete.step.program import DELIVERED, Program, at_end
 
-__all__ = ["BLOCK", "backward_source", "constant_arguments", "forward_source", "header", "step_source"]
+__all__ = [
+    "BLOCK",
+    "backward_source",
+    "backward_step_source",
+    "constant_arguments",
+    "forward_source",
+    "header",
+    "step_source",
+]
 
 #: Neurons per block.
 BLOCK = 1024
@@ -227,18 +235,49 @@ def backward_source(program: Program, adjoint: Adjoint, *, membrane: bool) -> st
     allocate = [f"{GRAD_AFTER}{s}_state__ = np.empty({BLOCK}, real__)" for s in program.states]
     initial = {f"{GRAD_AFTER}{s}_state": "real__(0.0)" for s in program.states}
     arrays = backward_arrays(program, adjoint, membrane=membrane)
-    step = [f"{a} = {a}_t__[i__]" for a in arrays if not a.startswith("grad_")]
+    step = _one_step_back(program, adjoint, arrays, "_t__[i__]")
+    time = "range(steps__ - 1, -1, -1)"
+    return _loops("backward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
+
+
+def backward_step_source(program: Program, adjoint: Adjoint, *, membrane: bool) -> str:
+    """The backward kernel of a single step, which carries the gradients of states on.
+
+    Parameters
+    ----------
+    program : Program
+    adjoint : Adjoint
+    membrane : bool
+        As in `backward_source`.
+
+    Returns
+    -------
+    str
+        ``backward_step(first, last, steps, *gradients of states, *arrays, *constants)`` on neurons ``first:last``;
+        arrays (neurons,), as in `backward_arrays`. ``steps`` is not read.
+    """
+    scalars, fields = constant_arguments(program)
+    arrays = backward_arrays(program, adjoint, membrane=membrane)
+    states = [f"{GRAD_AFTER}{s}_state" for s in program.states]
+    arguments = [*(f"{a}__" for a in (*states, *arrays)), *scalars, *(f"{f}__" for f in fields)]
+    lines = [f"def backward_step(first__, last__, steps__, {', '.join(arguments)}):"]
+    lines += ["    for i__ in range(first__, last__):", *_lines(2, [f"{f} = {f}__[i__]" for f in fields])]
+    lines += _lines(2, _one_step_back(program, adjoint, arrays, "__[i__]"))
+    return "\n".join(lines) + "\n"
+
+
+def _one_step_back(program: Program, adjoint: Adjoint, arrays: Sequence[str], at: str) -> list[str]:
+    """The statements that take gradients from the end of neuron ``i__``'s step to its start; ``at``: of an array."""
+    step = [f"{a} = {a}{at}" for a in arrays if not a.startswith("grad_")]
     step += [f"{GRAD_AFTER}{s} = {GRAD_AFTER}{s}_state__[i__]" for s in program.states]
-    step += [f"{a} = {a}_t__[i__]" for a in arrays if a.startswith("grad_out")]
+    step += [f"{a} = {a}{at}" for a in arrays if a.startswith("grad_out")]
     step += _statements(adjoint.recompute)
     if program.spike is not None:
         fires = f"{SPIKE} > real__(0.5)" if adjoint.reads_spikes else _text(program.spike.fires)
         step += [f"{FIRED} = {fires}", f"{PSI} = {_text(program.spike.psi)}"]
     step += [f"{name} {'+=' if more else '='} {_text(value)}" for name, value, more in adjoint.lines]
     step += [f"{GRAD_AFTER}{s}_state__[i__] = {adjoint.results[s] or 'real__(0.0)'}" for s in program.states]
-    step.append(f"grad_delivered_t__[i__] = {adjoint.results[DELIVERED] or 'real__(0.0)'}")
-    time = "range(steps__ - 1, -1, -1)"
-    return _loops("backward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
+    return [*step, f"grad_delivered{at} = {adjoint.results[DELIVERED] or 'real__(0.0)'}"]
 
 
 def backward_arrays(program: Program, adjoint: Adjoint, *, membrane: bool) -> list[str]:

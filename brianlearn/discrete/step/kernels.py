@@ -21,6 +21,7 @@ from brianlearn.discrete.step.kernel_source import (
     BLOCK,
     backward_arrays,
     backward_source,
+    backward_step_source,
     constant_arguments,
     forward_source,
     header,
@@ -153,6 +154,21 @@ class Kernels:
         arrays = arrays | {"grad_delivered": torch.empty_like(example)}
         _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
         return arrays["grad_delivered"]
+
+    def steps(self, names: Sequence[str]) -> StepKernel:
+        """The kernel that runs one step and stores ``names``."""
+        if ("step", tuple(names)) not in self._functions:
+            self._functions["step", tuple(names)] = StepKernel(self.program, self.dtype, names)
+        found = self._functions["step", tuple(names)]
+        assert isinstance(found, StepKernel)
+        return found
+
+    def back(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:
+        """One step backwards: gradients of states, then `arrays`, each (neurons,); the last is written."""
+        kernel = self._function(
+            "back", lambda: backward_step_source(self.program, self.adjoint, membrane=self.membrane), "backward_step"
+        )
+        _parallel(kernel, (1, len(arrays[0])), arrays, constants)
 
     def _function(self, key: object, source: Callable[[], str], name: str) -> Callable[..., None]:
         """A compiled kernel; its text is made once, which takes longer than running it on a small layer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,39 @@ class Recurrence:
             self._kernels[dtype, membrane] = Kernels(self.program, dtype, reset_kept=self.reset_kept, membrane=membrane)
         return self._kernels[dtype, membrane]
 
+    def has_kernels(self, like: torch.Tensor) -> bool:
+        """Whether kernels run where a tensor is, in its precision."""
+        return self.use_kernels and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+
+    @cached_property
+    def local_program(self) -> Program:
+        """The program for local rules: with psi and psi gate, where neurons fire."""
+        return self.program if self.program.spike is None else self.program.with_factors()
+
+    def kernels_with_factors(self, dtype: torch.dtype) -> Kernels:
+        """The kernels for local rules, which store psi and psi gate."""
+        name = str(dtype).removeprefix("torch.")
+        key = (f"{name}, factors", False)
+        if key not in self._kernels:
+            self._kernels[key] = Kernels(self.local_program, name, reset_kept=self.reset_kept, membrane=False)
+        return self._kernels[key]
+
+    def constants(self, samples: int, like: torch.Tensor, *, fused: bool, channels_last: bool = False) -> Any:
+        """The values of constants, for kernels or for plain torch."""
+        key = (samples, like.dtype, like.device, channels_last, fused)
+        if key not in self._constants:
+            order = None
+            if channels_last:
+                order = np.arange(np.prod(self.shape)).reshape(self.shape).transpose(1, 2, 0).ravel()
+            if len(self._constants) > 8:
+                self._constants.clear()
+            if fused:
+                made: Any = self.kernels(str(like.dtype).removeprefix("torch.")).constants(samples, order)
+            else:
+                made = tensors(self.program, samples, order, like.dtype, like.device)
+            self._constants[key] = made
+        return self._constants[key]
+
     def __call__(
         self, delivered: torch.Tensor, *, channels_last: bool = False, membrane: bool = False, overwrite: bool = False
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
@@ -86,8 +120,8 @@ class Recurrence:
         """
         samples = delivered.shape[1]
         flat = delivered.flatten(1).contiguous()
-        fused = self.use_kernels and flat.device.type == "cpu" and flat.dtype in (torch.float32, torch.float64)
-        constants = self._values(samples, flat, channels_last=channels_last, fused=fused)
+        fused = self.has_kernels(flat)
+        constants = self.constants(samples, flat, channels_last=channels_last, fused=fused)
         if fused:
             dtype = str(flat.dtype).removeprefix("torch.")
             wanted = membrane or self.program.spike is None
@@ -119,16 +153,11 @@ class Recurrence:
         """
         shape = delivered.shape
         flat = delivered.detach().flatten(1)
-        fused = self.use_kernels and flat.device.type == "cpu" and flat.dtype in (torch.float32, torch.float64)
-        constants = self._values(shape[1], flat, channels_last=channels_last, fused=fused)
-        spiking = self.program.spike is not None
-        program = self.program.with_factors() if spiking else self.program
+        fused = self.has_kernels(flat)
+        constants = self.constants(shape[1], flat, channels_last=channels_last, fused=fused)
+        program, spiking = self.local_program, self.program.spike is not None
         if fused:
-            dtype = str(flat.dtype).removeprefix("torch.")
-            key = (f"{dtype}, factors", False)
-            if key not in self._kernels:
-                self._kernels[key] = Kernels(program, dtype, reset_kept=self.reset_kept, membrane=False)
-            kernels = self._kernels[key]
+            kernels = self.kernels_with_factors(flat.dtype)
             stored = kernels.forward(flat, constants, save=save, overwrite=True, record=names)
 
             def pull_back(error: torch.Tensor) -> torch.Tensor:
@@ -153,25 +182,10 @@ class Recurrence:
 
     def stepper(self, names: Sequence[str], samples: int, like: torch.Tensor, *, channels_last: bool) -> Stepper:
         """Start trials that are run step by step; parameters as in `factors`, and number of samples."""
-        program = self.program if self.program.spike is None else self.program.with_factors()
-        fused = self.use_kernels and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
-        constants = self._values(samples, like, channels_last=channels_last, fused=fused)
+        program = self.local_program
+        fused = self.has_kernels(like)
+        constants = self.constants(samples, like, channels_last=channels_last, fused=fused)
         return Stepper(program, names, constants, like, fused=fused)
-
-    def _values(self, samples: int, like: torch.Tensor, *, channels_last: bool, fused: bool) -> Any:
-        key = (samples, like.dtype, like.device, channels_last, fused)
-        if key not in self._constants:
-            order = None
-            if channels_last:
-                order = np.arange(np.prod(self.shape)).reshape(self.shape).transpose(1, 2, 0).ravel()
-            if len(self._constants) > 8:
-                self._constants.clear()
-            if fused:
-                made: Any = self.kernels(str(like.dtype).removeprefix("torch.")).constants(samples, order)
-            else:
-                made = tensors(self.program, samples, order, like.dtype, like.device)
-            self._constants[key] = made
-        return self._constants[key]
 
 
 class _Fused(torch.autograd.Function):

@@ -364,6 +364,13 @@ class SynapticRule(LocalRule):
         for reference in sorted(text.references):
             variable, _, side = reference.rpartition("_")
             population, states = sides[side]
+            if side == "pre" and p.delayed:
+                raise RuleError(
+                    owner,
+                    "after a delay only spikes arrive, no variables of the neurons that fired them",
+                    got=f"{reference}, delay {p.delay}",
+                    expected="texts of spikes, or a projection without a delay",
+                )
             if variable not in states:
                 raise RuleError(
                     owner,

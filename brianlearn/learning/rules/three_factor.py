@@ -187,6 +187,16 @@ class ThreeFactorRule(LocalRule, abstract=True):
         self._check_burn_in(spec)
         if spec.timing == "pipelined":
             self._check_pipelined(spec)
+        together = next((names for names in spec.graph.components if spec.graph.is_recurrent(names)), None)
+        if self.credit == "through_time" and together is not None:
+            hear = "hear one another" if len(together) > 1 else "hears itself"
+            raise RuleError(
+                f"rule {self.name!r}",
+                "credit through time follows the states of neurons, and not spikes that come back to them",
+                got=f"{', '.join(together)} {hear}",
+                expected="credit='online' in networks with cycles",
+                remedy="use credit='online', or back-propagation through time: STBP(), SurrogateBPTT()",
+            )
         if self.eligibility == "trace":
             for p in spec.projections:
                 linear_response(p, float(spec.dt))
@@ -202,13 +212,23 @@ class ThreeFactorRule(LocalRule, abstract=True):
                     f"no error reaches layer {layer!r}, which would learn nothing",
                     got=f"paths to {', '.join(paths) or 'no layer'}",
                     expected=f"at least one path to each of {', '.join(names)}",
-                    remedy="give it a path, e.g. bl.Fixed(spec.readout_of(p, f'readout_{p.name}'), ...)",
+                    remedy="let it reach a readout, or another population without a delay; or use TFR(), DFA(), which "
+                    "give every layer an error; or give it a path, e.g. bl.Fixed(spec.readout_of(p, "
+                    "f'readout_{p.name}'), ...)",
                 )
         for layer, found in paths.items():
             for path in found:
                 if not isinstance(path, Fixed | Transpose):
                     raise RuleError(owner, "this is no error path", got=repr(path), expected="bl.Fixed or bl.Transpose")
                 source = path.weights.source if isinstance(path, Fixed) else _source(owner, path, above)
+                if isinstance(path, Transpose) and above[path.projection].delayed:
+                    raise RuleError(
+                        owner,
+                        "errors do not go down through a delay, which would take them back in time",
+                        got=f"bl.Transpose({path.projection!r}), delay {above[path.projection].delay}",
+                        expected="projections without a delay",
+                        remedy="use bl.Fixed(...), or back-propagation through time: STBP(), SurrogateBPTT()",
+                    )
                 if source != layer:
                     raise RuleError(
                         owner,
@@ -298,7 +318,10 @@ class DALTON(ThreeFactorRule):
 
     def paths(self, spec: NetworkSpec) -> Paths:
         return {
-            p.name: (*(Transpose(q.name) for q in spec.projections if q.source == p.name), *own_readouts(spec, p))
+            p.name: (
+                *(Transpose(q.name) for q in spec.projections if q.source == p.name and not q.delayed),
+                *own_readouts(spec, p),
+            )
             for p in spec.neurons
         }
 

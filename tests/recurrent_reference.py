@@ -1,0 +1,159 @@
+"""Graphs with cycles, delays and sparse projections in plain numpy, step by step, and random ones to run.
+
+Written from the definition: what arrives through a projection with a delay of d steps in step t was fired in step t - d
+of the same trial, x_p[t] = s_source[t - d]; within a step populations follow one another along projections without a
+delay. A weight's gradient is g_p += 2/n^R (psi gate L)_target[t] outer x_p[t] (or the trace of x_p), where L comes down
+through projections without a delay alone.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import reference
+from brian2 import ms
+from hypothesis import strategies as st
+
+import brianlearn as bl
+
+CLASSES, T, N = 3, 14, 3
+
+NEURONS = {
+    "cuba": bl.CubaLIF(R=4.0, tau_s=3 * ms),
+    "refractory": bl.CubaLIF(R=6.0, tau_s=2 * ms, refractory=2 * ms),
+    "floor": bl.DaltonIF(tau_s=2 * ms),
+    "delta": bl.LIF(tau_m=8 * ms),
+    "adaptive": bl.AdaptiveLIF(tau_m=10 * ms, tau_a=15 * ms),
+}
+
+
+@st.composite
+def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSpec:
+    """Populations 1 to 4 with cycles, delays of 0 to 5 steps, dense and sparse projections, 1 or 2 readouts."""
+    n = draw(st.integers(1, 4))
+    names = [f"p{k}" for k in range(n)]
+    sizes = [draw(st.integers(3, 7)) for _ in names]
+    populations = [bl.Population("input", (6,), bl.IntegrateAndFireEncoder())]
+    populations += [
+        bl.Population(name, size, NEURONS[draw(st.sampled_from(neurons))])
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    projections = []
+
+    def project(source: str, target: str, delay: int) -> None:
+        kind = bl.Sparse(0.6, seed=draw(st.integers(0, 9))) if draw(st.booleans()) else bl.AllToAll()
+        name = f"{source}_{target}_{len(projections)}"
+        sign: Any = draw(st.sampled_from([None, None, "excitatory", "inhibitory", "each"]))
+        if sign == "each":
+            size = 6 if source == "input" else sizes[names.index(source)]
+            sign = [draw(st.sampled_from([1, -1])) for _ in range(size)]
+        projections.append(bl.Projection(name, source, target, kind, bl.Normal(3.0), delay=delay * ms, sign=sign))
+
+    for k, name in enumerate(names):
+        project(draw(st.sampled_from(["input", *names[:k]])), name, draw(st.integers(0, 2)))
+        if k + 1 < n:
+            project(name, names[k + 1], 0)
+    for _ in range(draw(st.integers(1, 4))):
+        a, b = draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))
+        project(names[a], names[b], draw(st.integers(0 if a < b else 1, 5)))
+    tau = draw(st.sampled_from([None, 5 * ms]))
+    populations.append(bl.Population("out", CLASSES, bl.LinearReadout(tau=tau)))
+    projections.append(bl.Projection("to_out", names[-1], "out", weights=bl.Uniform(1.0)))
+    if n > 1 and draw(st.booleans()):
+        projections.append(bl.Projection("aside", names[0], "out", weights=bl.Uniform(1.0)))
+    order = draw(st.permutations(populations))
+    return bl.NetworkSpec(
+        populations=order, projections=projections, duration=T * ms, burn_in=draw(st.integers(0, 2)) * ms
+    )
+
+
+def matrix(p: bl.Projection, weights: np.ndarray) -> np.ndarray:
+    """The weights of a dense or sparse projection as a matrix (out, in)."""
+    if weights.ndim == 2:
+        return weights
+    found = np.zeros((p.n_post, p.n_pre))
+    np.add.at(found, (p.connectivity.post, p.connectivity.pre), weights[p.connectivity.weight])
+    return found
+
+
+def by_weight(p: bl.Projection, found: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A gradient (out, in) as that of the projection's weights."""
+    if len(shape) == 2:
+        return found
+    result = np.zeros(prod(shape))
+    np.add.at(result, p.connectivity.weight, found[p.connectivity.post, p.connectivity.pre])
+    return result
+
+
+def simulate(
+    spec: bl.NetworkSpec, weights: Any, x: np.ndarray, labels: np.ndarray, rule: Any
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
+    """Spikes (n, T, neurons) by population, mean readout, and mean gradients of TFR, DALTON or DFA."""
+    dt = float(spec.dt)
+    given = next(p.name for p in spec.populations if p.is_input)
+    by_name = {p.name: p for p in spec.populations}
+    every = [*spec.projections, *spec.readout_projections]
+    W = {p.name: matrix(p, weights[p.name]) for p in every}
+    order, delay = [p.name for p in spec.neurons], {p.name: round(float(p.delay) / dt) for p in every}
+    neurons = {n: reference.neuron_of(by_name[n].neuron, dt, (by_name[n].n,)) for n in order}
+    tau = by_name["out"].neuron.tau
+    decay = 0.0 if tau is None else np.exp(-dt / float(tau))
+    spikes = {n: np.zeros((len(labels), T, by_name[n].n)) for n in (given, *order)}
+    spikes[given] = np.stack([reference.integrate_and_fire()(v, T).reshape(T, -1) for v in x])
+    logits, burn_in = np.zeros((len(labels), CLASSES)), round(float(spec.burn_in) / dt)
+    g = {p.name: np.zeros((p.n_post, p.n_pre)) for p in spec.projections}
+    kind = "" if rule is None else type(rule).__name__
+    for k, label in enumerate(labels):
+        run = {n: reference.Population(reference.Dense(n, by_name[n].n, neurons[n]), (by_name[n].n,)) for n in order}
+        traces = {p.name: reference.Trace(neurons[p.target], (p.n_pre,)) for p in spec.projections}
+        y, local, target = np.zeros(CLASSES), {n: np.zeros(CLASSES) for n in order}, np.eye(CLASSES)[label]
+        for t in range(T):
+            heard, done = {}, {}
+
+            def arrives(p: bl.Projection, t: int = t, k: int = k) -> np.ndarray:
+                past = t - delay[p.name]
+                return spikes[p.source][k, past] if past >= 0 else np.zeros(p.n_pre)
+
+            for n in order:
+                onto = [p for p in spec.projections if p.target == n]
+                heard |= {p.name: arrives(p) for p in onto}
+                done[n] = run[n].receive(sum(W[p.name] @ heard[p.name] for p in onto))
+                spikes[n][k, t] = done[n].spikes
+            y = decay * y + sum(W[q.name] @ spikes[q.source][k, t] for q in spec.readout_projections)
+            if t >= burn_in:
+                logits[k] += y / (T - burn_in)
+            if rule is None:
+                continue
+            eligible = {
+                name: traces[name].advance(s) if rule.eligibility == "trace" else s for name, s in heard.items()
+            }
+            L: dict[str, np.ndarray] = {}
+            for n in reversed(order):
+                own = [q for q in spec.readout_projections if q.source == n]
+                parts, units = [W[q.name].T @ (y - target) for q in own], CLASSES * len(own)
+                if kind == "TFR" and not own:
+                    R = weights[f"readout_{n}"]
+                    local[n] = R @ spikes[n][k, t] + decay * local[n]
+                    parts, units = [R.T @ (local[n] - target)], CLASSES
+                if kind == "DFA" and not own:
+                    parts, units = [weights[f"feedback_{n}"].T @ (y - target)], CLASSES
+                if kind == "DALTON":
+                    above = [q for q in spec.projections if q.source == n and delay[q.name] == 0]
+                    parts += [W[q.name].T @ (done[q.target].psi * L[q.target]) for q in above]
+                    units += sum(q.n_post for q in above)
+                L[n] = sum(parts)
+                if t >= burn_in:
+                    error = 2 / units * done[n].psi * done[n].gate * L[n]
+                    for p in spec.projections:
+                        if p.target == n:
+                            g[p.name] += np.outer(error, eligible[p.name])
+    shapes = {p.name: weights[p.name].shape for p in spec.projections}
+    return spikes, logits, {p.name: by_weight(p, g[p.name], shapes[p.name]) / len(labels) for p in spec.projections}
+
+
+def samples(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values and labels."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0, 0.9, (N, 6)), rng.integers(0, CLASSES, N)
