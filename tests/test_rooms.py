@@ -23,7 +23,6 @@ MAY_KNOW = {
     "training": {"network", "learning", "data", "brian", "discrete"},
     "scripts": {"network", "learning", "data", "training"},
     "study": {"network", "learning", "data", "brian", "discrete", "training", "scripts"},
-    "interop": {"network", "study"},
     "report": {"network", "learning", "training", "study"},
     "interop": {"network", "study"},
     "cli": {"network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "report"},

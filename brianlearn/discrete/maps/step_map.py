@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from brianlearn.discrete.host.threads import share
+from brianlearn.discrete.host.threads import parallel_for
 from brianlearn.discrete.maps.base import SynapticMap, unflatten
 from brianlearn.discrete.maps.synapse_list import ListMap
 from brianlearn.discrete.step.kernels import have_numba
@@ -71,9 +71,9 @@ class StepMap:
         given, target = spikes.numpy(), out.numpy()
         if self._dense:
             rows = self._rows
-            share(lambda a, b, part: add_rows(given, rows, target, a, b), len(given), block=BLOCK)
+            parallel_for(lambda a, b, part: add_rows(given, rows, target, a, b), len(given), block=BLOCK)
         else:
-            share(lambda a, b, part: add_synapses(given, *self._synapses, target, a, b), len(given), block=BLOCK)
+            parallel_for(lambda a, b, part: add_synapses(given, *self._synapses, target, a, b), len(given), block=BLOCK)
 
     def add_back(self, error: torch.Tensor, out: torch.Tensor) -> None:
         """Add what errors of the target add up to at the sources.
@@ -89,7 +89,9 @@ class StepMap:
             from brianlearn.discrete.maps.step_kernels import add_synapses_back
 
             given, target = error.numpy(), out.numpy()
-            share(lambda a, b, part: add_synapses_back(given, *self._synapses, target, a, b), len(given), block=BLOCK)
+            parallel_for(
+                lambda a, b, part: add_synapses_back(given, *self._synapses, target, a, b), len(given), block=BLOCK
+            )
         else:
             back = self.synapses.transpose(error.unsqueeze(0), self.weight, channels_last=False, source_last=False)
             out += back[0]
