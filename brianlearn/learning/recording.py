@@ -14,7 +14,17 @@ from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.record import Record, Tap, indices
 from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["OF_LEARNING", "Wanted", "dimensions_of", "everything", "needs_rule", "recordable", "taps_of", "wanted"]
+__all__ = [
+    "OF_LEARNING",
+    "Wanted",
+    "dimensions_of",
+    "everything",
+    "needs_rule",
+    "recordable",
+    "records",
+    "taps_of",
+    "wanted",
+]
 
 #: Recorded while weights change, and by another call than all else.
 OF_LEARNING = "weights"

@@ -236,7 +236,7 @@ def _generate(plan: Plan, folder: Path) -> None:
         with preferences(plan.dtype):
             net = build(plan, standalone=True)
             add_stop(net)
-            if plan.workers > 1 and plan.rule is not None:
+            if plan.workers > 1 and plan.learned:
                 add_all_reduce(net)
             length = plan.capacity_trials * plan.spec.n_steps + 1
             net.network.run(length * float(plan.spec.dt) * second, namespace={}, profile=plan.profile)
