@@ -213,6 +213,23 @@ def test_kernels_and_plain_torch_record_the_same(name: str) -> None:
             np.testing.assert_allclose(one, found[1][variable][layer], rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("kernels", [True, False])
+def test_cycles_and_delays_are_recorded_the_same_on_both_engines(kernels: bool) -> None:
+    pytest.importorskip("torch")
+    import test_recurrent
+
+    (values, labels), found = test_recurrent.samples(0), []
+    record = ["v", "I", "psi", "L", "trace_v", "readout"]
+    for engine in (bl.Brian(device="numpy"), bl.Discrete(device="cpu", kernels=kernels)):
+        learner = Learner(test_recurrent.loop(), bl.TFR(eligibility="trace"), engine=engine, dtype="float64")
+        found.append(learner.infer(learner.init(), bl.Samples(values, labels), record=record).recorded)
+    assert set(found[0]["trace_v"]) == {"in1", "late", "self", "up", "down"}
+    for variable, layers in found[0].items():
+        for layer, one in layers.items():
+            assert np.abs(np.asarray(one)).max() > 0.1
+            np.testing.assert_allclose(one, found[1][variable][layer], rtol=0, atol=TOLERANCE)
+
+
 def test_subexpressions_that_discrete_time_does_not_have_are_named() -> None:
     pytest.importorskip("torch")
     text = """dv/dt = (I - v)/tau : 1

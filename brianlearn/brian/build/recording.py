@@ -20,7 +20,7 @@ def _variable(plan: Plan, tap: Tap) -> tuple[str, str]:
         return tap.layer, "y"
     if tap.layer in plan.traces and tap.variable.startswith("trace_"):
         trace = plan.traces[tap.layer]
-        return trace.projection.source, trace.name(tap.variable.removeprefix("trace_"))
+        return trace.source, trace.name(tap.variable.removeprefix("trace_"))
     return tap.layer, tap.variable
 
 

@@ -188,7 +188,9 @@ def step_source(program: Program, outputs: Sequence[str]) -> str:
     arguments = [*(f"{a}__" for a in (*arrays, *outputs)), *scalars, *(f"{f}__" for f in fields)]
     lines = [f"def step(first__, last__, steps__, {', '.join(arguments)}):", "    for i__ in range(first__, last__):"]
     lines += _lines(2, [f"{f} = {f}__[i__]" for f in fields])
-    lines += _lines(2, [*_one_step(program, f"{DELIVERED}__[i__]"), *(f"{o}__[i__] = {o}" for o in outputs)])
+    values = _at_end(program)
+    kept = (f"{o}__[i__] = {values.get(o, o)}" for o in outputs)
+    lines += _lines(2, [*_one_step(program, f"{DELIVERED}__[i__]"), *kept])
     return "\n".join(lines) + "\n"
 
 
