@@ -37,7 +37,7 @@ def maps(network: Network, conv: Callable[..., nn.Module], linear: Callable[...,
         found.append(conv(before[0], channels, kernel))
         shape = after
     n = shape[0] * shape[1] * shape[2]
-    for size in (*network.dense, 10):
+    for size in (*network.dense, network.classes):
         found.append(linear(n, size))
         n = size
     return found
@@ -61,7 +61,7 @@ def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network
         fire(model, network)
     torch.manual_seed(0)
     spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float().to(DEVICE)
-    target = nn.functional.one_hot(torch.arange(network.batch) % 10, 10).float().to(DEVICE)
+    target = nn.functional.one_hot(torch.arange(network.batch) % network.classes, network.classes).float().to(DEVICE)
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
 
     def step() -> None:
@@ -83,8 +83,14 @@ def brianlearn(network: Network) -> Callable[[], None]:
     neuron = bl.CubaLIF(tau_m=TAU_M * ms, tau_s=TAU_S * ms, R=4.0)
     layers = [bl.Conv(channels, kernel, neuron, pool=2) for channels, kernel in network.convolutions]
     layers += [bl.Dense(size, neuron) for size in network.dense]
-    duration = network.steps * ms
-    spec = bl.NetworkSpec(bl.Input(network.shape, bl.Spikes()), layers, bl.Readout(10), duration=duration)
+    duration, readout = network.steps * ms, bl.Readout(network.classes)
+    spec = bl.NetworkSpec(bl.Input(network.shape, bl.Spikes()), layers, readout, duration=duration)
+    if network.recurrent:
+        kind = bl.AllToAll() if network.recurrent == 1 else bl.Sparse(network.recurrent)
+        own = [bl.Projection(f"own_{p.name}", p.name, p.name, kind, bl.Normal(0.5), delay=1 * ms) for p in spec.neurons]
+        spec = bl.NetworkSpec(
+            populations=spec.populations, projections=[*spec.graph.projections, *own], duration=duration
+        )
     module = bl.export(spec)
     return train(module, lambda spikes: module(spikes).logits, network)
 
@@ -96,7 +102,7 @@ def fire(module: nn.Module, network: Network) -> None:
     """
     spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float().to(DEVICE)
     with torch.no_grad():
-        for name in [p.name for p in module.spec.projections]:
+        for name in [p.name for p in module.spec.projections if not p.delayed]:
             while module(spikes).spikes[name].mean() < RATE:
                 module.get_parameter(name).mul_(1.2)
 
@@ -107,20 +113,23 @@ def snntorch(network: Network) -> Callable[[], None]:
 
     beta, alpha = float(torch.exp(torch.tensor(-1 / TAU_M))), float(torch.exp(torch.tensor(-1 / TAU_S)))
     layers = nn.ModuleList(maps(network, nn.Conv2d, nn.Linear))
-    neurons = nn.ModuleList(
-        snn.Synaptic(alpha=alpha, beta=beta, spike_grad=surrogate.fast_sigmoid(slope=5)) for _ in range(len(layers) - 1)
-    )
+    common = dict(alpha=alpha, beta=beta, spike_grad=surrogate.fast_sigmoid(slope=5))
+    if network.recurrent:
+        neurons = nn.ModuleList(snn.RSynaptic(**common, linear_features=n) for n in network.dense)
+    else:
+        neurons = nn.ModuleList(snn.Synaptic(**common) for _ in range(len(layers) - 1))
     pool, n_conv = nn.AvgPool2d(2), len(network.convolutions)
 
     def run(spikes: torch.Tensor) -> torch.Tensor:
         states = [neuron.reset_mem() for neuron in neurons]
-        total = torch.zeros(network.batch, 10, device=DEVICE)
+        total = torch.zeros(network.batch, network.classes, device=DEVICE)
         for x in spikes:
             for k, layer in enumerate(layers):
                 x = x.flatten(1) if k == n_conv else x
                 x = pool(layer(x)) if k < n_conv else layer(x)
                 if k < len(neurons):
                     x, *states[k] = neurons[k](x, *states[k])
+                    states[k] = [x, *states[k]] if network.recurrent else states[k]
             total = total + x
         return total / network.steps
 
@@ -134,12 +143,18 @@ def norse(network: Network) -> Callable[[], None]:
         tau_syn_inv=torch.tensor(1000 / TAU_S), tau_mem_inv=torch.tensor(1000 / TAU_M), alpha=torch.tensor(5.0)
     )
     layers = nn.ModuleList(maps(network, nn.Conv2d, nn.Linear))
-    cells = nn.ModuleList(nt.LIFCell(parameters) for _ in range(len(layers) - 1))
+    if network.recurrent:  # cells that hear themselves have the weights of their inputs as well
+        cells = nn.ModuleList(
+            nt.LIFRecurrentCell(layer.in_features, layer.out_features, parameters) for layer in layers[:-1]
+        )
+        layers = nn.ModuleList([*(nn.Identity() for _ in cells), layers[-1]])
+    else:
+        cells = nn.ModuleList(nt.LIFCell(parameters) for _ in range(len(layers) - 1))
     pool, n_conv = nn.AvgPool2d(2), len(network.convolutions)
 
     def run(spikes: torch.Tensor) -> torch.Tensor:
         states: list[object] = [None] * len(cells)
-        total = torch.zeros(network.batch, 10, device=DEVICE)
+        total = torch.zeros(network.batch, network.classes, device=DEVICE)
         for x in spikes:
             for k, layer in enumerate(layers):
                 x = x.flatten(1) if k == n_conv else x
@@ -164,7 +179,11 @@ def spikingjelly(network: Network) -> Callable[[], None]:
         if k < len(network.convolutions):
             parts.append(layer.AvgPool2d(2))
         if k < len(found) - 1:
-            parts.append(neuron.LIFNode(tau=TAU_M, surrogate_function=surrogate.ATan(), detach_reset=True))
+            cell: nn.Module = neuron.LIFNode(tau=TAU_M, surrogate_function=surrogate.ATan(), detach_reset=True)
+            if network.recurrent:
+                size = network.dense[k]
+                cell = layer.LinearRecurrentContainer(cell, in_features=size, out_features=size)
+            parts.append(cell)
     model = nn.Sequential(*parts)
     functional.set_step_mode(model, "m")
 

@@ -10,8 +10,8 @@ from brian2.devices.device import reset_device, set_device
 from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
 from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
 
+from brianlearn.brian.build.frame import BrianNetwork
 from brianlearn.brian.build.loops import LoopGroup
-from brianlearn.brian.build.network import BrianNetwork
 from brianlearn.brian.build.objects import build
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.schedule import meaning

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from brianlearn.brian.build.network import BrianNetwork, Builder
+from brianlearn.brian.build.frame import BrianNetwork
+from brianlearn.brian.build.network import Builder
 from brianlearn.brian.build.pipelined import PipelinedBuilder
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.synaptic import SynapticBuilder

@@ -22,8 +22,11 @@ from typing import Any
 import numpy as np
 from brian2 import Equations, Network, NeuronGroup, Synapses
 
-from brianlearn.brian.build.network import Builder, frozen, place, start_of_input
+from brianlearn.brian.build.frame import place
+from brianlearn.brian.build.network import Builder
 from brianlearn.brian.build.plan import encoder_of, neuron_of
+from brianlearn.brian.build.populations import start_of_input
+from brianlearn.brian.build.projections import frozen
 from brianlearn.brian.build.shared_weights import connect_shared
 from brianlearn.brian.build.statements import group_equations, pooled
 from brianlearn.network.neurons.equations import unit_text

@@ -15,7 +15,8 @@ from brian2 import Clock, NeuronGroup, Synapses
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION, SingleEquation
 from brian2.utils.stringtools import word_substitute
 
-from brianlearn.brian.build.network import Builder, place
+from brianlearn.brian.build.frame import place
+from brianlearn.brian.build.network import Builder
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.reward import RewardSlots, outputs_of_layer, outputs_of_readout, reward_parts
 from brianlearn.brian.build.shared_weights import connect_shared

@@ -22,7 +22,7 @@ from brian2 import Function, NeuronGroup, Synapses, second
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import reset_device, set_device
 
-from brianlearn.brian.build.network import BrianNetwork
+from brianlearn.brian.build.frame import BrianNetwork
 from brianlearn.brian.build.objects import build
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.spike_input import list_names

@@ -22,7 +22,8 @@ from brian2 import SpikeMonitor, second
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import get_device, reset_device, set_device
 
-from brianlearn.brian.build.network import BrianNetwork, Builder, place
+from brianlearn.brian.build.frame import BrianNetwork, place
+from brianlearn.brian.build.network import Builder
 from brianlearn.brian.build.pipelined import PipelinedBuilder
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.program_inputs import FOLDER, read_array

@@ -21,7 +21,7 @@ import numpy as np
 from brian2 import SpikeGeneratorGroup, Synapses, prefs, second
 from brian2.devices.device import reset_device, set_device
 
-from brianlearn.brian.build.network import BrianNetwork
+from brianlearn.brian.build.frame import BrianNetwork
 from brianlearn.brian.build.pipelined import SLOTS
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.build_cache import BuildCache, fingerprint

@@ -13,7 +13,7 @@ from string import Template
 import numpy as np
 from brian2 import Function, NeuronGroup
 
-from brianlearn.brian.build.network import BrianNetwork
+from brianlearn.brian.build.frame import BrianNetwork
 from brianlearn.brian.run.lifeline import PARENT_VARIABLE
 
 __all__ = ["VARIABLE", "add_all_reduce", "shared_memory"]
