@@ -76,9 +76,12 @@ MUTANTS = [
     Mutant(
         "update='step' in discrete time forgets the leak of the readout",
         "discrete/run/online.py",
-        "torch.addmm(layer.leak, heard, layer.readout.T, beta=self.decay)",
-        "torch.addmm(layer.leak, heard, layer.readout.T, beta=0.0)",
-        ("tests/test_learning_equality.py::test_learning_equals_reference[step-leaky-readout]",),
+        "beta=self.decays[name] if first else 1.0",
+        "beta=0.0 if first else 1.0",
+        (
+            "tests/test_learning_equality.py::test_learning_equals_reference[step-leaky-readout]",
+            "tests/test_pipelined.py::test_mechanisms_in_discrete_time_equal_reference[step-leaky-readout]",
+        ),
     ),
     Mutant(
         "update='step' in discrete time learns from the network's burn-in on, not the rule's",
@@ -90,16 +93,9 @@ MUTANTS = [
     Mutant(
         "update='step' in discrete time measures from the rule's burn-in on, not the network's",
         "discrete/run/online.py",
-        ("            errors, y = self._errors()\n            if t >= measured:"),
-        ("            errors, y = self._errors()\n            if t >= self.burn_in:"),
+        ("            y = self.leaks[spec.output]\n            if t >= measured:"),
+        ("            y = self.leaks[spec.output]\n            if t >= self.burn_in:"),
         ("tests/test_learning_equality.py::test_learning_equals_reference[step-burn-in-of-the-rule]",),
-    ),
-    Mutant(
-        "the same, pipelined: no leak",
-        "discrete/run/online.py",
-        'torch.addmm(layer.leak, layer.values["spike"], layer.readout.T, beta=self.decay)',
-        'torch.addmm(layer.leak, layer.values["spike"], layer.readout.T, beta=0.0)',
-        ("tests/test_pipelined.py::test_mechanisms_in_discrete_time_equal_reference[step-leaky-readout]",),
     ),
     Mutant(
         "the same, pipelined: errors from the network's burn-in on",
@@ -110,9 +106,9 @@ MUTANTS = [
     ),
     Mutant(
         "traces of coupled neurons updated one after the other, Brian2",
-        "brian/build/statements.py",
-        "lines.append(f\"{trace_name(state)}_next = {' + '.join(terms)}\")",
-        "lines.append(f\"{trace_name(state)} = {' + '.join(terms)}\\n{trace_name(state)}_next = {trace_name(state)}\")",
+        "brian/build/traces.py",
+        "lines.append(f\"{self.name(state)}_next = {' + '.join(terms)}\")",
+        "lines.append(f\"{self.name(state)} = {' + '.join(terms)}\\n{self.name(state)}_next = {self.name(state)}\")",
         ("tests/test_equality.py::test_learning_equals_reference[trace-coupled]",),
     ),
     Mutant(
