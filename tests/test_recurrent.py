@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from typing import Any
 
 import numpy as np
@@ -339,3 +340,22 @@ def test_what_is_wrong_is_named(what: str) -> None:
 def test_a_delay_comes_back_from_a_file() -> None:
     again = from_dict(to_dict(loop()))
     assert again.describe() == loop().describe() and "from second after 2. ms" in again.describe()
+
+
+def test_memory_of_a_batch_comes_back() -> None:
+    """Without waiting for Python's collection of cycles."""
+    from brianlearn.discrete.run.component import _Passage
+
+    spec = loop()
+    x, _ = samples(5)
+    module = bl.export(spec, dtype=torch.float64)
+    gc.disable()
+    try:
+        activity = module(x)
+        loss = activity.logits.sum()
+        loss.backward()
+        assert sum(isinstance(o, _Passage) for o in gc.get_objects()) == 1
+        del activity, loss
+        assert not any(isinstance(o, _Passage) for o in gc.get_objects())
+    finally:
+        gc.enable()

@@ -116,20 +116,21 @@ class Component:
         masks: Masks,
         *,
         membrane: bool,
+        sums: bool,
     ) -> Values:
         """All steps, with gradients of what was delivered and of the weights.
 
         Parameters
         ----------
         delivered, weights, masks
-            As in `run`.
-        membrane : bool
-            Whether membranes are wanted.
+            As in `run`: where kernels run, what arrives from inside is added to ``delivered``, which is nobody else's.
+        membrane, sums : bool
+            Whether membranes are wanted, and all that arrived (which carries no gradient).
 
         Returns
         -------
         dict
-            Population -> ``"spike"``, ``"delivered"`` (all that arrived) and, where wanted, ``"membrane"``.
+            Population -> ``"spike"`` and, where wanted, ``"membrane"`` and ``"delivered"``.
         """
         if not self._fused(delivered):
             membranes = {name: self._recurrences[name].program.membrane for name in self.names}
@@ -141,8 +142,8 @@ class Component:
             return found
         external = [delivered[name] for name in self.names]
         inner = [weights[q.name] for q in self.projections]
-        results = _Fused.apply(self, masks, membrane, len(external), *external, *inner)
-        kinds = ("spike", "delivered", *(["membrane"] if membrane else []))
+        kinds = ("spike", *(["membrane"] if membrane else []), *(["delivered"] if sums else []))
+        results = _Fused.apply(self, masks, kinds, len(external), *external, *inner)
         each = [results[k : k + len(kinds)] for k in range(0, len(results), len(kinds))]
         return {name: dict(zip(kinds, found, strict=True)) for name, found in zip(self.names, each, strict=True)}
 
@@ -323,28 +324,30 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, component: Component, masks: Masks, membrane: bool, populations: int, *tensors: torch.Tensor
+        ctx: Any, component: Component, masks: Masks, kinds: Sequence[str], populations: int, *tensors: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         save = any(ctx.needs_input_grad)
-        # what arrives from inside is added to it
-        delivered = {name: x.detach().clone() for name, x in zip(component.names, tensors[:populations], strict=True)}
+        delivered = dict(zip(component.names, tensors[:populations], strict=True))
         weights = {q.name: w for q, w in zip(component.projections, tensors[populations:], strict=True)}
         passage = _Passage(component, delivered, weights, masks)
         for name in component.names:
             kernels = component._recurrences[name].kernels(
-                str(delivered[name].dtype).removeprefix("torch."), membrane=membrane
+                str(delivered[name].dtype).removeprefix("torch."), membrane="membrane" in kinds
             )
-            passage.start(
-                name, kernels, [what for what in (kernels.stored if save else kernels.outputs) if what != "spike"]
-            )
+            names = kernels.stored if save else kernels.outputs
+            passage.start(name, kernels, [what for what in names if what != "spike"])
         stored = passage.forward()
         results: list[torch.Tensor] = []
         for name in component.names:
-            results += [stored[name]["spike"], delivered[name]]
-            ctx.mark_non_differentiable(delivered[name])
-            if membrane:
-                results.append(stored[name][passage.kernels[name].program.membrane])
-        ctx.passage, ctx.kinds = (passage if save else None), 3 if membrane else 2
+            values = {**stored[name], "delivered": passage.delivered[name]}
+            if "membrane" in kinds:
+                values["membrane"] = values[passage.kernels[name].program.membrane]
+            # other tensors of the same memory: an output that the context holds would keep itself alive
+            found = {what: values[what].detach() for what in kinds}
+            results += found.values()
+            if "delivered" in kinds:
+                ctx.mark_non_differentiable(found["delivered"])
+        ctx.passage, ctx.kinds = (passage if save else None), kinds
         ctx.set_materialize_grads(False)
         return tuple(results)
 
@@ -352,17 +355,17 @@ class _Fused(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         passage: _Passage = ctx.passage
-        component = passage.component
+        component, kinds = passage.component, ctx.kinds
 
-        def given(offset: int) -> dict[str, torch.Tensor]:
+        def given(kind: str) -> dict[str, torch.Tensor]:
             found = {}
-            for k, name in enumerate(component.names):
-                grad = grads[k * ctx.kinds + offset] if offset < ctx.kinds else None
+            for k, name in enumerate(component.names if kind in kinds else ()):
+                grad = grads[k * len(kinds) + kinds.index(kind)]
                 like = passage.delivered[name]
                 found[name] = torch.zeros_like(like) if grad is None else grad.contiguous().clone()
             return found
 
-        found = passage.backward(given(0), given(2))
+        found = passage.backward(given("spike"), given("membrane"))
         delivered = [found["delivered"][name] for name in component.names]
         weights = [found["weights"][q.name] for q in component.projections]
         return None, None, None, None, *delivered, *weights

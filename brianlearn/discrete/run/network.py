@@ -197,8 +197,13 @@ class DiscreteNetwork(torch.nn.Module):
             delivered[p.name] = self.from_outside(component, p, heard)
         masks = {p.name: self.component_mask(p, delivered[p.name], keys) for p in populations}
         weights = {q.name: self.get_parameter(q.name) for q in component.projections}
-        found = component.differentiable(delivered, weights, masks, membrane="membranes" in record)
-        return {n: (found[n]["spike"], found[n].get("membrane"), found[n]["delivered"], False) for n in names}
+        found = component.differentiable(
+            delivered, weights, masks, membrane="membranes" in record, sums="synaptic_input" in record
+        )
+        return {
+            n: (found[n]["spike"], found[n].get("membrane"), found[n].get("delivered", delivered[n]), False)
+            for n in names
+        }
 
     def from_outside(self, component: Component, p: Population, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What reaches a population of a component from outside in every step, shape (T, B, neurons).
