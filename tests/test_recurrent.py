@@ -359,3 +359,18 @@ def test_memory_of_a_batch_comes_back() -> None:
         assert not any(isinstance(o, _Passage) for o in gc.get_objects())
     finally:
         gc.enable()
+
+
+def test_a_synaptic_rule_hears_spikes_after_their_delay() -> None:
+    """TFR as a text is TFR, to the last bit; texts cannot read variables of neurons that fired a while ago."""
+    x, labels = samples(6)
+    text = "gradient += gate*delta*spike_pre"
+    found = []
+    for rule in (bl.TFR(), bl.SynapticRule(on_pre=text, third_factor=bl.TFR())):
+        learner = bl.Learner(loop(), rule, bl.Adam(1e-2), dtype="float64", batch_size=N, **BRIAN)
+        found.append(learner.learn(learner.init(), bl.Samples(x, labels))[0].weights)
+    for name, w in found[0].items():
+        np.testing.assert_array_equal(found[1][name], w, err_msg=name)
+    late = bl.SynapticRule(on_pre="gradient += scale*psi*L*v_pre", third_factor=bl.TFR())
+    with pytest.raises(BrianLearnError, match="after a delay only spikes arrive"):
+        bl.Learner(loop(), late, **BRIAN)
