@@ -372,5 +372,9 @@ def test_a_synaptic_rule_hears_spikes_after_their_delay() -> None:
     for name, w in found[0].items():
         np.testing.assert_array_equal(found[1][name], w, err_msg=name)
     late = bl.SynapticRule(on_pre="gradient += scale*psi*L*v_pre", third_factor=bl.TFR())
+    declared = loop().declared
+    assert declared is not None
+    parts = [dataclasses.replace(q, learned=q.source != "input") for q in declared.projections]
+    spec = bl.NetworkSpec(populations=declared.populations, projections=parts, duration=T * ms)
     with pytest.raises(BrianLearnError, match="after a delay only spikes arrive"):
-        bl.Learner(loop(), late, **BRIAN)
+        bl.Learner(spec, late, **BRIAN)
