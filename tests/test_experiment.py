@@ -118,6 +118,7 @@ def test_config_is_enough_to_run_it_again(whole, tmp_path, monkeypatch):
     assert all(labels[i] == y for _, ids, ys in seen for i, y in zip(ids, ys, strict=True))
 
 
+@pytest.mark.slow
 def test_augmented_training_resumes_bit_for_bit(tmp_path):
     rng = np.random.default_rng(5)
     train = bl.Samples(rng.random((8, 1, 4, 4)), rng.integers(0, 2, 8))
@@ -179,7 +180,9 @@ def wait_for_checkpoint(process: subprocess.Popen, runs: Path) -> Path:
     raise AssertionError("no checkpoint")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_a_signal_leaves_cleanly_and_resumes(number, tmp_path, whole):
     command = [sys.executable, str(SCRIPT), "--runs", str(tmp_path), "--epochs", "500"]
     process = subprocess.Popen(
@@ -206,6 +209,7 @@ def test_a_signal_leaves_cleanly_and_resumes(number, tmp_path, whole):
     assert_same_run(resume(folder), whole)
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_where_a_finished_run_ended(tmp_path, whole):
     short = dataclasses.replace(experiment(), runs=tmp_path, epochs=1).run(progress=False)
     longer = resume(short.run)
@@ -368,6 +372,7 @@ def test_metrics_that_two_processes_wrote_at_the_same_time(whole, tmp_path):
     assert len((twice / "metrics.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_another_learning_rate_is_taken_and_recorded(folder, tmp_path):
     changed = copy(folder, tmp_path)
     before = RunFolder.open(changed).checkpoint().state.samples_seen
@@ -386,6 +391,7 @@ def test_another_learning_rate_is_taken_and_recorded(folder, tmp_path):
     assert json.loads((changed / "config.json").read_text())["history"] == config["history"]
 
 
+@pytest.mark.slow
 def test_after_another_learning_rate_the_weights_are_those_of_that_rate(folder, tmp_path):
     """The rest of the run, learned by hand from the same checkpoint."""
     changed = copy(folder, tmp_path)
@@ -515,6 +521,7 @@ def tell(display: Progress, result: bl.Result) -> None:
     display.testing("test", 4, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_a_run_that_is_not_finite_any_more_goes_on_with_the_learning_rate_that_its_error_advises(tmp_path):
     wild = dict(runs=tmp_path, optimiser=bl.SGD(1e45))

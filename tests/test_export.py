@@ -85,6 +85,7 @@ CPP: dict[str, NetworkSpec] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.cpp_standalone
 def test_cpp_fires_what_the_engine_fires(tmp_path: Path) -> None:
     check_export(CPP["conv-conv"], "cpp", "numpy", tmp_path)

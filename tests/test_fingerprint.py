@@ -183,6 +183,8 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             connection=[bl.Sparse(0.5)],
             weights=[],
             learned=[False],
+            delay=[1 * ms],
+            sign=["excitatory"],
         ),
     ),
     bl.AllToAll: (bl.AllToAll(), of_up, {}),

@@ -36,7 +36,7 @@ KINDS = {
     bl.ThreeFactorRule: {"Global": "rule=Global(), layer=bl.Dense(6, bl.CubaLIF(R=4.0)), second=True"},
 }
 #: In every test run; the others are slow.
-FAST = ("Leaky", "Nesterov", "ToNeighbours", "Global")
+FAST = ("Leaky", "Global")
 CASES = [
     pytest.param(base, name, use, id=name, marks=[] if name in FAST else pytest.mark.slow)
     for base, uses in KINDS.items()

@@ -107,7 +107,7 @@ def test_discrete_equals_the_reference(rule: str, kernels: bool) -> None:
     check(loop(), RULES[rule], active=True, engine=bl.Discrete(kernels=kernels))
 
 
-@examples(25)
+@examples(15)
 @given(spec=graphs(), rule=st.sampled_from(sorted(RULES)), seed=st.integers(0, 99))
 def test_discrete_equals_the_reference_on_random_graphs(spec: Any, rule: str, seed: int) -> None:
     if "trace" in rule and any(p.neuron in (NEURONS["delta"], NEURONS["adaptive"]) for p in spec.neurons):
@@ -115,7 +115,7 @@ def test_discrete_equals_the_reference_on_random_graphs(spec: Any, rule: str, se
     check(spec, RULES[rule], seed, **DISCRETE)
 
 
-@examples(5)
+@examples(2)
 @given(spec=graphs(), rule=st.sampled_from(["dalton", "tfr", "dfa"]), seed=st.integers(0, 99))
 def test_brian_equals_the_reference_on_random_graphs(spec: Any, rule: str, seed: int) -> None:
     check(spec, RULES[rule], seed, **BRIAN)
@@ -207,7 +207,7 @@ def test_back_propagation_equals_autograd_of_a_plain_loop(kernels: bool) -> None
         np.testing.assert_allclose(change, g.numpy(), rtol=0, atol=1e-10, err_msg=name)
 
 
-@examples(15)
+@examples(8)
 @given(spec=graphs(), seed=st.integers(0, 99))
 def test_kernels_and_plain_torch_give_the_same_gradients(spec: Any, seed: int) -> None:
     x, _ = samples(seed)

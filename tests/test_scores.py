@@ -12,7 +12,7 @@ import brianlearn as bl
 from brianlearn.training.splits import split
 
 
-@pytest.mark.parametrize("engine", ["brian", "discrete"])
+@pytest.mark.parametrize("engine", [pytest.param("brian", marks=pytest.mark.slow), "discrete"])
 def test_scores_are_those_of_the_samples_that_were_held_out(engine: str, tmp_path: Path) -> None:
     """Validation and test samples come in several chunks, the last of another size; losses are means over samples."""
     if engine == "discrete":

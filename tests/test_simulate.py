@@ -68,6 +68,7 @@ def random_spec() -> bl.NetworkSpec:
     return bl.NetworkSpec(bl.Input((4,), bl.PoissonEncoder()), layers, bl.Readout(3), duration=40 * ms)
 
 
+@pytest.mark.slow
 def test_seeds_and_weights_are_axes(random_spec: bl.NetworkSpec) -> None:
     f = bl.simulate(random_spec, device="numpy", record=("spikes", "readout"))
     inputs = np.random.default_rng(0).uniform(0.2, 0.9, (3, 4))

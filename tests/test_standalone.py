@@ -61,7 +61,7 @@ def test_one_build_serves_other_weights_data_rates_and_constants(
     assert not list((tmp_path / "builds").glob(".*")), "a finished build leaves nothing else"
 
 
-@pytest.mark.parametrize("rule", [DALTON(), TFR()], ids=["dalton", "tfr"])
+@pytest.mark.parametrize("rule", [DALTON(), pytest.param(TFR(), marks=pytest.mark.slow)], ids=["dalton", "tfr"])
 def test_all_implementations_learn_the_same(rule: ThreeFactorRule) -> None:
     spec = two_convolutions()
     rng = np.random.default_rng(3)

@@ -201,6 +201,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_script_has_one_name_however_it_runs(tmp_path, monkeypatch):
     """By Python, by the command line, loaded here, and imported: what one has written the others go on with."""
     script = tmp_path / "own_net.py"

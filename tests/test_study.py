@@ -128,6 +128,7 @@ def test_retries_are_explicit(tmp_path: Path) -> None:
     assert (found.done, found.failed) == (1, 1)
 
 
+@pytest.mark.slow
 def test_an_experiment_is_trained_and_tidied(tmp_path: Path) -> None:
     pytest.importorskip("xarray")
     study = Study(experiment, {"tau_m": [10, 20] * ms, "rule": ["dalton", "tfr"], "layer.size": [6]}, keep="weights")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import Hz, ms, mV, second
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -169,6 +169,7 @@ def test_distance_of_the_threshold() -> None:
 FLOATS = arrays(float, st.integers(1, 30), elements=st.floats(-1e3, 1e3, allow_subnormal=False))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(FLOATS, st.integers(2, 16))
 def test_quantised_weights_are_on_the_grid(weights: np.ndarray, bits: int) -> None:
     found = quantised(weights, bits)
@@ -193,6 +194,7 @@ def test_one_bit_is_the_nearest_pair_of_values(weights: np.ndarray) -> None:
         assert error <= np.sum((scale * np.where(weights < 0, -1, 1) - weights) ** 2) * (1 + 1e-9) + 1e-9
 
 
+@pytest.mark.slow
 def test_more_bits_cost_less(run: Path) -> None:
     study = bl.quantisation(run, bits=[1, 2, 4, 8, 16])
     found = [quantisation_trial(**_trial(study), bits=bits) for bits in (1, 2, 4, 8, 16)]
@@ -443,6 +445,7 @@ def test_trials_on_other_devices_share_one_program(run: Path, engine: str, devic
             assert float(found[name] / Hz) == pytest.approx(float(want[name] / Hz), rel=2e-3), name
 
 
+@pytest.mark.slow
 def test_a_run_that_was_trained_on_is_another_one(script: Path, tmp_path: Path) -> None:
     run = _experiment(script, runs=tmp_path / "runs").run(progress=False).run
     study = bl.silenced(run, fractions=[0.5], seeds=[0])
@@ -451,6 +454,7 @@ def test_a_run_that_was_trained_on_is_another_one(script: Path, tmp_path: Path) 
         silenced_trial(**_trial(study), fraction=0.5, seed=0)
 
 
+@pytest.mark.slow
 def test_samples_without_a_name_cannot_be_studied(tmp_path: Path) -> None:
     from tiny_experiment import experiment
 

@@ -465,6 +465,7 @@ class Stop(Progress):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_run_folder_resumes_bit_for_bit(tmp_path: Path) -> None:
     whole = experiment(runs=tmp_path / "whole").run(progress=False)
     with pytest.raises(KeyboardInterrupt):

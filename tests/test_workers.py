@@ -22,6 +22,7 @@ from brianlearn.brian.run.lifeline import PARENT_VARIABLE
 from brianlearn.brian.run.shards import shards_of_batches, shards_of_samples
 from brianlearn.errors import DeviceError, RuleError
 from brianlearn.learning import DALTON, SGD, TFR, Adam, LearnerState
+from brianlearn.learning.recording import everything
 from brianlearn.machine.leftovers import remove_leftovers
 from brianlearn.network import NetworkSpec, Samples
 from brianlearn.training.learner import Learner
@@ -68,11 +69,13 @@ def test_workers_learn_the_same_batches_and_evaluate_the_same_samples() -> None:
 def test_recorded_spikes_come_in_order() -> None:
     spec = dense()
     samples, start = _samples(spec, 5), _state(spec)
-    one, two = (_engine(w, spec).infer(start, samples, ("spikes", "readout")) for w in (1, 2))
+    taps = (*everything("spikes", spec), *everything("readout", spec))
+    one, two = (_engine(w, spec).infer(start, samples, taps) for w in (1, 2))
     for name, raster in one.spikes.items():
         np.testing.assert_array_equal(raster.dense(), two.spikes[name].dense())
-    assert one.readout is not None and two.readout is not None
-    np.testing.assert_array_equal(one.readout, two.readout)
+    assert one.spikes and one.recorded.keys() == two.recorded.keys() == set(everything("readout", spec))
+    for tap, values in one.recorded.items():
+        np.testing.assert_array_equal(values, two.recorded[tap])
 
 
 @pytest.mark.cpp_standalone

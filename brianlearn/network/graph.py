@@ -8,8 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from brianlearn.errors import ShapeError, SpecError, did_you_mean
 from brianlearn.network.connections import AllToAll
@@ -130,6 +128,9 @@ class Graph(Storable):
 
         Within a group they are in the order of a step (`order`). A group of one may hear itself (`is_recurrent`).
         """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         names = [p.name for p in self.neurons]
         place = {name: k for k, name in enumerate(names)}
         edges = [(place[q.source], place[q.target]) for q in self.between_neurons if q.source in place]
