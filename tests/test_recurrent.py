@@ -276,6 +276,7 @@ WRONG: dict[str, tuple[Any, type[BrianLearnError], str]] = {
     "no whole number of steps": (lambda: loop(delays=(1, 1.5, 1)), SpecError, "multiple of"),
     "no time": (lambda: bl.Projection("p", "a", "b", delay=3), UnitError, "a time"),
     "negative": (lambda: bl.Projection("p", "a", "b", delay=-1 * ms), SpecError, "0"),
+    "a name that is taken": (lambda: renamed("late_self"), SpecError, "late_self"),
     "no delay in a cycle": (lambda: loop(delays=(0, 1, 1)), SpecError, "give one of them a delay"),
     "no error": (
         lambda: bl.Learner(only_late(), bl.DALTON(), engine="discrete"),
@@ -298,6 +299,16 @@ WRONG: dict[str, tuple[Any, type[BrianLearnError], str]] = {
     "GeNN": (lambda: bl.Learner(loop(), bl.DALTON(), device="genn-cpu"), BrianLearnError, "chain"),
     "pipelined": (lambda: dataclasses.replace(loop(), timing="pipelined"), SpecError, "delays"),
 }
+
+
+def renamed(name: str) -> bl.NetworkSpec:
+    """`loop`, whose second population has another name."""
+    declared = loop().declared
+    assert declared is not None
+    ends = [{end: name for end in ("source", "target") if getattr(q, end) == "second"} for q in declared.projections]
+    parts = [dataclasses.replace(q, **new) for q, new in zip(declared.projections, ends, strict=True)]
+    others = [dataclasses.replace(p, name=name) if p.name == "second" else p for p in declared.populations]
+    return bl.NetworkSpec(populations=others, projections=parts, duration=T * ms)
 
 
 def signed(sign: Any) -> bl.NetworkSpec:
@@ -354,9 +365,9 @@ def test_memory_of_a_batch_comes_back() -> None:
         activity = module(x)
         loss = activity.logits.sum()
         loss.backward()
-        assert sum(isinstance(o, _Passage) for o in gc.get_objects()) == 1
+        assert sum(type(o) is _Passage for o in gc.get_objects()) == 1  # isinstance asks proxies for what may be gone
         del activity, loss
-        assert not any(isinstance(o, _Passage) for o in gc.get_objects())
+        assert not any(type(o) is _Passage for o in gc.get_objects())
     finally:
         gc.enable()
 

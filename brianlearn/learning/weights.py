@@ -120,7 +120,7 @@ def check_weights(
             remedy="load the weights into the network (and rule) that they were trained with",
         )
     result = {}
-    signs = {p.name: p.weight_signs for p in spec.projections}
+    signs = {p.name: p.weight_signs for p in (*spec.projections, *spec.readout_projections)}
     for name, shape in shapes.items():
         array = numbers(where, f"the weights of {name}", weights[name], f"floats, {shape}", error=WeightsError)
         if array.shape != shape:

@@ -203,6 +203,14 @@ class Graph(Storable):
                 expected="one",
                 remedy="add a readout: bl.Population('readout', classes, bl.LinearReadout())",
             )
+        for q in self.projections:
+            if q.delayed and f"late_{q.name}" in populations:
+                raise SpecError(
+                    f"projection {q.name!r}",
+                    "what repeats its spikes after the delay has the name of a population",
+                    got=f"a population {f'late_{q.name}'!r}",
+                    expected="another name for one of them",
+                )
         for q in self.onto_readouts:
             if not isinstance(q.connection, AllToAll):
                 raise SpecError(

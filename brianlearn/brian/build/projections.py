@@ -46,9 +46,8 @@ class Projections(Weights):
         self._regularly(group, "since_start += 1", "end", "count", order=2)
         carried = self._carries(p.source)
         amount = f"{carried}_pre" if carried else "1"
-        if (
-            carried == "dropout_mask" and self.plan.drawn_in_steps(p.source) > 1
-        ):  # the mask of the step in which it was fired
+        if carried == "dropout_mask" and self.plan.drawn_in_steps(p.source) > 1:
+            # the mask of the step in which it was fired
             amount = f"dropout_mask_{p.source}(t - {steps - 1}*{self.dt!r}*second, i)"
         line = Synapses(
             self.net.groups[p.source],
