@@ -88,9 +88,15 @@ def by_weight(p: bl.Projection, found: np.ndarray, shape: tuple[int, ...]) -> np
 
 
 def simulate(
-    spec: bl.NetworkSpec, weights: Any, x: np.ndarray, labels: np.ndarray, rule: Any
+    spec: bl.NetworkSpec, weights: Any, x: np.ndarray, targets: np.ndarray, rule: Any
 ) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
-    """Spikes (n, T, neurons) by population, mean readout, and mean gradients of TFR, DALTON or DFA."""
+    """Spikes (n, T, neurons) by population, mean readout, and mean gradients of TFR, DALTON or DFA.
+
+    Targets are labels (n,), or values (n, out) or (n, T, out); err = y - target in each step.
+    """
+    if targets.ndim == 1:
+        targets = np.eye(CLASSES)[targets]
+    wanted = np.asarray(targets if targets.ndim == 3 else np.repeat(targets[:, None], T, axis=1))
     dt = float(spec.dt)
     given = next(p.name for p in spec.populations if p.is_input)
     by_name = {p.name: p for p in spec.populations}
@@ -100,17 +106,17 @@ def simulate(
     neurons = {n: reference.neuron_of(by_name[n].neuron, dt, (by_name[n].n,)) for n in order}
     tau = by_name["out"].neuron.tau
     decay = 0.0 if tau is None else np.exp(-dt / float(tau))
-    spikes = {n: np.zeros((len(labels), T, by_name[n].n)) for n in (given, *order)}
+    spikes = {n: np.zeros((len(x), T, by_name[n].n)) for n in (given, *order)}
     spikes[given] = np.stack([reference.integrate_and_fire()(v, T).reshape(T, -1) for v in x])
-    logits, burn_in = np.zeros((len(labels), CLASSES)), round(float(spec.burn_in) / dt)
+    logits, burn_in = np.zeros((len(x), CLASSES)), round(float(spec.burn_in) / dt)
     g = {p.name: np.zeros((p.n_post, p.n_pre)) for p in spec.projections}
     kind = "" if rule is None else type(rule).__name__
-    for k, label in enumerate(labels):
+    for k in range(len(x)):
         run = {n: reference.Population(reference.Dense(n, by_name[n].n, neurons[n]), (by_name[n].n,)) for n in order}
         traces = {p.name: reference.Trace(neurons[p.target], (p.n_pre,)) for p in spec.projections}
-        y, local, target = np.zeros(CLASSES), {n: np.zeros(CLASSES) for n in order}, np.eye(CLASSES)[label]
+        y, local = np.zeros(CLASSES), {n: np.zeros(CLASSES) for n in order}
         for t in range(T):
-            heard, done = {}, {}
+            heard, done, target = {}, {}, wanted[k, t]
 
             def arrives(p: bl.Projection, t: int = t, k: int = k) -> np.ndarray:
                 past = t - delay[p.name]
@@ -150,7 +156,7 @@ def simulate(
                         if p.target == n:
                             g[p.name] += np.outer(error, eligible[p.name])
     shapes = {p.name: weights[p.name].shape for p in spec.projections}
-    return spikes, logits, {p.name: by_weight(p, g[p.name], shapes[p.name]) / len(labels) for p in spec.projections}
+    return spikes, logits, {p.name: by_weight(p, g[p.name], shapes[p.name]) / len(x) for p in spec.projections}
 
 
 def samples(seed: int) -> tuple[np.ndarray, np.ndarray]:

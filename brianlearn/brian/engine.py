@@ -27,6 +27,7 @@ from brianlearn.machine.genn_setup import GENN_DEVICES
 from brianlearn.network.inputs import inputs_of
 from brianlearn.network.record import Tap
 from brianlearn.network.samples.samples import Samples
+from brianlearn.network.samples.targets import kind_of
 from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["BrianEngine", "refuse"]
@@ -148,16 +149,36 @@ class BrianEngine:
             implementation=implementation,
             expanded=self.device in GENN_DEVICES,
         )
-        self._built: dict[tuple[Tap, ...], tuple[Plan, Device]] = {}
+        self._built: dict[tuple[str, tuple[Tap, ...]], tuple[Plan, Device]] = {}
 
-    def _device(self, record: tuple[Tap, ...]) -> tuple[Plan, Device]:
-        """The network that records ``record``; evaluation without recording shares the one that learns."""
-        if record not in self._built:
+    def _device(self, record: tuple[Tap, ...], samples: Samples | None = None) -> tuple[Plan, Device]:
+        """The network that records ``record``, for the targets of samples, or those of before.
+
+        Evaluation without recording shares the one that learns.
+        """
+        self._aim_at(None if samples is None else samples.targets)
+        key = self._plan.targets, record
+        if key not in self._built:
             plan = dataclasses.replace(self._plan, record=record)
             if record and not plan.observes:
                 plan = dataclasses.replace(plan, rule=None)
-            self._built[record] = plan, self._make(plan)
-        return self._built[record]
+            self._built[key] = plan, self._make(plan)
+        return self._built[key]
+
+    def _aim_at(self, targets: np.ndarray | None) -> None:
+        """Plan for the kind of targets that samples have; without any for that of the samples before."""
+        kind = kind_of(targets) or self._plan.targets
+        if kind == self._plan.targets:
+            return
+        if self.device in GENN_DEVICES:
+            raise RuleError(
+                f"device {self.device!r}",
+                "it compares readouts with labels alone",
+                got=kind,
+                expected="labels",
+                remedy="use device='cpp_standalone' with timing='pipelined', or engine='discrete'",
+            )
+        self._plan = dataclasses.replace(self._plan, targets=kind)
 
     def _make(self, plan: Plan) -> Device:
         if self.device in GENN_DEVICES:
@@ -195,7 +216,7 @@ class BrianEngine:
         return state, TrialRecord.concatenate(records)
 
     def _learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
-        plan, device = self._device(())
+        plan, device = self._device((), samples)
         n = len(samples)
         if plan.workers == 1:
             values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
@@ -233,7 +254,7 @@ class BrianEngine:
         return TrialRecord.concatenate([self._infer(state, samples[part], record) for part in parts])
 
     def _infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
-        plan, device = self._device(record)
+        plan, device = self._device(record, samples)
         if plan.workers == 1:
             outputs = device.run(inputs(plan, state, samples, learning=False), len(samples))
             return collect(plan, outputs, len(samples))

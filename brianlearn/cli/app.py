@@ -37,7 +37,7 @@ from brianlearn.scripts.loading import call_experiment, find_script, load_experi
 if TYPE_CHECKING:
     from brianlearn.learning import Rule
     from brianlearn.study import Study
-    from brianlearn.training import Experiment, Result
+    from brianlearn.training import Evaluation, Experiment, Result
 
 __all__ = ["app", "main"]
 
@@ -234,7 +234,7 @@ def evaluate(
             print(json.dumps(found.to_dict()))
             return
         table = _table()
-        table.add_row("test accuracy", f"{found.test_accuracy:.2%} of {found.samples} samples")
+        table.add_row(*_score(found, "test", f" of {found.samples} samples"))
         if found.test_loss is not None:
             table.add_row("test loss", f"{found.test_loss:.4g}")
         table.add_row("speed", f"{found.samples_per_second:.0f} samples/s on {found.engine}, {found.device}")
@@ -570,15 +570,23 @@ def _table() -> Table:
     return table
 
 
+def _score(found: Result | Evaluation, part: str, rest: str = "") -> tuple[str, str]:
+    """What a score is, and its value."""
+    from brianlearn.training.progress import scored
+
+    kind, value = scored(vars(found), part).split(" ", 1)
+    return f"{part} {kind}", f"{value}{rest}"
+
+
 def _report(result: Result, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result.to_dict()))
         return
     table = _table()
-    table.add_row("test accuracy", f"{result.test_accuracy:.2%}")
-    if result.validation_accuracy is not None:
-        table.add_row("validation accuracy", f"{result.validation_accuracy:.2%}")
-    table.add_row("train accuracy", f"{result.train_accuracy:.2%} while learning, in the last epoch")
+    table.add_row(*_score(result, "test"))
+    if result.validation_accuracy is not None or result.validation_mse is not None:
+        table.add_row(*_score(result, "validation"))
+    table.add_row(*_score(result, "train", " while learning, in the last epoch"))
     table.add_row("rule, device", f"{result.rule}, {result.device}")
     table.add_row("epochs", f"{result.epochs} in {result.seconds:.1f} s, {result.samples_per_second:.0f} samples/s")
     table.add_row("made ready in", f"{result.build_seconds:.1f} s")

@@ -34,7 +34,7 @@ class Augmentation(Storable, ABC, abstract=True):
     ...     def __call__(self, samples, keys):
     ...         factors = [rng.normal(1, self.spread) for rng in self.draws(keys)]
     ...         images = self.images(samples)*np.reshape(factors, (-1, 1, 1, 1))
-    ...         return bl.Samples(images.clip(0, 1), samples.labels, samples.ids)
+    ...         return bl.Samples(images.clip(0, 1), samples.targets, samples.ids)
     >>> samples = bl.Samples(np.ones((2, 1, 3, 3)), [0, 1])
     >>> Contrast()(samples, np.zeros((2, 2), np.uint64)).inputs.shape
     (2, 1, 3, 3)
@@ -77,12 +77,14 @@ class Augmentation(Storable, ABC, abstract=True):
             What are no samples, or not as many.
         """
         found = self(samples, keys)
-        if not isinstance(found, Samples) or len(found) != len(samples):
+        lost = isinstance(found, Samples) and found.targets is None and samples.targets is not None
+        if not isinstance(found, Samples) or len(found) != len(samples) or lost:
+            got = f"{len(found)} samples" if isinstance(found, Samples) else repr(found)[:200]
             raise DataError(
                 type(self).__name__,
                 "it does not return the samples, changed",
-                got=f"{len(found)} samples" if isinstance(found, Samples) else repr(found)[:200],
-                expected=f"Samples, {len(samples)} of them, e.g. bl.Samples(inputs, samples.labels, samples.ids)",
+                got="no targets" if lost else got,
+                expected=f"Samples, {len(samples)} of them, e.g. bl.Samples(inputs, samples.targets, samples.ids)",
             )
         return found
 
@@ -201,7 +203,7 @@ class RandomAffine(Augmentation):
             offset = middle - matrix @ middle + shift
             for channel, result in zip(image, out, strict=True):
                 affine_transform(channel, matrix, offset, output=result, order=1)
-        return Samples(changed, samples.labels, samples.ids)
+        return Samples(changed, samples.targets, samples.ids)
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         angle, scale, shear, *shift = rng.standard_normal(5)
@@ -293,4 +295,4 @@ class RandomCrop(Augmentation):
             turned = rotate(image, angle, axes=(1, 2), reshape=False, order=1) if angle else image
             padded = np.pad(turned, ((0, 0), (p, p), (p, p)))[:, top : top + height, left : left + width]
             out[:] = padded[:, :, ::-1] if flip else padded
-        return Samples(changed, samples.labels, samples.ids)
+        return Samples(changed, samples.targets, samples.ids)

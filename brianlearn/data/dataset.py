@@ -52,7 +52,13 @@ class DataSet:
             samples: Samples = getattr(self, part)
             where = f"data set {self.name!r}, {part}"
             if samples.labels is None:
-                raise DataError(where, "the samples have no labels", expected="Samples(inputs, labels)")
+                remedy = "a data set has classes: give samples with values as (train, test), e.g. data=(train, test)"
+                raise DataError(
+                    where,
+                    "the samples have no labels",
+                    expected="Samples(inputs, labels)",
+                    remedy=None if samples.targets is None else remedy,
+                )
             bad = (samples.labels < 0) | (samples.labels >= len(self.classes))
             if bad.any():
                 k = int(np.argmax(bad))

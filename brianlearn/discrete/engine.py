@@ -14,11 +14,12 @@ from brianlearn.discrete.options import arithmetic, read_options, resolve_torch_
 from brianlearn.discrete.run import bptt
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
-from brianlearn.discrete.run.bptt import total_loss
+from brianlearn.discrete.run.bptt import squared_errors, total_loss
 from brianlearn.discrete.run.losses import TrialLoss
 from brianlearn.discrete.run.network import export
 from brianlearn.discrete.run.optimisers import TensorOptimiser
 from brianlearn.discrete.run.recording import Watch
+from brianlearn.discrete.run.targets import as_tensor
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.losses import ReadoutMSE
 from brianlearn.learning.optimisers import Optimiser
@@ -26,6 +27,7 @@ from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
 from brianlearn.learning.state import LearnerState
+from brianlearn.learning.value_losses import MSE
 from brianlearn.learning.weights import weight_shapes
 from brianlearn.network.record import Tap
 from brianlearn.network.samples.samples import Raster, Samples
@@ -96,6 +98,8 @@ class DiscreteEngine:
         for name, parameter in self._network.named_parameters():
             parameter.requires_grad_(name in self._learned)
         self._loss = None
+        self._of_rule = rule is not None and rule.loss is not None
+        self._of_values = None if spec.readout is None else TrialLoss(MSE(), spec)
         if rule is not None and rule.loss is not None:
             self._loss = TrialLoss(rule.loss, spec)
         elif spec.readout is not None:
@@ -110,7 +114,7 @@ class DiscreteEngine:
         slots = {n: {s: self._tensor(a) for s, a in arrays.items()} for n, arrays in state.optimiser.items()}
         weights = {name: self._network.get_parameter(name) for name in self._learned}
         optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps, self._signs())
-        keys, labels = state.sample_keys(samples.ids, learning=True), torch.from_numpy(samples.labels).to(self.device)
+        keys, labels = state.sample_keys(samples.ids, learning=True), as_tensor(samples.targets, self.device)
         gradients = self._gradients(readouts)
         self._network.train()
         records = []
@@ -141,17 +145,18 @@ class DiscreteEngine:
         watch = Watch(self._network, self._rule, self._load(state), record)
         self._network.eval()
         keys = state.sample_keys(samples.ids, learning=False)
-        labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(self.device)
+        labels = None if samples.targets is None else as_tensor(samples.targets, self.device)
         records, rasters, recorded, trains = [], [], [], taps_of(record, "spikes")
         with torch.no_grad(), arithmetic(self._options.matmul):
             for start in range(0, len(samples), self._at_once):
                 part = slice(start, min(start + self._at_once, len(samples)))
                 activity, values = watch.run(samples.inputs[part], None if labels is None else labels[part], keys[part])
-                if labels is not None and self._loss is not None:
-                    loss = total_loss(self._loss, activity, labels[part])
-                else:
-                    loss = torch.zeros(part.stop - part.start)
-                records.append(BatchRecord.of(activity, loss))
+                loss, errors = torch.zeros(part.stop - part.start), None
+                if labels is not None:
+                    measured = self._loss if labels.ndim == 1 or self._of_rule else self._of_values
+                    loss = loss if measured is None else total_loss(measured, activity, labels[part])
+                    errors = squared_errors(activity, labels[part])
+                records.append(BatchRecord.of(activity, loss, errors))
                 rasters.append(_rasters(activity, trains))
                 recorded.append(values)
         spikes = {name: Raster.concatenate([r[name] for r in rasters]) for name in trains}
@@ -226,7 +231,8 @@ def _trials(
     recorded: Mapping[Tap, np.ndarray] | None = None,
 ) -> TrialRecord:
     counts = {name: np.rint(_array(n)).astype(np.int64) for name, n in record.spike_counts.items()}
-    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, recorded or {})
+    errors = None if record.squared_error is None else _array(record.squared_error)
+    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, recorded or {}, errors)
 
 
 def _rasters(activity: DiscreteActivity, record: Mapping[str, Tap]) -> dict[str, Raster]:

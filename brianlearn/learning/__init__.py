@@ -31,6 +31,7 @@ from brianlearn.learning.rules.synaptic import SynapticRule
 from brianlearn.learning.rules.three_factor import DALTON, TFR, ThreeFactorRule
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, SpikeTrain, Targets
+from brianlearn.learning.value_losses import MAE, MSE, Huber
 from brianlearn.learning.weights import check_weights, initial_weights, weight_shapes
 from brianlearn.named_arguments import name_arguments
 from brianlearn.renamed import old_names
@@ -39,6 +40,8 @@ __all__ = [
     "DALTON",
     "DECOLLE",
     "DFA",
+    "MAE",
+    "MSE",
     "SGD",
     "STBP",
     "TFR",
@@ -57,6 +60,7 @@ __all__ = [
     "Fixed",
     "Halving",
     "Hamming",
+    "Huber",
     "LearnerState",
     "Lion",
     "Loss",

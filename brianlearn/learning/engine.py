@@ -25,13 +25,15 @@ class TrialRecord:
         Mean readout over the steps after the burn-in; spike counts of the last layer without a readout.
     loss : numpy.ndarray, shape (n,)
         That of the rule where the rule has one and the engine runs it; else the mean squared error of the readout
-        against the one-hot label, over classes and steps after the burn-in. Meaningless without labels.
+        against the one-hot label or the values, over outputs and steps after the burn-in. Meaningless without targets.
     spike_counts : dict
         Layer name, the input included -> spikes per trial, int (n,).
     spikes : dict
         Layer name -> `Raster`, where recorded.
     recorded : dict
         `Tap` -> values over time, shape (n, steps that are kept, neurons).
+    squared_error : numpy.ndarray, shape (n,), or None
+        The mean squared error of the readout against values of each step, where ``loss`` is another one.
     """
 
     logits: np.ndarray
@@ -39,6 +41,7 @@ class TrialRecord:
     spike_counts: Mapping[str, np.ndarray]
     spikes: Mapping[str, Raster] = field(default_factory=dict)
     recorded: Mapping[Tap, np.ndarray] = field(default_factory=dict)
+    squared_error: np.ndarray | None = None
 
     @staticmethod
     def concatenate(records: Sequence[TrialRecord]) -> TrialRecord:
@@ -54,12 +57,14 @@ class TrialRecord:
         TrialRecord
         """
         first = records[0]
+        errors = [r.squared_error for r in records if r.squared_error is not None]
         return TrialRecord(
             np.concatenate([r.logits for r in records]),
             np.concatenate([r.loss for r in records]),
             {name: np.concatenate([r.spike_counts[name] for r in records]) for name in first.spike_counts},
             {name: Raster.concatenate([r.spikes[name] for r in records]) for name in first.spikes},
             {tap: np.concatenate([r.recorded[tap] for r in records]) for tap in first.recorded},
+            np.concatenate(errors) if errors else None,
         )
 
 

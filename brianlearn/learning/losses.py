@@ -40,6 +40,8 @@ class Loss(Storable, ABC, abstract=True):
     output : {"spikes", "readout", "logits"}
         What the loss looks at: the last spiking layer of a network without a readout, the readout, or either of them
         through `Activity.logits`.
+    takes : tuple of str
+        The kinds of targets that it compares with: ``"labels"``, ``"values"``.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Loss(Storable, ABC, abstract=True):
     error_kind = RuleError
     name: ClassVar[str] = ""
     output: ClassVar[str] = "logits"
+    takes: ClassVar[tuple[str, ...]] = ("labels",)
 
     @abstractmethod
     def of_trials(self, activity: DiscreteActivity, labels: torch.Tensor, spec: NetworkSpec) -> torch.Tensor:
@@ -71,6 +74,7 @@ class Loss(Storable, ABC, abstract=True):
             What the network did: ``spikes`` of each layer (T, B, ...), ``readout`` (T, B, classes), ``logits``
             (B, classes), the last two after ``burn_in_steps``; gradients flow through all of them.
         labels : torch.Tensor of int, shape (B,)
+            The targets; those of a loss that takes values are floats, shape (B, out) or (B, T, out).
         spec : NetworkSpec
 
         Returns

@@ -13,6 +13,7 @@ from brianlearn.learning.rules.dfa import DFA
 from brianlearn.learning.rules.eprop import EProp
 from brianlearn.learning.rules.stbp import STBP, BackPropagation, SurrogateBPTT
 from brianlearn.learning.rules.three_factor import DALTON, TFR, ThreeFactorRule
+from brianlearn.learning.value_losses import MAE, MSE, Huber
 
 __all__ = ["LOSSES", "RULES", "rule_named", "with_loss_named"]
 
@@ -20,7 +21,7 @@ __all__ = ["LOSSES", "RULES", "rule_named", "with_loss_named"]
 RULES: dict[str, Any] = {kind.name: kind for kind in (DALTON, TFR, DFA, EProp, DECOLLE, STBP, SurrogateBPTT)}
 #: The losses of the package, by name.
 LOSSES: dict[str, Any] = {
-    kind.name: kind for kind in (VanRossum, Hamming, SpikeCount, RateMSE, ReadoutMSE, CrossEntropy)
+    kind.name: kind for kind in (VanRossum, Hamming, SpikeCount, RateMSE, ReadoutMSE, CrossEntropy, MSE, MAE, Huber)
 }
 
 

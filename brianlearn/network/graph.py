@@ -227,12 +227,12 @@ class Graph(Storable):
                     expected="delay=0*ms",
                 )
         sizes = {p.name: p.n for p in self.readouts}
-        if len(set(sizes.values())) > 1 or any(n < 2 for n in sizes.values()):
+        if len(set(sizes.values())) > 1:
             raise SpecError(
                 "NetworkSpec",
                 "readouts do not tell the same classes apart",
                 got=", ".join(f"{name} {n}" for name, n in sizes.items()),
-                expected="one number of classes, 2 or more",
+                expected="one number of classes, or of outputs",
             )
 
     @cached_property

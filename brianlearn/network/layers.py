@@ -279,7 +279,7 @@ class Readout(Storable):
     weights: Init = Uniform(1.0)
 
     def __post_init__(self) -> None:
-        whole("readout", "classes", self.classes, 2)
+        whole("readout", "classes", self.classes, 1)
         _check_weights("readout", self.weights)
         if self.weights.needs_neuron:
             raise SpecError(

@@ -144,33 +144,46 @@ def plot_learning_curve(
         runs = {RunFolder.open(run).path.name: run for run in runs}
     if ax is None:
         ax = Figure(figsize=(6, 4), layout="constrained").subplots()
+    scores: set[str] = set()
     for k, (label, run) in enumerate(runs.items()):
         colour = COLOURS[k % len(COLOURS)]
-        test = None
+        test: float | None = None
         metrics = run
         if isinstance(run, str | os.PathLike):
             folder = RunFolder.open(run)
-            metrics, test = folder.metrics(), (folder.result() or {}).get("test_accuracy")
+            metrics, result = folder.metrics(), folder.result() or {}
+            test = result.get("test_accuracy", result.get("test_mse"))
         if not metrics:
             raise DataError("plot_learning_curve", f"the run {label!r} has no finished epoch", got=str(run))
-        epochs = [line["epoch"] for line in metrics]
+        epochs, score = [line["epoch"] for line in metrics], "accuracy" if "train_accuracy" in metrics[0] else "mse"
+        scores.add(score)
+        if len(scores) > 1:
+            raise DataError(
+                "plot_learning_curve",
+                f"the run {label!r} has other scores than those before",
+                got=score,
+                expected=", ".join(scores - {score}),
+                remedy="draw runs with labels and runs with values in pictures of their own",
+            )
         ax.plot(
-            epochs, [line["train_accuracy"] for line in metrics], "-o", ms=3, color=colour, label=f"{label}, training"
+            epochs, [line[f"train_{score}"] for line in metrics], "-o", ms=3, color=colour, label=f"{label}, training"
         )
-        if all(line["validation_accuracy"] is not None for line in metrics):
-            values = [line["validation_accuracy"] for line in metrics]
+        if all(line[f"validation_{score}"] is not None for line in metrics):
+            values = [line[f"validation_{score}"] for line in metrics]
             ax.plot(epochs, values, "--s", ms=3, color=colour, label=f"{label}, validation")
         if test is not None:
-            text = f"{label}, test: {test:.1%}"
+            text = f"{label}, test: {test:.1%}" if score == "accuracy" else f"{label}, test: {test:.3g}"
             ax.plot(
                 epochs[-1], test, "*", ms=12, color=colour, mec="black", mew=0.6, label=text, clip_on=False, zorder=3
             )
     ax.set_xlabel("epoch")
-    ax.set_ylabel("accuracy")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    percent = "mse" not in scores
+    ax.set_ylabel("accuracy" if percent else "mean squared error")
+    if percent:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(frameon=False, loc="lower right" if percent else "upper right")
     _plain(ax)
     return _save(ax, path)
 

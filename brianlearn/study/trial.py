@@ -47,8 +47,11 @@ OF_RESULT = {
     "build_seconds": "s",
     "seconds": "s",
 }
+#: In the place of accuracies, of samples with values.
+OF_VALUES = ("train_mse", "train_r2", "validation_mse", "validation_r2", "test_mse", "test_r2")
+OF_RESULT |= dict.fromkeys(OF_VALUES, "")
 #: What is kept for each epoch of an experiment.
-CURVES = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+CURVES = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss", *OF_VALUES[:4])
 
 #: Seconds to wait for another process that runs the same trial.
 PATIENCE = 600.0
@@ -64,8 +67,9 @@ class _Reports(Progress):
         self._metric = metric
 
     def epoch(self, line: dict[str, Any], epochs: int) -> None:
-        held_out = line["validation_accuracy"] is not None
-        name = self._metric or ("validation_accuracy" if held_out else "train_accuracy")
+        score = "accuracy" if "train_accuracy" in line else "r2"
+        held_out = line[f"validation_{score}"] is not None
+        name = self._metric or f"{'validation' if held_out else 'train'}_{score}"
         value = line.get(name)
         if not isinstance(value, int | float):
             raise SpecError(
@@ -238,7 +242,8 @@ def _experiment(experiment: Any, trial: TrialFolder, stop: SuccessiveHalving | N
 
 
 def _curves(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    return {name: [line[name] for line in lines] for name in CURVES if all(line[name] is not None for line in lines)}
+    kept = [name for name in CURVES if all(line.get(name) is not None for line in lines)]
+    return {name: [line[name] for line in lines] for name in kept}
 
 
 def _so_far(trial: TrialFolder) -> dict[str, Any]:
@@ -247,7 +252,7 @@ def _so_far(trial: TrialFolder) -> dict[str, Any]:
 
     run = trial.run_folder()
     lines = [] if run is None else RunFolder.open(run).metrics()
-    last = {name: lines[-1][name] for name in CURVES if lines and lines[-1][name] is not None}
+    last = {name: lines[-1][name] for name in CURVES if lines and lines[-1].get(name) is not None}
     return {"metrics": last, "units": {}, "curves": _curves(lines) if lines else {}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from brianlearn.learning.state import LearnerState
 from brianlearn.network.checks import is_number
 from brianlearn.training.files import parse_json, read_arrays, write_arrays
 from brianlearn.training.learner import Metrics
+from brianlearn.training.regression import Regression
 
 __all__ = ["Checkpoint"]
 
@@ -61,7 +63,7 @@ class Checkpoint:
             "steps": state.steps,
             "samples_seen": state.samples_seen,
             "seed": state.seed,
-            "parts": [dataclasses.asdict(part) for part in self.parts],
+            "parts": [_stored(part) for part in self.parts],
         }
         arrays = {"header": np.array(json.dumps(header))}
         arrays |= {f"weights/{name}": array for name, array in state.weights.items()}
@@ -126,10 +128,26 @@ def _count(value: Any, name: str) -> int:
     return value
 
 
+def _stored(part: Metrics) -> dict[str, Any]:
+    """What a chunk measured, as what JSON can hold: accuracy, or what there is of values in its place."""
+    found = dataclasses.asdict(part)
+    del found["accuracy" if part.regression is not None else "regression"]
+    return found
+
+
 def _metrics(part: Any) -> Metrics:
     """What a chunk measured, with numbers where they should be."""
-    metrics = Metrics(**part)
-    numbers = [metrics.accuracy, metrics.loss, metrics.seconds, *metrics.firing_rates.values()]
+    if "regression" in part:
+        regression = Regression(**part["regression"])
+        regression = dataclasses.replace(regression, mean=tuple(regression.mean), spread=tuple(regression.spread))
+        sums = [regression.squared_error, *regression.mean, *regression.spread]
+        if _count(regression.count, "count") < 1 or not all(is_number(n) for n in sums) or len(sums) % 2 == 0:
+            raise ValueError(f"parts: {str(part)[:80]}")
+        metrics = Metrics(**{**part, "accuracy": math.nan, "regression": regression})
+        numbers = [metrics.loss, metrics.seconds, *metrics.firing_rates.values()]
+    else:
+        metrics = Metrics(**part)
+        numbers = [metrics.accuracy, metrics.loss, metrics.seconds, *metrics.firing_rates.values()]
     if _count(metrics.samples, "samples") < 1 or not all(is_number(n) for n in numbers):
         raise ValueError(f"parts: {str(part)[:80]}")
     return metrics

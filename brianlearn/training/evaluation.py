@@ -11,6 +11,7 @@ from typing import Any
 
 from brianlearn.training.loop import score
 from brianlearn.training.progress import Progress, choose_progress
+from brianlearn.training.regression import scores_of
 from brianlearn.training.trained import Trained
 from brianlearn.training.watch import Watch
 from brianlearn.work import working
@@ -26,8 +27,8 @@ class Evaluation:
     ----------
     run : pathlib.Path
     engine, device : str
-    test_accuracy : float
-        From 0 to 1.
+    test_accuracy : float or None
+        From 0 to 1; None of samples with values.
     test_loss : float or None
         None where the engine does not measure the loss that was learned with.
     samples : int
@@ -35,16 +36,20 @@ class Evaluation:
         Without the time to build the network.
     warnings : tuple of str
         What looked wrong, as in `Result`.
+    test_mse, test_r2 : float or None
+        Mean squared error and R^2 of samples with values.
     """
 
     run: Path
     engine: str
     device: str
-    test_accuracy: float
+    test_accuracy: float | None
     test_loss: float | None
     samples: int
     samples_per_second: float
     warnings: tuple[str, ...] = ()
+    test_mse: float | None = None
+    test_r2: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As what JSON can hold.
@@ -53,7 +58,9 @@ class Evaluation:
         -------
         dict
         """
-        return {**dataclasses.asdict(self), "run": str(self.run)}
+        other = ("test_accuracy",) if self.test_accuracy is None else ("test_mse", "test_r2")
+        fields = {name: value for name, value in dataclasses.asdict(self).items() if name not in other}
+        return {**fields, "run": str(self.run)}
 
 
 def evaluate(
@@ -119,4 +126,5 @@ def evaluate(
         tested.samples,
         tested.samples / seconds,
         tuple(dict.fromkeys([*map(str, spec.warnings), *tested.warnings])),
+        **scores_of("test", tested.regression),
     )

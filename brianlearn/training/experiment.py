@@ -245,6 +245,7 @@ class Experiment:
                 test_limit=self.test_limit,
                 seed=self.seed,
             )
+            splits.check_targets(self.spec, self.rule)
             session = begin(self, splits) if resume is None else proceed(self, splits, resume, display)
             return session if isinstance(session, Result) else session.run(display)
 

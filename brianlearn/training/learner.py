@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from brianlearn.network.samples.samples import Activity, Samples
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import choose_engine, make_engine
 from brianlearn.training.recording import Gathered, as_slice
+from brianlearn.training.regression import Regression
 from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
 from brianlearn.training.weight_history import WeightHistories, WeightHistory
 
@@ -43,11 +44,13 @@ class Metrics:
     samples : int
     accuracy, loss : float
         Of the predictions made during learning; the loss is the rule's, for three-factor rules as in `Activity`. NaN
-        without labels.
+        without targets; of samples with values, which have no accuracy, that is NaN.
     firing_rates : dict
         Layer name -> mean rate in Hz per neuron, the input included.
     seconds : float
         Wall time.
+    regression : Regression or None
+        Mean squared error and R^2 of samples with values.
     """
 
     samples: int
@@ -55,6 +58,17 @@ class Metrics:
     loss: float
     firing_rates: Mapping[str, float]
     seconds: float
+    regression: Regression | None = field(default=None, kw_only=True)
+
+    @property
+    def mse(self) -> float | None:
+        """Mean squared error of samples with values."""
+        return None if self.regression is None else self.regression.mse
+
+    @property
+    def r2(self) -> float | None:
+        """R^2 of samples with values; None of values that are all the same."""
+        return None if self.regression is None else self.regression.r2
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -84,6 +98,7 @@ class Metrics:
             sum(w * p.loss for w, p in zip(weights, parts, strict=True)),
             rates,
             sum(p.seconds for p in parts),
+            regression=Regression.merge([p.regression for p in parts]),
         )
 
 
@@ -296,7 +311,8 @@ class Learner:
         """
         if self.rule is None:
             raise RuleError("Learner", "there is no rule to learn with", expected="Learner(spec, bl.DALTON(), ...)")
-        samples.check(self.spec, labels=samples.labels is not None or self.rule.needs_labels())
+        needed = samples.targets is not None or self.rule.needs_labels()
+        samples.check(self.spec, labels=needed, takes=self.rule.takes, owner=self.rule.taker)
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to learn from", got="0 samples")
         rate, first = self.optimiser.rate_at(state.epoch), state.steps == 0
@@ -315,7 +331,7 @@ class Learner:
             if first:
                 self.watch.start = metrics.loss
             firing = firing_warnings(self.spec, metrics.firing_rates) if len(samples) >= ENOUGH else []
-            loss = [] if samples.labels is None else self.watch.loss(metrics.loss)
+            loss = [] if samples.targets is None else self.watch.loss(metrics.loss)
             self.watch.say([*input_warnings(self.spec, samples), *firing, *loss])
         if histories:
             metrics = RecordedMetrics(**vars(metrics), weights=histories.histories)
@@ -349,11 +365,15 @@ class Learner:
         BrianLearnError
             No samples; recordings that do not fit into memory.
         """
-        samples.check(self.spec, labels=samples.labels is not None)
+        targeted, rule = samples.targets is not None, self.rule
+        if rule is None:
+            samples.check(self.spec, labels=targeted)
+        else:
+            samples.check(self.spec, labels=targeted, takes=rule.takes, owner=rule.taker)
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to infer", got="0 samples")
         check_weights(self.spec, self.rule, state.weights, "state.weights")
-        found = wanted("Learner.infer", record, self.spec, self.rule, len(samples), labels=samples.labels is not None)
+        found = wanted("Learner.infer", record, self.spec, self.rule, len(samples), labels=targeted)
         gathered = Gathered("Learner.infer", found, self.spec, len(samples), self.dtype)
         parts = []
         for positions, taps in gathered.parts(self.engine.chunk_size):
@@ -375,14 +395,17 @@ class Learner:
         accuracy = loss = math.nan
         if samples.labels is not None:
             accuracy = float(np.mean(record.logits.argmax(axis=1) == samples.labels))
+        if samples.targets is not None:
             loss = float(np.mean(record.loss))
-        return Metrics(len(samples), accuracy, loss, self._rates(record), seconds)
+        regression = Regression.of(record, samples, self.spec)
+        return Metrics(len(samples), accuracy, loss, self._rates(record), seconds, regression=regression)
 
     def _activity(self, gathered: Gathered, parts: list[TrialRecord], samples: Samples) -> Activity:
         merged, recorded = gathered.in_order(parts), gathered.recorded
         readout = recorded.get("readout", {}).get(self.spec.output)
-        predictions = merged.logits.argmax(axis=1)
-        labelled = samples.labels is not None
+        labelled, targeted = samples.labels is not None, samples.targets is not None
+        predictions = merged.logits.argmax(axis=1) if labelled or not targeted else merged.logits
+        regression = Regression.of(merged, samples, self.spec)
         return Activity(
             predictions=predictions,
             logits=merged.logits,
@@ -390,7 +413,9 @@ class Learner:
             spikes=gathered.spikes,
             readout=None if readout is None else readout.values,
             accuracy=float(np.mean(predictions == samples.labels)) if labelled else None,
-            loss=float(np.mean(merged.loss)) if labelled and self._has_loss else None,
+            loss=float(np.mean(merged.loss)) if targeted and self._has_loss else None,
+            mse=None if regression is None else regression.mse,
+            r2=None if regression is None else regression.r2,
             recorded=recorded,
             dt=self.spec.dt,
             duration=self.spec.duration,

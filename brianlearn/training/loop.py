@@ -17,6 +17,7 @@ from brianlearn.network.samples.samples import Samples
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.learner import Learner, Metrics
 from brianlearn.training.progress import Progress
+from brianlearn.training.regression import Regression, scores_of
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import Splits, epoch_order
 from brianlearn.training.watch import ENOUGH, constant_readout, firing_warnings, input_warnings
@@ -30,18 +31,22 @@ class Score:
 
     Attributes
     ----------
-    accuracy : float
+    accuracy : float or None
+        None of samples with values.
     loss : float or None
         As `Activity.loss`; None where none is measured.
     samples : int
     warnings : tuple of str
         What looks wrong.
+    regression : Regression or None
+        Of samples with values.
     """
 
-    accuracy: float
+    accuracy: float | None
     loss: float | None
     samples: int
     warnings: tuple[str, ...] = ()
+    regression: Regression | None = None
 
 
 def _go_on() -> None:
@@ -149,7 +154,7 @@ def score(
     learner : Learner
     state : LearnerState
     samples : Samples
-        With labels.
+        With targets.
     display : Progress
     what : str
         How the display names the samples.
@@ -168,6 +173,7 @@ def score(
     correct, loss = 0, 0.0
     rates: dict[str, float] = {}
     first, constant = np.zeros(0), True
+    regressions = []
     display.testing(what, len(samples), 0)
     for chunk in learner.chunks(len(samples)):
         part = samples[chunk]
@@ -177,7 +183,10 @@ def score(
         constant = constant and bool((activity.logits == first).all())
         for name, rate in activity.firing_rates.items():
             rates[name] = rates.get(name, 0.0) + rate * len(part) / len(samples)
-        correct += int(np.sum(activity.predictions == part.labels))
+        if part.labels is not None:
+            correct += int(np.sum(activity.predictions == part.labels))
+        elif activity.mse is not None:
+            regressions.append(Regression.of_mse(activity.mse, part, learner.spec))
         loss += len(part) * (activity.loss or 0.0)
         display.testing(what, len(samples), chunk.stop)
         check()
@@ -190,7 +199,9 @@ def score(
     if constant:
         found += constant_readout(learner.spec, samples, np.broadcast_to(first, (n, len(first))))
     texts = learner.watch.say([*input_warnings(learner.spec, samples), *found])
-    return Score(correct / n, None if activity.loss is None else loss / n, n, tuple(texts))
+    accuracy = None if samples.labels is None else correct / n
+    found_loss = None if activity.loss is None else loss / n
+    return Score(accuracy, found_loss, n, tuple(texts), Regression.merge(regressions))
 
 
 def _warnings(learner: Learner, parts: list[Metrics], validation: Score | None) -> list[str]:
@@ -202,12 +213,18 @@ def _warnings(learner: Learner, parts: list[Metrics], validation: Score | None) 
 
 def _line(learner: Learner, state: LearnerState, metrics: Metrics, validation: Score | None) -> dict[str, Any]:
     """What ``metrics.jsonl`` says about an epoch."""
+    held_out = validation.regression if validation else None
+    of_train: dict[str, float | None] = {"train_accuracy": metrics.accuracy}
+    of_validation = {"validation_accuracy": validation.accuracy if validation else None}
+    if metrics.regression is not None:
+        of_train = scores_of("train", metrics.regression)
+        of_validation = scores_of("validation", held_out)
     return {
         "epoch": state.epoch + 1,
         "samples": metrics.samples,
-        "train_accuracy": metrics.accuracy,
+        **of_train,
         "train_loss": metrics.loss,
-        "validation_accuracy": validation.accuracy if validation else None,
+        **of_validation,
         "validation_loss": validation.loss if validation else None,
         "learning_rate": learner.optimiser.rate_at(state.epoch),
         "firing_rates_hz": dict(metrics.firing_rates),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +13,7 @@ from brianlearn.training.learner import Metrics
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LineProgress", "LiveProgress", "Progress", "choose_progress", "epoch_line"]
+__all__ = ["LineProgress", "LiveProgress", "Progress", "choose_progress", "epoch_line", "scored"]
 
 
 class Progress:
@@ -101,11 +102,26 @@ class Progress:
         """
 
 
+def scored(line: Mapping[str, Any], part: str) -> str:
+    """The scores of a part of the data, for people: accuracy, or mean squared error and R^2; "" where there are none.
+
+    Parameters
+    ----------
+    line : mapping
+        From ``metrics.jsonl``, or the fields of a `Result`.
+    part : {"train", "validation", "test"}
+    """
+    if line.get(f"{part}_accuracy") is not None:
+        return f"accuracy {line[f'{part}_accuracy']:.2%}"
+    mse, r2 = line.get(f"{part}_mse"), line.get(f"{part}_r2")
+    return "" if mse is None else f"mse {mse:.4g}" + ("" if r2 is None else f", R^2 {r2:.4f}")
+
+
 def epoch_line(line: dict[str, Any], epochs: int) -> str:
     """One epoch in one line, for people."""
-    text = f"epoch {line['epoch']}/{epochs}: train accuracy {line['train_accuracy']:.2%}, loss {line['train_loss']:.4g}"
-    if line["validation_accuracy"] is not None:
-        text += f", validation accuracy {line['validation_accuracy']:.2%}"
+    text = f"epoch {line['epoch']}/{epochs}: train {scored(line, 'train')}, loss {line['train_loss']:.4g}"
+    held_out = scored(line, "validation")
+    text += f", validation {held_out}" if held_out else ""
     return f"{text}, {line['samples_per_second']:.0f} samples/s, {line['seconds']:.1f} s"
 
 
@@ -186,7 +202,8 @@ class LiveProgress(Progress):
         rate = self._learned / max(self._seconds, 1e-9)
         left = (self._left + self._samples - done) / max(rate, 1e-9)
         speed = f"{done / self._samples:.0%}  {rate:.0f} samples/s  {_clock(left)} left"
-        status = f"{speed}  accuracy {running.accuracy:.1%}  loss {running.loss:.4g}"
+        score = f"accuracy {running.accuracy:.1%}" if running.mse is None else f"mse {running.mse:.4g}"
+        status = f"{speed}  {score}  loss {running.loss:.4g}"
         self._show(self._where, self._samples, done, status)
 
     def epoch(self, line: dict[str, Any], epochs: int) -> None:

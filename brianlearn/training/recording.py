@@ -145,12 +145,13 @@ class Gathered:
 
     def in_order(self, parts: list[TrialRecord]) -> TrialRecord:
         """Metrics of all samples, in their order."""
-        whole = TrialRecord.concatenate([TrialRecord(p.logits, p.loss, p.spike_counts) for p in parts])
+        whole = TrialRecord.concatenate([dataclasses.replace(p, spikes={}, recorded={}) for p in parts])
         if len(self.plain) == 0 or len(self.chosen) == 0:
             return whole
         order = np.argsort(np.concatenate(self._seen), kind="stable")
         counts = {name: count[order] for name, count in whole.spike_counts.items()}
-        return TrialRecord(whole.logits[order], whole.loss[order], counts)
+        errors = None if whole.squared_error is None else whole.squared_error[order]
+        return TrialRecord(whole.logits[order], whole.loss[order], counts, squared_error=errors)
 
     @property
     def spikes(self) -> dict[str, Raster]:

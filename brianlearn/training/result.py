@@ -26,11 +26,12 @@ class Result:
         The run folder.
     rule, device : str
     epochs : int
-    train_accuracy, train_loss : float
-        While learning, in the last epoch.
+    train_accuracy : float or None
+        While learning, in the last epoch; None of samples with values, as all accuracies.
+    train_loss : float
     validation_accuracy, validation_loss : float or None
         After the last epoch, where samples were held out.
-    test_accuracy : float
+    test_accuracy : float or None
         From 0 to 1.
     test_loss : float or None
         Mean over the test samples.
@@ -42,22 +43,30 @@ class Result:
         Time to train, all epochs together.
     warnings : tuple of str
         What looked wrong: silent layers, inputs of another scale, a step too long for a time constant, ...
+    train_mse, train_r2, validation_mse, validation_r2, test_mse, test_r2 : float or None
+        Mean squared error and R^2 of samples with values; R^2 is None where all values are the same.
     """
 
     run: Path
     rule: str
     device: str
     epochs: int
-    train_accuracy: float
+    train_accuracy: float | None
     train_loss: float
     validation_accuracy: float | None
     validation_loss: float | None
-    test_accuracy: float
+    test_accuracy: float | None
     test_loss: float | None
     samples_per_second: float
     build_seconds: float
     seconds: float
     warnings: tuple[str, ...] = ()
+    train_mse: float | None = None
+    train_r2: float | None = None
+    validation_mse: float | None = None
+    validation_r2: float | None = None
+    test_mse: float | None = None
+    test_r2: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "warnings", tuple(self.warnings))  # a list, where it comes from a file
@@ -79,7 +88,12 @@ class Result:
         -------
         dict
         """
-        return {**dataclasses.asdict(self), "run": str(self.run)}
+        return {**self._scored(), "run": str(self.run)}
+
+    def _scored(self) -> dict[str, Any]:
+        """All fields but the scores of the other kind of targets."""
+        other = "_accuracy" if self.test_accuracy is None else ("_mse", "_r2")
+        return {name: value for name, value in dataclasses.asdict(self).items() if not name.endswith(other)}
 
     @staticmethod
     def read(folder: RunFolder) -> Result | None:
@@ -102,7 +116,12 @@ class Result:
         if stored is None:
             return None
         try:
-            result = Result(**{**stored, "run": folder.path})
+            accuracies = dict.fromkeys(("train_accuracy", "validation_accuracy", "test_accuracy"))
+            others = accuracies if isinstance(stored, dict) and "test_mse" in stored else {}
+            result = Result(**{**others, **stored, "run": folder.path})
+            of_values = result.test_mse is not None
+            if of_values != (result.test_accuracy is None) or of_values != (result.train_accuracy is None):
+                raise TypeError("neither accuracy nor mean squared error")
             for field in dataclasses.fields(Result):
                 if not _fits(str(field.type), getattr(result, field.name)):
                     raise TypeError(f"{field.name} = {str(getattr(result, field.name))[:80]}")
@@ -117,7 +136,7 @@ class Result:
         ----------
         folder : RunFolder
         """
-        folder.write_result({k: v for k, v in dataclasses.asdict(self).items() if k != "run"})
+        folder.write_result({k: v for k, v in self._scored().items() if k != "run"})
 
 
 def _fits(kind: str, value: object) -> bool:

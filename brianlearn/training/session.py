@@ -21,6 +21,7 @@ from brianlearn.training.learner import Learner
 from brianlearn.training.lock import FolderLock
 from brianlearn.training.loop import score, train
 from brianlearn.training.progress import Progress
+from brianlearn.training.regression import scores_of
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import differences, own_classes
@@ -105,12 +106,18 @@ class Session:
         metrics = folder.metrics()
         seconds = sum(line["seconds"] for line in metrics)
         last = metrics[-1]
+        scores: dict[str, Any] = {
+            f"{part}_{score}": last.get(f"{part}_{score}")
+            for part in ("train", "validation")
+            for score in ("accuracy", "loss", "mse", "r2")
+        }
+        scores |= scores_of("test", tested.regression)
         result = Result(
             run=folder.path,
             rule=self.experiment.rule.name,
             device=learner.device,
             epochs=self.experiment.epochs,
-            **{f"{p}_{q}": last[f"{p}_{q}"] for p in ("train", "validation") for q in ("accuracy", "loss")},
+            **scores,
             test_accuracy=tested.accuracy,
             test_loss=tested.loss,
             samples_per_second=sum(line["samples"] for line in metrics) / seconds,

@@ -11,10 +11,12 @@ import numpy as np
 from brianlearn.errors import DataError
 from brianlearn.network.inputs import parts_of
 from brianlearn.network.samples.samples import Recordings, Samples
+from brianlearn.network.samples.targets import check_targets, kind_of
 from brianlearn.network.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from brianlearn.data import DataSet, DataSource
+    from brianlearn.learning.rules.base import Rule
 
 __all__ = ["Splits", "epoch_order", "split"]
 
@@ -35,7 +37,7 @@ class Splits:
     validation : Samples or None
     test : Samples
     fingerprint : str
-        Of all values and labels, so that a run is never continued with other data.
+        Of all values and targets, so that a run is never continued with other data.
     """
 
     name: str | None
@@ -43,6 +45,30 @@ class Splits:
     validation: Samples | None
     test: Samples
     fingerprint: str
+
+    def check_targets(self, spec: NetworkSpec, rule: Rule) -> None:
+        """Check that all samples have targets of the one kind that a rule learns from.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+        rule : Rule
+
+        Raises
+        ------
+        DataError
+        """
+        kinds = {}
+        for where, samples in (("training", self.train), ("test", self.test)):
+            check_targets(samples.targets, samples.ids, spec, rule.takes, rule.taker)
+            kinds[where] = kind_of(samples.targets)
+        if len(set(kinds.values())) > 1:
+            raise DataError(
+                "Experiment",
+                "training and test samples have targets of two kinds",
+                got=f"{kinds['training']} to train with, {kinds['test']} to test with",
+                expected="labels (n,), values (n, out) or values of steps (n, n_steps, out) in both",
+            )
 
 
 def split(
@@ -78,7 +104,7 @@ def split(
         Data that are missing, do not fit the network, or are too few.
     """
     name, train, test = _load(data, spec)
-    train = Samples(train.inputs, train.labels)[:limit]  # ids: positions in the training set
+    train = Samples(train.inputs, train.targets)[:limit]  # ids: positions in the training set
     test = test[:test_limit]
     for where, samples in (("training", train), ("test", test)):
         if len(samples) == 0:
@@ -141,7 +167,7 @@ def _fingerprint(*parts: Samples) -> str:
                 digest.update(inputs.digest())
             else:
                 arrays.append(inputs)
-        for array in (*arrays, samples.labels):
+        for array in (*arrays, samples.targets):
             digest.update(f"{array.dtype} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:32]

@@ -14,6 +14,7 @@ import numpy as np
 from brianlearn.errors import RuleError
 from brianlearn.learning.losses import ReadoutMSE
 from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.value_losses import MSE
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import check_engine, choose_engine
@@ -144,7 +145,7 @@ class Trained:
     def measures_loss(self, learner: Learner) -> bool:
         """Whether the loss that a learner measures is the one of the training."""
         rule = self.experiment.rule
-        other = learner.rule is None and rule.loss not in (None, ReadoutMSE())
+        other = learner.rule is None and rule.loss not in (None, ReadoutMSE(), MSE())
         return not other
 
 

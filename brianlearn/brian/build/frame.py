@@ -147,8 +147,12 @@ class Frame:
         for p in self.spec.graph.inputs:
             if not encoder_of(p).precomputed:
                 rows[f"{p.name}_values"] = ((n + 1, p.n), trial)
-        if self.readouts:
+        if self.readouts and self.plan.targets == "labels":
             rows["label"] = ((n + 1,), trial)
+        elif self.readouts:
+            stepwise = self.plan.targets == "steps"
+            size = (n * steps if stepwise else n) + 1
+            rows["target_values"] = ((size, self.spec.classes), self.dt if stepwise else trial)
         if self.spec.burn_in_steps:
             rows["measured"] = ((n * steps + 1,), self.dt)
         if self.rule is not None:

@@ -229,7 +229,10 @@ class PipelinedBuilder(Builder):
             code += [f"y_sum = y_sum + {measured}y", f"loss_sum = loss_sum + {measured}(y - target)**2"]
         dtype = self._double("y", "decay", "y_sum", "loss_sum")
         group = self._updated(name, n, "\n".join(lines), "\n".join(code), dtype=dtype)
-        start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", "received = 0", "age = 0"]
+        once, always = self._target()
+        if always:
+            self._regularly(group, "\n".join(always), "start", "target")
+        start = [*once, "y = 0", "received = 0", "age = 0"]
         start += ["learns = learning(t)", "err = 0"] if learning else []
         start += ["y_sum = 0", "loss_sum = 0"] if own else []
         self._regularly(group, "\n".join(start), "start", "trial", clock=self.net.trial_clock)

@@ -61,6 +61,8 @@ class Plan:
         What a standalone program runs: C++ loops in the place of synapses; synapses, and a C++ function for the third
         factor; or synapses alone. Where loops cannot stand for synapses, ``"loops"`` is ``"third_factor"``.
         Pipelined timing has synapses alone.
+    targets : {"labels", "values", "steps"}
+        What readouts are compared with: labels, or values of each trial, or of each step.
     expanded : bool
         Whether every synapse has a weight of its own (GeNN), also where a convolution shares them.
     """
@@ -76,6 +78,7 @@ class Plan:
     profile: bool = False
     implementation: str = "loops"
     expanded: bool = False
+    targets: str = "labels"
 
     @property
     def batch_trials(self) -> int:

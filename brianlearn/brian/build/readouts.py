@@ -25,6 +25,15 @@ class Readouts(ErrorPaths):
         graph = self.spec.graph
         return graph.tau_of(readout if readout in graph.by_name else self.spec.output)
 
+    def _target(self) -> tuple[list[str], list[str]]:
+        """What gives a readout its target: statements at the start of a trial, and in each step."""
+        match self.plan.targets:
+            case "values":
+                return ["target = target_values(t, i)"], []
+            case "steps":
+                return [], ["target = target_values(t, i)"]
+        return ["target = int(abs(label(t) - i) < 0.5)"], []
+
     def _readout(self, name: str, n: int) -> None:
         """A readout; the one that makes predictions also sums what the metrics need."""
         leaky, own, learning = self._tau(name) is not None, name == self.spec.output, self.rule is not None
@@ -34,9 +43,11 @@ class Readouts(ErrorPaths):
         lines += ["y_sum : 1", "loss_sum : 1"] if own else []
         dtype = self._double("y", "decay", "y_sum", "loss_sum")
         group = self._group(name, n, "\n".join(lines), dtype=dtype)
-        start = ["target = int(abs(label(t) - i) < 0.5)", "y = 0", *(["y_sum = 0", "loss_sum = 0"] if own else [])]
+        once, always = self._target()
+        start = [*once, "y = 0", *(["y_sum = 0", "loss_sum = 0"] if own else [])]
         self._regularly(group, "\n".join(start), "start", "trial", clock=self.net.trial_clock)
-        self._regularly(group, "y = decay*y" if leaky else "y = 0", "readout_decay", "decay")
+        decayed = "y = decay*y" if leaky else "y = 0"
+        self._regularly(group, "\n".join([decayed, *always]), "readout_decay", "decay")
         error = ["err = learning(t)*(y - target)"] if learning else []
         measured = "measured(t)*" if self.spec.burn_in_steps else ""
         error += [f"y_sum += {measured}y", f"loss_sum += {measured}(y - target)**2"] if own else []

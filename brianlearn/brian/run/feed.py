@@ -121,9 +121,15 @@ def inputs(
         else:
             values = np.asarray(inputs_of(samples.inputs, p.name)).reshape(n, p.n)
             result[f"{p.name}_values"] = _fill((capacity + 1, p.n), values, trials)
-    if spec.readout is not None:
+    if spec.readout is not None and plan.targets == "labels":
         labels = np.zeros(n) if samples.labels is None else samples.labels
         result["label"] = _fill((capacity + 1,), labels, trials)
+    elif plan.readouts:
+        each = steps if plan.targets == "steps" else 1
+        values = np.zeros((n * each, spec.classes))
+        if samples.targets is not None:
+            values = np.asarray(samples.targets, float).reshape(n * each, spec.classes)
+        result["target_values"] = _fill((capacity * each + 1, spec.classes), values, trials)
     if spec.burn_in_steps and not plan.pipelined:
         trial = np.r_[np.zeros(spec.burn_in_steps), np.ones(steps - spec.burn_in_steps)]
         result["measured"] = _fill((capacity * steps + 1,), np.tile(trial, n), trials)

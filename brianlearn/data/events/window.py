@@ -10,6 +10,7 @@ from brianlearn.data.augment import Augmentation
 from brianlearn.errors import DataError
 from brianlearn.network.samples.arrays import integers
 from brianlearn.network.samples.samples import Recordings, Samples
+from brianlearn.network.samples.targets import kind_of
 
 __all__ = ["RandomWindow"]
 
@@ -66,12 +67,19 @@ class RandomWindow(Augmentation):
         Raises
         ------
         DataError
-            Inputs that are no recordings.
+            Inputs that are no recordings; targets of each step.
         """
         if not isinstance(samples.inputs, Recordings):
             raise DataError("RandomWindow", "the inputs are no recordings", got="values", expected="Events")
+        if kind_of(samples.targets) == "steps":
+            raise DataError(
+                "RandomWindow",
+                "values of each step belong to the times of the recording, which a window shifts",
+                got=f"targets {samples.targets.shape}",
+                expected="labels (n,), or values (n, out)",
+            )
         durations = integers("RandomWindow", "durations", samples.inputs.durations, "time steps")
         spare = np.maximum(durations - self.steps, 0)
         draws = np.array([rng.random() for rng in self.draws(keys)])
         start = np.floor(draws * (spare + 1)).astype(np.int64)
-        return Samples(samples.inputs.window(start), samples.labels, samples.ids)
+        return Samples(samples.inputs.window(start), samples.targets, samples.ids)

@@ -11,9 +11,10 @@ from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.losses import TrialLoss
 from brianlearn.discrete.run.network import DiscreteNetwork
+from brianlearn.discrete.run.targets import output_target, squared_error
 from brianlearn.learning.rules.base import Rule
 
-__all__ = ["gradients", "total_loss"]
+__all__ = ["gradients", "squared_errors", "total_loss"]
 
 
 def gradients(
@@ -34,7 +35,7 @@ def gradients(
     loss : TrialLoss
         That of the rule.
     inputs : array_like, shape (B, *input shape), or Events
-    labels : torch.Tensor of int, shape (B,)
+    labels : torch.Tensor of int, shape (B,), or of values, shape (B, out) or (B, T, out)
     keys : numpy.ndarray of uint64, shape (B, 2)
         One random key per presentation.
 
@@ -46,9 +47,18 @@ def gradients(
     """
     activity = network(inputs, keys=keys)
     losses = total_loss(loss, activity, labels)
+    errors = squared_errors(activity, labels)
     names = rule.learned(network.spec)
     found = torch.autograd.grad(losses.mean(), [network.get_parameter(name) for name in names])
-    return dict(zip(names, found, strict=True)), BatchRecord.of(activity, losses)
+    return dict(zip(names, found, strict=True)), BatchRecord.of(activity, losses, errors)
+
+
+def squared_errors(activity: DiscreteActivity, targets: torch.Tensor) -> torch.Tensor | None:
+    """The mean squared error of each trial where it is known from the whole sequence alone: values of each step."""
+    if targets.ndim < 3 or activity.readout is None:
+        return None
+    readout = activity.readout.detach()
+    return squared_error(readout, output_target(targets, readout, readout.shape[2]), activity.burn_in_steps)
 
 
 def total_loss(loss: TrialLoss, activity: DiscreteActivity, labels: torch.Tensor) -> torch.Tensor:

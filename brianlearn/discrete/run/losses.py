@@ -41,7 +41,7 @@ class TrialLoss:
         Parameters
         ----------
         activity : DiscreteActivity
-        labels : torch.Tensor of int, shape (B,)
+        labels : torch.Tensor of int, shape (B,), or of values, shape (B, out) or (B, T, out)
 
         Returns
         -------
@@ -54,7 +54,7 @@ class TrialLoss:
         """
         found = self.loss.of_trials(activity, labels, self.spec)
         owner, expected = type(self.loss).__name__, f"a tensor of floats, shape ({len(labels)},)"
-        if not isinstance(found, torch.Tensor) or found.shape != labels.shape or not found.is_floating_point():
+        if not isinstance(found, torch.Tensor) or found.shape != labels.shape[:1] or not found.is_floating_point():
             got = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, torch.Tensor) else repr(found)
             raise RuleError(owner, "of_trials() gives no loss for each trial", got=got, expected=expected)
         if torch.is_grad_enabled() and activity.logits.requires_grad and not found.requires_grad:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.error_paths import readout_weights, total
 from brianlearn.discrete.run.network import DiscreteNetwork
+from brianlearn.discrete.run.targets import output_target
 from brianlearn.discrete.run.three_factor import layer_masks, wanted_factors
 from brianlearn.discrete.step.encoding import encode_all
 from brianlearn.discrete.step.stepper import Stepper
@@ -134,7 +134,9 @@ class _Online:
             self.sources[name] = source
         like = next(iter(self.sources.values()))
         self.samples = like.shape[1]
-        self.target = F.one_hot(labels, spec.classes).to(like.dtype)
+        targets = output_target(labels, like, spec.classes)
+        self.targets = targets if targets.ndim == 3 else None  # of all steps, where they differ
+        self.target = targets[0] if targets.ndim == 3 else targets  # of this step
         self.paths = rule.paths(spec)
         self.onto_readouts = readout_groups(spec, self.paths)
         self.decays = {name: self._decay(name) for name in self.onto_readouts}
@@ -164,12 +166,18 @@ class _Online:
         tau = graph.tau_of(readout if readout in graph.by_name else self.network.spec.output)
         return 0.0 if tau is None else float(np.exp(-float(self.network.spec.dt) / float(tau)))
 
+    def _aim(self, t: int) -> None:
+        """Take the target of a step."""
+        if self.targets is not None:
+            self.target = self.targets[t]
+
     def run(self, apply: Apply) -> BatchRecord:
         """All steps."""
         spec, measured = self.network.spec, self.network.spec.burn_in_steps
         logits, loss = torch.zeros_like(self.target), torch.zeros_like(self.target)
         counts = {p.name: self.target.new_zeros(self.samples) for p in spec.neurons}
         for t in range(self.steps):
+            self._aim(t)
             self._forward(t)
             errors = {name: y - self.target for name, y in self.leaks.items()}
             y = self.leaks[spec.output]
@@ -334,6 +342,7 @@ class _Pipelined(_Online):
         logits, loss = torch.zeros_like(self.target), torch.zeros_like(self.target)
         counts = {p.name: self.target.new_zeros(self.samples) for p in spec.neurons}
         for t in range(self.steps):
+            self._aim(t)
             factors = self._factors()
             delivered = [self._delivered(layer, self.heard).contiguous() for layer in self.layers]
             if t >= self.burn_in:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from brianlearn.discrete.maps.base import unflatten
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.error_paths import fixed_tensors
 from brianlearn.discrete.run.network import DiscreteNetwork
+from brianlearn.discrete.run.targets import output_target
 from brianlearn.discrete.run.three_factor import PopulationRun, forward, third_factors, traces
 from brianlearn.discrete.step.plain import evaluate
 from brianlearn.discrete.step.program import at_end, end_value
@@ -130,7 +130,7 @@ class Watch:
         """L of all populations that have one; 0 during the burn-in."""
         rule, spec = self.rule, self.network.spec
         assert isinstance(rule, ThreeFactorRule) and labels is not None
-        target = F.one_hot(labels, spec.classes).to(runs[-1].passage.values["spike"].dtype)
+        target = output_target(labels, runs[-1].passage.values["spike"], spec.classes)
         weights = fixed_tensors(self.network, rule, self.fixed, runs)
         factors, _ = third_factors(self.network, rule, weights, runs, target)
         found = {}

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from brianlearn.discrete.maps.base import Listed, SynapticMap, arrive, unflatten
 from brianlearn.discrete.run import pipelined
@@ -23,6 +22,7 @@ from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.error_paths import fixed_tensors, readout_errors, total
 from brianlearn.discrete.run.network import DiscreteNetwork
+from brianlearn.discrete.run.targets import output_target, squared_error
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.step.program import at_end
 from brianlearn.discrete.step.recurrence import Passage
@@ -108,7 +108,7 @@ def gradients(
     readouts : mapping
         The rule's fixed weights (``readout_<layer>``, ...), shape (classes, neurons), beside the network's readout.
     inputs : array_like, shape (B, *input shape), or Events
-    labels : torch.Tensor of int, shape (B,)
+    labels : torch.Tensor of int, shape (B,), or of values, shape (B, out) or (B, T, out)
     keys : numpy.ndarray of uint64, shape (B, 2)
         One random key per presentation.
 
@@ -122,7 +122,7 @@ def gradients(
         runs, spikes, _ = forward(
             network, lambda p: wanted_factors(network, rule, p), inputs, keys, save=rule.credit == "through_time"
         )
-        target = F.one_hot(labels, network.spec.classes).to(runs[-1].passage.values["spike"].dtype)
+        target = output_target(labels, runs[-1].passage.values["spike"], network.spec.classes)
         weights = fixed_tensors(network, rule, readouts, runs)
         gradient = pipelined.gradient if network.pipelined else _gradient
         factors, readout = third_factors(network, rule, weights, runs, target)
@@ -130,7 +130,7 @@ def gradients(
         for run in runs:
             found |= gradient(network, rule, run, factors[run.p.name]) if run.p.name in factors else {}
         activity = DiscreteActivity(spikes, readout, network.spec.burn_in_steps)
-        loss = (readout[network.spec.burn_in_steps :] - target).square_().mean(dim=(0, 2))
+        loss = squared_error(readout, target, network.spec.burn_in_steps)
     return found, BatchRecord.of(activity, loss)
 
 

@@ -128,6 +128,16 @@ class Rule(Storable, abstract=True):
         """
         return {"psi": tuple(p.name for p in spec.neurons)}
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The kinds of targets that the rule learns from: ``"labels"``, ``"values"``; those of its loss."""
+        return ("labels", "values") if self.loss is None else tuple(self.loss.takes)
+
+    @property
+    def taker(self) -> str:
+        """What takes the targets, for errors: the loss, or the rule itself."""
+        return type(self if self.loss is None else self.loss).__name__
+
     def needs_labels(self) -> bool:
         """Whether there is nothing to learn from samples without labels.
 

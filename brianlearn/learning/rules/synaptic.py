@@ -179,6 +179,16 @@ class SynapticRule(LocalRule):
     def direct(self, optimiser: Optimiser) -> bool:
         return "weight" in self.text.writes
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        if isinstance(self.third_factor, LocalRule):
+            return self.third_factor.takes
+        return ("labels", "values") if self.third_factor is None else ("labels",)
+
+    @property
+    def taker(self) -> str:
+        return type(self if self.third_factor is None else self.third_factor).__name__
+
     def needs_labels(self) -> bool:
         return self.third_factor is not None
 

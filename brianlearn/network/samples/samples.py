@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,67 +14,55 @@ from brianlearn.network.encoders import Encoder
 from brianlearn.network.inputs import NamedInputs, inputs_of
 from brianlearn.network.population import Population
 from brianlearn.network.record import Recorded
-from brianlearn.network.samples.arrays import integers, numbers
+from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.samples.dense_spikes import batches
 from brianlearn.network.samples.events import Events, Recordings
+from brianlearn.network.samples.targets import check_targets, is_labels, take_targets
 from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
 
 
-def _whole_labels(labels: np.ndarray) -> np.ndarray:
-    """Labels as integers, where they are whole numbers with a point."""
-    if labels.size and np.issubdtype(labels.dtype, np.floating) and np.isfinite(labels).all():
-        whole = labels.astype(np.int64)
-        return whole if (whole == labels).all() else labels
-    return labels
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Samples:
-    """Inputs with labels.
+    """Inputs with targets.
 
     Parameters
     ----------
     inputs : array_like or Recordings, or dict of these
         Values, shape (n, *input shape), finite, as an array of any layout or a tensor; or `Events`, or recordings on
         disk. For a network with several inputs: population -> one of these.
-    labels : array_like of int, shape (n,), optional
-        Classes from 0 on. Learning and accuracy need them.
+    targets : array_like, optional
+        Labels, integers of shape (n,), classes from 0 on. Or values of the outputs, floats of shape (n, out), the same
+        in every step, or (n, n_steps, out). Learning and metrics need them.
     ids : array_like of int, shape (n,), optional
         Identifies each presentation for random encoders and dropout; 0..n-1 where not given.
+    labels : array_like of int, shape (n,), optional
+        Another name for ``targets``.
 
     Raises
     ------
     DataError
-        Inputs that are no numbers; labels that are no whole numbers, or not as many.
+        Inputs that are no numbers; targets that are neither labels nor values, or not as many.
     """
 
     inputs: Any
-    labels: Any = None
-    ids: Any = None
+    targets: Any
+    ids: Any
 
-    def __post_init__(self) -> None:
-        if isinstance(self.inputs, Mapping):
-            parts = {name: _values(part, f"inputs of {name!r}") for name, part in self.inputs.items()}
-            object.__setattr__(self, "inputs", NamedInputs(parts))
-        elif not isinstance(self.inputs, NamedInputs):
-            object.__setattr__(self, "inputs", _values(self.inputs, "inputs"))
-        n = len(self.inputs)
-        if self.labels is not None:
-            labels = _whole_labels(_given("labels", self.labels, n))
-            if labels.shape != (n,) or not (np.issubdtype(labels.dtype, np.integer)):
-                raise DataError(
-                    "Samples",
-                    "labels have the wrong shape or type",
-                    got=f"{labels.dtype} {labels.shape}",
-                    expected=f"integers, shape ({n},)",
-                    remedy="of one-hot labels take argmax(axis=1), of a column its values labels[:, 0]"
-                    if labels.ndim == 2
-                    else None,
-                )
-            object.__setattr__(self, "labels", integers("Samples", "labels", labels, "classes from 0 on"))
-        ids = np.arange(n) if self.ids is None else _given("ids", self.ids, n)
+    def __init__(self, inputs: Any, targets: Any = None, ids: Any = None, *, labels: Any = None) -> None:
+        if isinstance(inputs, Mapping):
+            inputs = NamedInputs({name: _values(part, f"inputs of {name!r}") for name, part in inputs.items()})
+        elif not isinstance(inputs, NamedInputs):
+            inputs = _values(inputs, "inputs")
+        object.__setattr__(self, "inputs", inputs)
+        n = len(inputs)
+        if labels is not None:
+            if targets is not None:
+                raise DataError("Samples", "labels and targets are the same thing", got="both", expected="one of them")
+            targets = labels
+        object.__setattr__(self, "targets", None if targets is None else take_targets(targets, n))
+        ids = np.arange(n) if ids is None else _given("ids", ids, n)
         if ids.shape != (n,) or (n and not np.issubdtype(ids.dtype, np.integer)):
             raise DataError(
                 "Samples",
@@ -83,6 +71,11 @@ class Samples:
                 expected=f"integers, shape ({n},)",
             )
         object.__setattr__(self, "ids", ids.astype(np.int64))
+
+    @property
+    def labels(self) -> Any:
+        """The targets where they are labels, int64 (n,); else None."""
+        return self.targets if is_labels(self.targets) else None
 
     @classmethod
     def from_loader(cls, loader: Any, axes: str = "", labels: bool = True) -> Samples:
@@ -123,7 +116,7 @@ class Samples:
         for k, (inputs, given) in enumerate(batches(owner, loader, labels)):
             parts.append(Events.from_dense(inputs, axes, f"{owner}, batch {k}"))
             if labels:
-                found.append(Samples(parts[-1], given).labels)
+                found.append(Samples(parts[-1], given).targets)
         if not parts:
             raise DataError(owner, "the loader holds no batch", expected="batches of (inputs, labels)")
         return cls(Events.concatenate(parts), np.concatenate(found) if labels else None)
@@ -132,22 +125,28 @@ class Samples:
         return len(self.inputs)
 
     def __getitem__(self, index: Any) -> Samples:
-        labels = None if self.labels is None else self.labels[index]
-        return Samples(self.inputs[index], labels, self.ids[index])
+        targets = None if self.targets is None else self.targets[index]
+        return Samples(self.inputs[index], targets, self.ids[index])
 
-    def check(self, spec: NetworkSpec, *, labels: bool) -> None:
+    def check(
+        self, spec: NetworkSpec, *, labels: bool, takes: Collection[str] | None = None, owner: str = "Samples"
+    ) -> None:
         """Check against a network.
 
         Parameters
         ----------
         spec : NetworkSpec
         labels : bool
-            Whether labels are needed.
+            Whether targets are needed.
+        takes : collection of str, optional
+            Kinds of targets that a loss or rule takes, ``"labels"`` and ``"values"``; either where it is not given.
+        owner : str, optional
+            The loss or rule, for errors.
 
         Raises
         ------
         ShapeError, DataError
-            Wrong shapes, labels out of range, values that are not finite (naming the sample).
+            Wrong shapes, targets of another kind, labels out of range, values that are not finite (naming the sample).
         """
         populations = {p.name: p for p in spec.graph.inputs}
         if isinstance(self.inputs, NamedInputs) and self.inputs.parts.keys() != populations.keys():
@@ -167,18 +166,12 @@ class Samples:
         for name, population in populations.items():
             self._check_part(inputs_of(self.inputs, name), population)
         if labels:
-            if self.labels is None:
-                raise DataError("Samples", "there are no labels", expected="labels=..., integers from 0 on")
-            bad = (self.labels < 0) | (self.labels >= spec.classes)
-            if bad.any():
-                k = int(np.argmax(bad))
+            if self.targets is None:
+                remedy = None if takes is None or "labels" in takes else "Samples(inputs, targets) with values"
                 raise DataError(
-                    "Samples",
-                    "a label is out of range",
-                    got=f"label {int(self.labels[k])} of sample {int(self.ids[k])} (position {k})",
-                    expected=f"0 to {spec.classes - 1}: the output has {spec.classes} classes",
-                    remedy="correct the labels, or give the readout more classes",
+                    "Samples", "there are no labels", expected="labels=..., integers from 0 on", remedy=remedy
                 )
+            check_targets(self.targets, self.ids, spec, takes, owner)
 
     def _check_part(self, inputs: Any, population: Population) -> None:
         """Check what one population is given."""
@@ -334,6 +327,7 @@ class Activity:
     Attributes
     ----------
     predictions : numpy.ndarray of int, shape (n,)
+        The class with the largest logit; of samples with values the logits themselves, (n, out).
     logits : numpy.ndarray, shape (n, classes)
         Mean readout over the steps after the burn-in (spike counts of a network without readout).
     firing_rates : dict
@@ -348,8 +342,11 @@ class Activity:
         Of the network and its trials.
     accuracy, loss : float or None
         Against the labels, where the samples have them. The loss is the mean squared error of the readout against
-        the one-hot label, mean over steps after the burn-in, classes and samples; in the discrete engine, with a
-        back-propagation rule, that of the rule.
+        the one-hot label or the values, mean over steps after the burn-in, outputs and samples; in the discrete engine,
+        with a back-propagation rule, that of the rule.
+    mse, r2 : float or None
+        Of samples with values: mean squared error and R^2 of the predictions, or where values change from step to step
+        of the readout in each step after the burn-in.
     """
 
     predictions: np.ndarray
@@ -362,3 +359,5 @@ class Activity:
     recorded: Mapping[str, Mapping[str, Recorded]] = field(default_factory=dict)
     dt: Any = None
     duration: Any = None
+    mse: float | None = None
+    r2: float | None = None
