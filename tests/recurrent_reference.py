@@ -3,7 +3,7 @@
 Written from the definition: what arrives through a projection with a delay of d steps in step t was fired in step t - d
 of the same trial, x_p[t] = s_source[t - d]; within a step populations follow one another along projections without a
 delay. A weight's gradient is g_p += 2/n^R (psi gate L)_target[t] outer x_p[t] (or the trace of x_p), where L comes down
-through projections without a delay alone.
+through projections without a delay alone. A bias is the weight of a source that fires in every step: 1, or its trace.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NEURONS = {
 
 @st.composite
 def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSpec:
-    """Populations 1 to 4 with cycles, delays of 0 to 5 steps, dense and sparse projections, 1 or 2 readouts."""
+    """Populations 1 to 4 with cycles, delays of 0 to 5 steps, dense and sparse projections, biases, 1 or 2 readouts."""
     n = draw(st.integers(1, 4))
     names = [f"p{k}" for k in range(n)]
     sizes = [draw(st.integers(3, 7)) for _ in names]
@@ -49,7 +49,10 @@ def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSp
         if sign == "each":
             size = 6 if source == "input" else sizes[names.index(source)]
             sign = [draw(st.sampled_from([1, -1])) for _ in range(size)]
-        projections.append(bl.Projection(name, source, target, kind, bl.Normal(3.0), delay=delay * ms, sign=sign))
+        bias = draw(st.sampled_from([False, False, bl.Uniform(0.5)]))
+        projections.append(
+            bl.Projection(name, source, target, kind, bl.Normal(3.0), delay=delay * ms, sign=sign, bias=bias)
+        )
 
     for k, name in enumerate(names):
         project(draw(st.sampled_from(["input", *names[:k]])), name, draw(st.integers(0, 2)))
@@ -60,9 +63,11 @@ def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSp
         project(names[a], names[b], draw(st.integers(0 if a < b else 1, 5)))
     tau = draw(st.sampled_from([None, 5 * ms]))
     populations.append(bl.Population("out", CLASSES, bl.LinearReadout(tau=tau)))
-    projections.append(bl.Projection("to_out", names[-1], "out", weights=bl.Uniform(1.0)))
+    bias = draw(st.sampled_from([False, bl.Uniform(0.5)]))
+    projections.append(bl.Projection("to_out", names[-1], "out", weights=bl.Uniform(1.0), bias=bias))
     if n > 1 and draw(st.booleans()):
-        projections.append(bl.Projection("aside", names[0], "out", weights=bl.Uniform(1.0)))
+        source = draw(st.sampled_from([names[0], "input"]))
+        projections.append(bl.Projection("aside", source, "out", weights=bl.Uniform(1.0)))
     order = draw(st.permutations(populations))
     return bl.NetworkSpec(
         populations=order, projections=projections, duration=T * ms, burn_in=draw(st.integers(0, 2)) * ms
@@ -100,7 +105,10 @@ def simulate(
     dt = float(spec.dt)
     given = next(p.name for p in spec.populations if p.is_input)
     by_name = {p.name: p for p in spec.populations}
-    every = [*spec.projections, *spec.readout_projections]
+    onto_neurons = [p for p in spec.projections if p.source != "always"]
+    onto_readouts = [p for p in spec.readout_projections if p.source != "always"]
+    every = [*onto_neurons, *onto_readouts]
+    bias = {p.name: weights[f"{p.name}_bias"] for p in every if f"{p.name}_bias" in weights}
     W = {p.name: matrix(p, weights[p.name]) for p in every}
     order, delay = [p.name for p in spec.neurons], {p.name: round(float(p.delay) / dt) for p in every}
     neurons = {n: reference.neuron_of(by_name[n].neuron, dt, (by_name[n].n,)) for n in order}
@@ -109,11 +117,13 @@ def simulate(
     spikes = {n: np.zeros((len(x), T, by_name[n].n)) for n in (given, *order)}
     spikes[given] = np.stack([reference.integrate_and_fire()(v, T).reshape(T, -1) for v in x])
     logits, burn_in = np.zeros((len(x), CLASSES)), round(float(spec.burn_in) / dt)
-    g = {p.name: np.zeros((p.n_post, p.n_pre)) for p in spec.projections}
+    g = {p.name: np.zeros((p.n_post, p.n_pre)) for p in onto_neurons}
+    g_bias = {p.name: np.zeros(p.n_post) for p in onto_neurons if p.name in bias}
     kind = "" if rule is None else type(rule).__name__
     for k in range(len(x)):
         run = {n: reference.Population(reference.Dense(n, by_name[n].n, neurons[n]), (by_name[n].n,)) for n in order}
-        traces = {p.name: reference.Trace(neurons[p.target], (p.n_pre,)) for p in spec.projections}
+        traces = {p.name: reference.Trace(neurons[p.target], (p.n_pre,)) for p in onto_neurons}
+        of_ones = {n: reference.Trace(neurons[n], (1,)) for n in order}
         y, local = np.zeros(CLASSES), {n: np.zeros(CLASSES) for n in order}
         for t in range(T):
             heard, done, target = {}, {}, wanted[k, t]
@@ -123,11 +133,11 @@ def simulate(
                 return spikes[p.source][k, past] if past >= 0 else np.zeros(p.n_pre)
 
             for n in order:
-                onto = [p for p in spec.projections if p.target == n]
+                onto = [p for p in onto_neurons if p.target == n]
                 heard |= {p.name: arrives(p) for p in onto}
-                done[n] = run[n].receive(sum(W[p.name] @ heard[p.name] for p in onto))
+                done[n] = run[n].receive(sum(W[p.name] @ heard[p.name] + bias.get(p.name, 0.0) for p in onto))
                 spikes[n][k, t] = done[n].spikes
-            y = decay * y + sum(W[q.name] @ spikes[q.source][k, t] for q in spec.readout_projections)
+            y = decay * y + sum(W[q.name] @ spikes[q.source][k, t] + bias.get(q.name, 0.0) for q in onto_readouts)
             if t >= burn_in:
                 logits[k] += y / (T - burn_in)
             if rule is None:
@@ -135,9 +145,10 @@ def simulate(
             eligible = {
                 name: traces[name].advance(s) if rule.eligibility == "trace" else s for name, s in heard.items()
             }
+            ones = {n: of_ones[n].advance(np.ones(1))[0] if rule.eligibility == "trace" else 1.0 for n in order}
             L: dict[str, np.ndarray] = {}
             for n in reversed(order):
-                own = [q for q in spec.readout_projections if q.source == n]
+                own = [q for q in onto_readouts if q.source == n]
                 parts, units = [W[q.name].T @ (y - target) for q in own], CLASSES * len(own)
                 if kind == "TFR" and not own:
                     R = weights[f"readout_{n}"]
@@ -146,17 +157,19 @@ def simulate(
                 if kind == "DFA" and not own:
                     parts, units = [weights[f"feedback_{n}"].T @ (y - target)], CLASSES
                 if kind == "DALTON":
-                    above = [q for q in spec.projections if q.source == n and delay[q.name] == 0]
+                    above = [q for q in onto_neurons if q.source == n and delay[q.name] == 0]
                     parts += [W[q.name].T @ (done[q.target].psi * L[q.target]) for q in above]
                     units += sum(q.n_post for q in above)
                 L[n] = sum(parts)
                 if t >= burn_in:
                     error = 2 / units * done[n].psi * done[n].gate * L[n]
-                    for p in spec.projections:
+                    for p in onto_neurons:
                         if p.target == n:
                             g[p.name] += np.outer(error, eligible[p.name])
-    shapes = {p.name: weights[p.name].shape for p in spec.projections}
-    return spikes, logits, {p.name: by_weight(p, g[p.name], shapes[p.name]) / len(x) for p in spec.projections}
+                            if p.name in bias:
+                                g_bias[p.name] += error * ones[n]
+    found = {p.name: by_weight(p, g[p.name], weights[p.name].shape) / len(x) for p in onto_neurons}
+    return spikes, logits, found | {f"{name}_bias": each / len(x) for name, each in g_bias.items()}
 
 
 def samples(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -50,9 +50,9 @@ def loop(neuron: Any = NEURONS["cuba"], delays: tuple[int, int, int] = (1, 2, 3)
             bl.Projection("in1", "input", "first", weights=bl.Normal(4.0)),
             bl.Projection("late", "input", "second", weights=bl.Normal(3.0), delay=c),
             bl.Projection("self", "first", "first", weights=bl.Normal(3.0), delay=a),
-            bl.Projection("up", "first", "second", weights=bl.Normal(4.0)),
-            bl.Projection("down", "second", "first", bl.Sparse(0.6, seed=1), bl.Normal(3.0), delay=b),
-            bl.Projection("to_out", "second", "out", weights=bl.Uniform(1.0)),
+            bl.Projection("up", "first", "second", weights=bl.Normal(4.0), bias=bl.Uniform(0.3)),
+            bl.Projection("down", "second", "first", bl.Sparse(0.6, seed=1), bl.Normal(3.0), delay=b, bias=True),
+            bl.Projection("to_out", "second", "out", weights=bl.Uniform(1.0), bias=bl.Constant(0.2)),
         ],
         duration=T * ms,
     )
@@ -170,8 +170,10 @@ def plain_loop(spec: bl.NetworkSpec, weights: dict[str, Any], x: np.ndarray) -> 
             arrived = 0.0
             for p in spec.projections:
                 past = t - round(float(p.delay) / 1e-3)
-                if p.target == name and past >= 0:
-                    w = weights[p.name]
+                w = weights[p.name]
+                if p.target == name and p.name.endswith("_bias"):
+                    arrived = arrived + w
+                elif p.target == name and past >= 0:
                     if w.ndim == 1:
                         w = torch.zeros(p.n_post, p.n_pre, dtype=torch.float64).index_put(
                             (torch.tensor(p.connectivity.post).long(), torch.tensor(p.connectivity.pre).long()), w
@@ -183,7 +185,7 @@ def plain_loop(spec: bl.NetworkSpec, weights: dict[str, Any], x: np.ndarray) -> 
             fired = _Spike.apply(v[name] - 1)
             v[name] = torch.where(fired.detach() > 0, torch.zeros_like(fired), v[name])
             spikes[name].append(fired)
-        y = np.exp(-1 / 5) * y + spikes["second"][t] @ weights["to_out"].T
+        y = np.exp(-1 / 5) * y + spikes["second"][t] @ weights["to_out"].T + weights["to_out_bias"]
         found.append(y)
     return torch.stack(found)
 
@@ -312,15 +314,15 @@ def renamed(name: str) -> bl.NetworkSpec:
 
 
 def signed(sign: Any) -> bl.NetworkSpec:
-    """`loop`, in which neurons that hear themselves have a sign."""
+    """`loop` without biases, in which neurons that hear themselves have a sign."""
     declared = loop().declared
     assert declared is not None
-    parts = [dataclasses.replace(q, sign=sign) if q.name == "self" else q for q in declared.projections]
+    parts = [dataclasses.replace(q, sign=sign if q.name == "self" else None, bias=False) for q in declared.projections]
     return bl.NetworkSpec(populations=declared.populations, projections=parts, duration=T * ms)
 
 
 def wrong_sign() -> dict[str, np.ndarray]:
-    return {**bl.Learner(loop(), bl.TFR(), engine="discrete").init().weights, "self": np.ones((8, 8))}
+    return {**bl.Learner(signed(None), bl.TFR(), engine="discrete").init().weights, "self": np.ones((8, 8))}
 
 
 def only_late() -> bl.NetworkSpec:

@@ -24,7 +24,7 @@ from brianlearn.learning.rules.local import LocalRule
 from brianlearn.learning.state import LearnerState
 from brianlearn.machine.devices import resolve_device
 from brianlearn.machine.genn_setup import GENN_DEVICES
-from brianlearn.network.inputs import inputs_of
+from brianlearn.network.inputs import values_of
 from brianlearn.network.record import Tap
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.samples.targets import kind_of
@@ -313,7 +313,7 @@ def parts_by_memory(plan: Plan, samples: Samples, batch: int) -> list[slice]:
     size = np.zeros(n)
     for p in spec.graph.inputs:
         if encoder_of(p).precomputed:
-            size += SPIKE_IN * encoder_of(p).most_spikes(inputs_of(samples.inputs, p.name), spec.n_steps)
+            size += SPIKE_IN * encoder_of(p).most_spikes(values_of(spec, p.name, samples.inputs), spec.n_steps)
     neurons = sum(spec.graph.by_name[layer].n for layer in taps_of(plan.record, "spikes"))
     size += SPIKE_OUT * ACTIVE * neurons * spec.n_steps
     starts, sum_ = [0], 0.0

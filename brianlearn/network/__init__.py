@@ -30,6 +30,7 @@ from brianlearn.network.neurons.surrogates import (
     Surrogate,
     Triangular,
 )
+from brianlearn.network.own_spikes import PoissonBackground
 from brianlearn.network.population import LinearReadout, Population
 from brianlearn.network.record import Record, Recorded
 from brianlearn.network.samples.samples import Activity, Events, Raster, Recordings, Samples
@@ -71,6 +72,7 @@ __all__ = [
     "OneToOne",
     "Orthogonal",
     "Parameter",
+    "PoissonBackground",
     "PoissonEncoder",
     "Population",
     "Projection",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -74,6 +75,26 @@ class EncoderText:
     reset: str
 
 
+@lru_cache(maxsize=256)  # an engine asks in every batch
+def _read(
+    owner: str,
+    states: tuple[str, ...],
+    numbers: tuple[tuple[str, float], ...],
+    drive: str,
+    update: str,
+    fires: str,
+    reset: str,
+) -> EncoderText:
+    reader = TextReader(owner, ("x", *states), dict(numbers))
+    return EncoderText(
+        states,
+        reader.expression("drive", drive),
+        reader.statements("update", update),
+        reader.expression("fires", fires),
+        reader.statements("reset", reset),
+    )
+
+
 class Encoder(Storable, abstract=True):
     """Base class of encoders.
 
@@ -127,6 +148,8 @@ class Encoder(Storable, abstract=True):
     takes_recordings = False
     #: Whether it counts the events of recordings instead of taking each step with some as a spike.
     integrates = False
+    #: Whether it makes spikes without values from samples: those of `own_values` take their place.
+    makes_its_own: ClassVar[bool] = False
     #: Whether what the first layer receives is the value in every step, and no spikes.
     carries_values = False
     #: The mean size of values, and of values times gain, above which they are far outside of what is expected.
@@ -153,14 +176,8 @@ class Encoder(Storable, abstract=True):
         names = getattr(type(self), "__dataclass_fields__", ())
         values = {name: getattr(self, name) for name in names}
         numbers = {name: float(value) for name, value in values.items() if is_number(value)}
-        reader = TextReader(type(self).__name__, ("x", *self.states), numbers)
-        return EncoderText(
-            self.states,
-            reader.expression("drive", self.drive),
-            reader.statements("update", self.update),
-            reader.expression("fires", self.fires),
-            reader.statements("reset", self.reset),
-        )
+        texts = self.drive, self.update, self.fires, self.reset
+        return _read(type(self).__name__, tuple(self.states), tuple(numbers.items()), *texts)
 
     def check(self) -> None:
         """Check that the encoder says what it does.
@@ -269,6 +286,29 @@ class Encoder(Storable, abstract=True):
         """
         inputs = int(np.prod(values.shape[1:] if isinstance(values, np.ndarray) else values.shape))
         return np.full(len(values), inputs * n_steps)
+
+    def own_values(self, n: int, shape: tuple[int, ...], dt: Any) -> np.ndarray:
+        """The values of an encoder that makes spikes of its own, where samples give none.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples.
+        shape : tuple of int
+            Of the population.
+        dt : brian2.Quantity
+            Time step.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, *shape)
+
+        Raises
+        ------
+        TypeError
+            An encoder of values.
+        """
+        raise TypeError(f"{type(self).__name__} encodes the values of samples")
 
     def with_step(self, ratio: float) -> Encoder:
         """The encoder that does the same per time with another time step.

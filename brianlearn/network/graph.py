@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from brianlearn.errors import ShapeError, SpecError, did_you_mean
-from brianlearn.network.connections import AllToAll
+from brianlearn.network.connections import AllToAll, Bias
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.own_spikes import EveryStep
 from brianlearn.network.population import LinearReadout, Population
-from brianlearn.network.projection import Projection
+from brianlearn.network.projection import ALWAYS, Projection
 from brianlearn.network.storable import Storable
 
 __all__ = ["Graph"]
@@ -60,6 +62,7 @@ class Graph(Storable):
             object.__setattr__(self, name, tuple(given))
             _once(name, [one.name for one in given])
         self._check_ends()
+        self._check_biases()
         self._placed  # noqa: B018 - infers shapes, and refuses
         self._check_roles()
 
@@ -90,6 +93,27 @@ class Graph(Storable):
                 )
 
     @cached_property
+    def _biases(self) -> tuple[Projection, ...]:
+        return tuple(found for q in self.projections if (found := q.of_bias) is not None)
+
+    @cached_property
+    def _every_population(self) -> tuple[Population, ...]:
+        """Those that were declared, and what fires in every step where there are biases."""
+        return (*self.populations, *([Population(ALWAYS, 1, EveryStep())] if self._biases else ()))
+
+    @cached_property
+    def _every_projection(self) -> tuple[Projection, ...]:
+        """Those that were declared, and their biases."""
+        return (*self.projections, *self._biases)
+
+    def _check_biases(self) -> None:
+        taken = {p.name for p in self.populations}
+        for q in self._biases:
+            for name in taken & {ALWAYS, "bias"}:  # `readout_bias` could be a rule's own readout
+                raise SpecError(f"population {name!r}", "biases need this name", got=f"{q.name!r}", expected="another")
+        _once("projections", [q.name for q in self._every_projection])
+
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """Names of all populations, each behind those that it hears in the same step.
 
@@ -99,8 +123,8 @@ class Graph(Storable):
             A cycle without a delay, by name.
         """
         heard = {
-            p.name: {q.source for q in self.projections if q.target == p.name and not q.delayed}
-            for p in self.populations
+            p.name: {q.source for q in self._every_projection if q.target == p.name and not q.delayed}
+            for p in self._every_population
         }
         found: list[str] = []
         while len(found) < len(heard):
@@ -150,7 +174,7 @@ class Graph(Storable):
     @cached_property
     def _placed(self) -> tuple[dict[str, Population], tuple[Projection, ...]]:
         """Populations with their shapes, in order, and projections between them."""
-        declared = {p.name: p for p in self.populations}
+        declared = {p.name: p for p in self._every_population}
         made: dict[str, Population] = {}
         for name in self.order:
             population, onto = declared[name], [q for q in self.projections if q.target == name]
@@ -171,7 +195,7 @@ class Graph(Storable):
         placed = [
             q.placed(self.layers.get(name, made[name]), _shape(made[q.source]), _shape(made[name]))
             for name in self.order
-            for q in self.projections
+            for q in self._every_projection
             if q.target == name
         ]
         return made, tuple(placed)
@@ -183,15 +207,20 @@ class Graph(Storable):
                 raise SpecError(
                     f"population {name!r}", "nothing reaches it", got="no projection", expected="a projection onto it"
                 )
-            if not population.is_readout and not self._leads_on(name) and self.readouts:
+            if name != ALWAYS and not population.is_readout and not self._leads_on(name) and self.readouts:
                 raise SpecError(
                     f"population {name!r}",
                     "it reaches nothing",
                     got="no projection from it",
                     expected="a projection to another population or to a readout",
                 )
-        if not self.inputs:
-            raise SpecError("NetworkSpec", "there is no input", expected="bl.Population(name, shape, encoder)")
+        if not self.fed:
+            raise SpecError(
+                "NetworkSpec",
+                "there is no input that takes samples",
+                got=", ".join(p.name for p in self.inputs) or "none",
+                expected="bl.Population(name, shape, encoder)",
+            )
         if not self.neurons:
             raise SpecError("NetworkSpec", "there are no neurons", expected="bl.Population(name, shape, neuron)")
         last = [p.name for p in self.neurons if not self._leads_on(p.name)]
@@ -212,7 +241,7 @@ class Graph(Storable):
                     expected="another name for one of them",
                 )
         for q in self.onto_readouts:
-            if not isinstance(q.connection, AllToAll):
+            if not isinstance(q.connection, AllToAll | Bias):
                 raise SpecError(
                     f"projection {q.name!r}",
                     "readouts are reached all to all",
@@ -241,9 +270,19 @@ class Graph(Storable):
         return self._placed[0]
 
     @cached_property
+    def sources(self) -> tuple[Population, ...]:
+        """All that encoders make fire: the inputs, and what fires in every step where there are biases."""
+        return tuple(p for p in self.by_name.values() if p.is_input)
+
+    @cached_property
     def inputs(self) -> tuple[Population, ...]:
         """The inputs."""
-        return tuple(p for p in self.by_name.values() if p.is_input)
+        return tuple(p for p in self.sources if p.name != ALWAYS)
+
+    @cached_property
+    def fed(self) -> tuple[Population, ...]:
+        """The inputs that take values or events from samples."""
+        return tuple(p for p in self.inputs if not _encoder(p).makes_its_own)
 
     @cached_property
     def neurons(self) -> tuple[Population, ...]:
@@ -274,6 +313,11 @@ class Graph(Storable):
         neuron = self.by_name[readout].neuron
         assert isinstance(neuron, LinearReadout)
         return neuron.tau
+
+
+def _encoder(population: Population) -> Encoder:
+    assert isinstance(population.neuron, Encoder)
+    return population.neuron
 
 
 def _shape(population: Population) -> tuple[int, ...]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brianlearn.errors import DataError
+from brianlearn.network.encoders import Encoder
 
 if TYPE_CHECKING:
     from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["NamedInputs", "inputs_of", "keys_of", "parts_of"]
+__all__ = ["NamedInputs", "inputs_of", "keys_of", "parts_of", "values_of"]
 
 
 class NamedInputs:
@@ -62,9 +63,30 @@ def inputs_of(inputs: Any, population: str) -> Any:
     return inputs.parts[population] if isinstance(inputs, NamedInputs) else inputs
 
 
+def values_of(spec: NetworkSpec, population: str, inputs: Any) -> Any:
+    """What the encoder of one population is given: by the samples, or its own, where it makes spikes by itself.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    population : str
+    inputs : array_like, Recordings or NamedInputs
+        Those of all populations, or of the only one.
+
+    Returns
+    -------
+    array_like, shape (n, *shape), or Recordings
+    """
+    p = spec.graph.by_name[population]
+    assert isinstance(p.neuron, Encoder)
+    if p.neuron.makes_its_own:
+        return p.neuron.own_values(len(inputs), p.shape, spec.dt)
+    return inputs_of(inputs, population)
+
+
 def keys_of(spec: NetworkSpec, population: str, keys: np.ndarray) -> np.ndarray:
     """Random keys of an input's encoder, uint64 (n, 2): those of the samples, or with several inputs its own."""
-    if len(spec.graph.inputs) == 1:
+    if [p.name for p in spec.graph.fed] == [population]:
         return keys
     own = keys.copy()
     own[:, 1] ^= np.uint64(zlib.crc32(population.encode())) << np.uint64(32)

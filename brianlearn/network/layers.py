@@ -16,6 +16,7 @@ from brianlearn.network.encoders import Encoder, IntegrateAndFireEncoder
 from brianlearn.network.initial import Init, Normal, Uniform
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.population import Population, readout_tau
+from brianlearn.network.projection import check_bias
 from brianlearn.network.storable import Storable
 
 __all__ = ["Conv", "Dense", "Input", "Layer", "Readout"]
@@ -77,6 +78,8 @@ class Layer(Storable, abstract=True):
     name : str or None
         That of its population, projection and weights; by its kind and place where it is None.
     weights : Init
+    bias : bool or Init
+        Whether its neurons have a learned bias, and how it begins (`Projection`).
     kind : str
         Of a class: how names begin.
 
@@ -99,6 +102,7 @@ class Layer(Storable, abstract=True):
     name: str | None
     weights: Init
     kind: str
+    bias: Init | bool = False
 
     @property
     def connection(self) -> Connection:
@@ -145,6 +149,7 @@ class Layer(Storable, abstract=True):
         if self.dropout_every not in ("trial", "step"):
             raise SpecError(owner, "dropout_every is wrong", got=repr(self.dropout_every), expected="'trial' or 'step'")
         _check_weights(owner, self.weights)
+        check_bias(owner, self.bias)
         if self.name is not None and (not self.name.isidentifier() or self.name.startswith(("_", "readout", "input"))):
             raise SpecError(
                 owner,
@@ -171,6 +176,8 @@ class Dense(Layer):
         ``dense1``, ``dense2``, ... where it is not given.
     dropout_every : {"trial", "step"}, optional
         Whether the neurons that are dropped are drawn once for a whole trial, or anew in each of its steps.
+    bias : bool or Init, optional
+        A learned bias for each neuron: True for one that begins with 0, or its initial values.
 
     Raises
     ------
@@ -184,6 +191,7 @@ class Dense(Layer):
     weights: Init = Normal(2.0)
     name: str | None = None
     dropout_every: str = "trial"
+    bias: Init | bool = False
     kind = "dense"
 
     def __post_init__(self) -> None:
@@ -224,6 +232,8 @@ class Conv(Layer):
         Initial kernels; shape (channels, in, kernel, kernel).
     name : str, optional
         ``conv1``, ``conv2``, ... where it is not given.
+    bias : bool or Init, optional
+        A learned bias for each channel: True for one that begins with 0, or its initial values.
 
     Raises
     ------
@@ -241,6 +251,7 @@ class Conv(Layer):
     weights: Init = Uniform(1.0)
     name: str | None = None
     dropout_every: str = "trial"
+    bias: Init | bool = False
     kind = "conv"
 
     def __post_init__(self) -> None:
@@ -267,6 +278,9 @@ class Readout(Storable):
         Time constant of a leaky readout; memoryless where it is not given.
     weights : Init, optional
         Initial weights; shape (classes, n_in).
+    bias : bool or Init, optional
+        A bias for each output: True for one that begins with 0, or its initial values. Rules that leave the readout as
+        it is leave it, too.
 
     Raises
     ------
@@ -277,10 +291,12 @@ class Readout(Storable):
     classes: int
     tau: Any = None
     weights: Init = Uniform(1.0)
+    bias: Init | bool = False
 
     def __post_init__(self) -> None:
         whole("readout", "classes", self.classes, 1)
         _check_weights("readout", self.weights)
+        check_bias("readout", self.bias)
         if self.weights.needs_neuron:
             raise SpecError(
                 "readout",

@@ -13,9 +13,9 @@ from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.errors import SpecError, UnitError, did_you_mean
-from brianlearn.network.connections import AllToAll, Connection
+from brianlearn.network.connections import AllToAll, Bias, Connection
 from brianlearn.network.connectivity import Connectivity
-from brianlearn.network.initial import Init
+from brianlearn.network.initial import Constant, Init
 from brianlearn.network.population import check_name
 from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.storable import Storable
@@ -28,10 +28,24 @@ if TYPE_CHECKING:
     from brianlearn.network.population import Population
     from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["Projection"]
+__all__ = ["ALWAYS", "Projection", "check_bias"]
 
+#: The population that fires in every step, the source of biases.
+ALWAYS = "always"
 #: Signs by name.
 SIGNS = {"excitatory": 1.0, "inhibitory": -1.0}
+
+
+def check_bias(owner: str, bias: object) -> None:
+    """Refuse what says nothing about a bias."""
+    if not isinstance(bias, bool) and (not isinstance(bias, Init) or bias.needs_neuron):
+        raise SpecError(
+            owner,
+            "bias is wrong",
+            got=repr(bias),
+            expected="True for a learned bias that begins with 0, initial values such as bl.Constant(0.1) or "
+            "bl.Uniform(0.1), or False",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +70,10 @@ class Projection(Storable):
     delay : brian2.Quantity, optional
         A whole number of time steps: what arrives in a step was fired that long before, in the same trial. Cycles of
         projections need one.
+    bias : bool or Init, optional
+        A learned bias: True for one that begins with 0, or its initial values. It is the weight of a synapse whose
+        source fires in every step, one for each neuron of the target, or for each channel where the connection is a
+        convolution, and has the name ``<name>_bias``.
 
     Attributes
     ----------
@@ -77,6 +95,7 @@ class Projection(Storable):
     learned: bool = True
     delay: Any = field(default_factory=lambda: 0 * ms)
     sign: Any = None
+    bias: Init | bool = False
 
     def __post_init__(self) -> None:
         owner = f"projection {self.name!r}"
@@ -111,6 +130,7 @@ class Projection(Storable):
             raise SpecError(owner, "delay is wrong", got=repr(self.delay), expected="one time, 0*ms or longer")
 
         self._check_sign(owner)
+        check_bias(owner, self.bias)
 
     def _check_sign(self, owner: str) -> None:
         if self.sign is None or (isinstance(self.sign, str) and self.sign in SIGNS):
@@ -122,6 +142,20 @@ class Projection(Storable):
         if not signs.size or not np.isin(signs, (1, -1)).all():
             raise SpecError(owner, "sign is wrong", **wrong)
         object.__setattr__(self, "sign", signs.astype(np.int8))
+
+    @property
+    def is_bias(self) -> bool:
+        """Whether it is the bias of another projection (`of_bias`)."""
+        return isinstance(self.connection, Bias)
+
+    @property
+    def of_bias(self) -> Projection | None:
+        """The projection that is the bias, ``<name>_bias``; None without one."""
+        if self.bias is False:
+            return None
+        weights = Constant(0.0) if self.bias is True else self.bias
+        connection = Bias(self.connection.bias_by_channel)
+        return Projection(f"{self.name}_bias", ALWAYS, self.target, connection, weights, self.learned)
 
     @property
     def delayed(self) -> bool:

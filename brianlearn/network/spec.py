@@ -20,7 +20,7 @@ from brianlearn.network.layers import Input, Layer, Readout
 from brianlearn.network.neurons.dynamics import dynamics_warnings
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.population import LinearReadout, Population
-from brianlearn.network.projection import Projection
+from brianlearn.network.projection import ALWAYS, Projection
 from brianlearn.network.storable import Storable
 from brianlearn.network.taking import take_quantity
 from brianlearn.network.unit_names import quantity_text
@@ -130,7 +130,7 @@ class NetworkSpec(Storable):
 
     def _read_graph(self, graph: Graph) -> None:
         """What a chain has as well: the input, and the readout that makes predictions."""
-        first = graph.inputs[0]
+        first = graph.fed[0]
         assert isinstance(first.neuron, Encoder)
         object.__setattr__(self, "input", Input(first.shape, first.neuron))
         if graph.readouts:
@@ -212,11 +212,14 @@ class NetworkSpec(Storable):
                     got=f"{q.delay} with dt = {self.dt}",
                     expected=f"a multiple of {self.dt}",
                 )
+        for p in self.graph.inputs:
+            if isinstance(p.neuron, Encoder) and p.neuron.makes_its_own:
+                p.neuron.own_values(1, p.shape, self.dt)  # looks, and refuses
         if self.timing == "pipelined" and not self.is_chain:
             raise SpecError(
                 "NetworkSpec",
                 "pipelined timing is for chains of layers",
-                got="populations that several projections reach or leave, or delays",
+                got="populations that several projections reach or leave, delays, or biases",
                 expected="timing='same_step'",
             )
         self._check_neuron_counts()
@@ -254,11 +257,14 @@ class NetworkSpec(Storable):
             if name in by_name:
                 raise SpecError(name, "two layers have this name", expected="different names")
             by_name[name] = layer
-            projections.append(Projection(name, populations[-1].name, name, layer.connection, layer.weights))
+            source = populations[-1].name
+            projections.append(Projection(name, source, name, layer.connection, layer.weights, bias=layer.bias))
             populations.append(layer.population(name))
         if self.readout is not None:
             last, by_name["readout"] = populations[-1].name, self.readout
-            projections.append(Projection("readout", last, "readout", weights=self.readout.weights))
+            projections.append(
+                Projection("readout", last, "readout", weights=self.readout.weights, bias=self.readout.bias)
+            )
             populations.append(Population("readout", self.readout.classes, LinearReadout(self.readout.tau)))
         return Graph(populations, projections, by_name)
 
@@ -274,7 +280,7 @@ class NetworkSpec(Storable):
     @cached_property
     def populations(self) -> tuple[Population, ...]:
         """All populations, each behind those that it hears."""
-        return tuple(self.graph.by_name.values())
+        return tuple(p for name, p in self.graph.by_name.items() if name != ALWAYS)
 
     @cached_property
     def neurons(self) -> tuple[Population, ...]:
@@ -383,7 +389,7 @@ class NetworkSpec(Storable):
     def parts(self) -> dict[str, Any]:
         """What declares the populations that fire, by their names: the layers of a chain, else the populations."""
         if self.declared is None:
-            return {p.name: layer for p, layer in zip(self.projections, self.layers, strict=True)}
+            return {p.name: self.graph.layers[p.name] for p in self.neurons}
         return {p.name: p for p in self.declared.populations if p.is_spiking}
 
     def with_parts(self, changed: Mapping[str, Any]) -> NetworkSpec:
@@ -463,7 +469,7 @@ class NetworkSpec(Storable):
     def _kind(self, population: Population, onto: Sequence[Projection]) -> str:
         """What reaches a population, in a word or a list of projections."""
         if self.declared is None:
-            text = onto[0].connection.describe()
+            text = ", ".join(p.connection.describe() for p in onto)
         else:
             text = ", ".join(
                 f"{p.name}: {p.connection.describe()} from {p.source}" + (f" after {p.delay}" if p.delayed else "")

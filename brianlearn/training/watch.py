@@ -107,7 +107,7 @@ def input_warnings(spec: NetworkSpec, samples: Samples) -> list[BrianLearnWarnin
     """Values far outside of what the encoder expects, such as pixels from 0 to 255."""
     if len(samples) == 0:
         return []
-    return [warning for p in spec.graph.inputs for warning in _values_of(p, inputs_of(samples.inputs, p.name))]
+    return [warning for p in spec.graph.fed for warning in _values_of(p, inputs_of(samples.inputs, p.name))]
 
 
 def _values_of(p: Population, inputs: Any) -> list[BrianLearnWarning]:

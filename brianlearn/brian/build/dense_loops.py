@@ -13,7 +13,7 @@ from typing import Any
 from brian2 import Clock, NeuronGroup
 
 from brianlearn.brian.build.loops import Loop, LoopGroup, Slots, register_loops
-from brianlearn.network.connections import AllToAll
+from brianlearn.network.connections import AllToAll, Bias
 from brianlearn.network.spec import Projection
 
 __all__ = ["dense_loops"]
@@ -163,4 +163,11 @@ def _make(
     return loops, {} if parts is None else {f"parts_{p.name}": parts}
 
 
+def _one_each(p: Projection) -> bool:
+    """Whether a bias is a row of weights, one for each neuron."""
+    assert isinstance(p.connection, Bias)
+    return not p.connection.by_channel
+
+
 register_loops(AllToAll, lambda _: True, _make)
+register_loops(Bias, _one_each, _make)

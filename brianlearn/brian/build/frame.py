@@ -130,7 +130,7 @@ class Frame:
     def _network(self) -> Network:
         """A network without objects, with its slots."""
         network = Network()
-        inputs, late = (p.name for p in self.spec.graph.inputs), map(self.plan.heard_as, self.plan.delayed)
+        inputs, late = (p.name for p in self.spec.graph.sources), map(self.plan.heard_as, self.plan.delayed)
         network.schedule = Schedule(self.plan.layers, tuple(inputs), tuple(late)).slots()
         return network
 

@@ -21,7 +21,7 @@ class Builder(Readouts):
 
     def build(self) -> BrianNetwork:
         net = self.net
-        for given in self.spec.graph.inputs:
+        for given in self.spec.graph.sources:
             self._encoder(given)
         for population in self.spec.neurons:
             self._neurons(population)

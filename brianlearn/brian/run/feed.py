@@ -23,7 +23,7 @@ from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.paths import Fixed
 from brianlearn.learning.state import LearnerState
-from brianlearn.network.inputs import inputs_of, keys_of
+from brianlearn.network.inputs import keys_of, values_of
 from brianlearn.network.population import Population
 from brianlearn.network.samples.samples import Raster, Recordings, Samples
 
@@ -119,7 +119,7 @@ def inputs(
         if encoder_of(p).precomputed:
             result |= _input_spikes(plan, p, state, samples, trials, learning=learning)
         else:
-            values = np.asarray(inputs_of(samples.inputs, p.name)).reshape(n, p.n)
+            values = np.asarray(values_of(spec, p.name, samples.inputs)).reshape(n, p.n)
             result[f"{p.name}_values"] = _fill((capacity + 1, p.n), values, trials)
     if spec.readout is not None and plan.targets == "labels":
         labels = np.zeros(n) if samples.labels is None else samples.labels
@@ -148,7 +148,7 @@ def _input_spikes(
     plan: Plan, p: Population, state: LearnerState, samples: Samples, trials: np.ndarray, *, learning: bool
 ) -> dict[str, np.ndarray]:
     """Spikes of an input as a list, in the order of time and then of neurons."""
-    steps, inputs = plan.spec.n_steps, inputs_of(samples.inputs, p.name)
+    steps, inputs = plan.spec.n_steps, values_of(plan.spec, p.name, samples.inputs)
     values = inputs if isinstance(inputs, Recordings) else np.asarray(inputs).reshape(len(samples), -1)
     keys = keys_of(plan.spec, p.name, state.sample_keys(samples.ids, learning=learning))
     counts, neurons = np.zeros((plan.capacity_trials * steps + 1), np.int32), [np.zeros(0, np.int32)]

@@ -22,9 +22,12 @@ __all__ = ["fixed_tensors", "readout_errors", "readout_weights", "total"]
 def readout_weights(
     network: DiscreteNetwork, fixed: Mapping[str, torch.Tensor], p: Projection, *, channels_last: bool
 ) -> torch.Tensor:
-    """Fixed weights (classes, neurons), or those of a readout of the network, for neurons in the order of memory."""
+    """Fixed weights (classes, neurons), or those of a readout of the network, for neurons in the order of memory.
+
+    A bias is that of one neuron.
+    """
     weight = fixed[p.name] if p.name in fixed else network.get_parameter(p.name)
-    return in_order(weight.detach(), p.in_shape, channels_last)
+    return in_order(weight.detach().view(p.n_post, p.n_pre), p.in_shape, channels_last)
 
 
 def fixed_tensors(
@@ -48,13 +51,18 @@ def readout_errors(
     weights: Mapping[str, torch.Tensor],
     runs: Sequence[PopulationRun],
     target: torch.Tensor,
+    heard: Mapping[str, torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Errors y - target of all readouts by name, shape (T, B, classes), and the network's output."""
-    spec, by_name = network.spec, {run.p.name: run for run in runs}
+    """Errors y - target of all readouts by name, shape (T, B, classes), and the network's output.
+
+    ``heard``: what inputs send, by population.
+    """
+    spec, by_name = network.spec, {p.name: heard[p.name].flatten(2) for p in network.spec.graph.sources}
+    by_name |= {run.p.name: run.heard for run in runs}
     errors: dict[str, torch.Tensor] = {}
     output = None
     for name, onto in readout_groups(spec, rule.paths(spec)).items():
-        y = network.read(name, [(by_name[p.source].heard, weights[p.name]) for p in onto])
+        y = network.read(name, [(by_name[p.source], weights[p.name]) for p in onto])
         errors[name] = y - target
         output = y if name == spec.output else output
     assert output is not None

@@ -273,7 +273,8 @@ class DiscreteNetwork(torch.nn.Module):
     def _readout(self, name: str, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """One readout of the network."""
         onto = self.spec.onto(name)
-        return self.read(name, [(heard[p.source].flatten(2), self.get_parameter(p.name)) for p in onto])
+        weights = {p.name: self.get_parameter(p.name).view(p.n_post, p.n_pre) for p in onto}
+        return self.read(name, [(heard[p.source].flatten(2), weights[p.name]) for p in onto])
 
     def read(self, name: str, parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
         """A readout, memoryless or leaky, shape (T, B, classes).
@@ -292,6 +293,8 @@ class DiscreteNetwork(torch.nn.Module):
         sums = F.linear(*parts[0])
         for spikes, weight in parts[1:]:
             sums = sums + F.linear(spikes, weight)
+        if len(sums) != self.spec.n_steps:  # of a direct current alone
+            sums = sums.expand(self.spec.n_steps, *sums.shape[1:]).contiguous()
         if self.pipelined:
             sums = later(sums)
         leak = self._leaks.get(name if name in self.spec.graph.by_name else self.spec.output)

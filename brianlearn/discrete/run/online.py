@@ -158,6 +158,12 @@ class _Online:
             if q.delayed:
                 longest[q.source] = max(longest.get(q.source, 0), q.delay_steps(spec.dt))
         self.past = {name: deque[torch.Tensor](maxlen=steps) for name, steps in longest.items()}
+        self.given = [  # what reaches readouts from inputs
+            (name, q.source, readout_weights(network, readouts, q, channels_last=False))
+            for name, onto in self.onto_readouts.items()
+            for q in onto
+            if q.source in self.sources
+        ]
         self.arrivals = {arrival.p.name: (layer, arrival) for layer in self.layers for arrival in layer.arrivals}
 
     def _decay(self, readout: str) -> float:
@@ -194,7 +200,8 @@ class _Online:
     def _record(self, logits: torch.Tensor, loss: torch.Tensor, counts: dict[str, torch.Tensor]) -> BatchRecord:
         """What was measured, from sums over the steps after the burn-in, and spikes of all."""
         given = {}
-        for name, source in self.sources.items():
+        for name in (p.name for p in self.network.spec.graph.inputs):
+            source = self.sources[name]
             axes = [k for k in range(source.ndim) if k != 1]
             if len(source) == self.steps:
                 given[name] = source.sum(dim=axes)
@@ -250,6 +257,9 @@ class _Online:
         """Step t of all populations."""
         heard = {name: source[min(t, len(source) - 1)] for name, source in self.sources.items()}
         read: set[str] = set()
+        for name, source, weight in self.given:
+            self._read_in(name, heard[source].flatten(1), weight, first=name not in read)
+            read.add(name)
         for layer in self.layers:
             delivered = self._delivered(layer, heard)
             if layer.neurons is None:

@@ -35,6 +35,7 @@ def third_factors(
     weights: Mapping[str, torch.Tensor],
     runs: Sequence[PopulationRun],
     target: torch.Tensor,
+    heard: Mapping[str, torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """L of every layer, shape (T, B, neurons) in the order of memory, and the network's readout.
 
@@ -48,7 +49,7 @@ def third_factors(
     target : torch.Tensor, shape (B, classes)
     """
     burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
-    errors, output = readout_errors(network, rule, weights, runs, target)
+    errors, output = readout_errors(network, rule, weights, runs, target, heard)
     for error in errors.values():
         error[:burn_in] = 0
     factors: dict[str, torch.Tensor] = {}

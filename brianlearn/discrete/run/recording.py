@@ -87,7 +87,7 @@ class Watch:
         else:
             runs, spikes, heard = forward(self.network, self._names, inputs, keys)
             activity = self.network.active(spikes, heard)
-            found = self._inside(runs, labels)
+            found = self._inside(runs, labels, heard)
         readouts = {self.network.spec.output: activity.readout, **activity.others}
         found |= {tap: readouts[tap.layer] for tap in self.record if tap.variable == "readout"}
         return activity, {tap: _kept(tap, found[tap]) for tap in self.record}
@@ -107,11 +107,13 @@ class Watch:
     def _states(self, p: Population) -> Sequence[str]:
         return list(self.network.recurrence(p.name).program.states)
 
-    def _inside(self, runs: list[PopulationRun], labels: torch.Tensor | None) -> dict[Tap, torch.Tensor]:
+    def _inside(
+        self, runs: list[PopulationRun], labels: torch.Tensor | None, heard: Mapping[str, torch.Tensor]
+    ) -> dict[Tap, torch.Tensor]:
         """Values of all layers, shape (T, B, *shape)."""
         found: dict[Tap, torch.Tensor] = {}
         by_name, arrivals = {run.p.name: run for run in runs}, {a.p.name: a for run in runs for a in run.arrivals}
-        factors = self._third_factors(runs, labels) if taps_of(self.record, "L") else {}
+        factors = self._third_factors(runs, labels, heard) if taps_of(self.record, "L") else {}
         for tap in self.record:
             run = by_name.get(tap.layer)
             if tap.variable == "L":
@@ -126,13 +128,15 @@ class Watch:
                 (found[tap],) = traces(self.network, arrivals[tap.layer], [tap.variable.removeprefix("trace_")])
         return found
 
-    def _third_factors(self, runs: list[PopulationRun], labels: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    def _third_factors(
+        self, runs: list[PopulationRun], labels: torch.Tensor | None, heard: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         """L of all populations that have one; 0 during the burn-in."""
         rule, spec = self.rule, self.network.spec
         assert isinstance(rule, ThreeFactorRule) and labels is not None
         target = output_target(labels, runs[-1].passage.values["spike"], spec.classes)
         weights = fixed_tensors(self.network, rule, self.fixed, runs)
-        factors, _ = third_factors(self.network, rule, weights, runs, target)
+        factors, _ = third_factors(self.network, rule, weights, runs, target, heard)
         found = {}
         for run in runs:
             if run.p.name in factors:

@@ -119,13 +119,13 @@ def gradients(
     record : BatchRecord
     """
     with torch.no_grad():
-        runs, spikes, _ = forward(
+        runs, spikes, heard = forward(
             network, lambda p: wanted_factors(network, rule, p), inputs, keys, save=rule.credit == "through_time"
         )
         target = output_target(labels, runs[-1].passage.values["spike"], network.spec.classes)
         weights = fixed_tensors(network, rule, readouts, runs)
         gradient = pipelined.gradient if network.pipelined else _gradient
-        factors, readout = third_factors(network, rule, weights, runs, target)
+        factors, readout = third_factors(network, rule, weights, runs, target, heard)
         found: dict[str, torch.Tensor] = {}
         for run in runs:
             found |= gradient(network, rule, run, factors[run.p.name]) if run.p.name in factors else {}
@@ -208,10 +208,11 @@ def third_factors(
     weights: Mapping[str, torch.Tensor],
     runs: list[PopulationRun],
     target: torch.Tensor,
+    heard: Mapping[str, torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """L of every population, shape (learning steps, B, neurons) in the order of memory, and the network's output."""
     found = pipelined.third_factors if network.pipelined else _third_factors
-    return found(network, rule, weights, runs, target)
+    return found(network, rule, weights, runs, target, heard)
 
 
 def _alone(
@@ -276,10 +277,11 @@ def _third_factors(
     weights: Mapping[str, torch.Tensor],
     runs: list[PopulationRun],
     target: torch.Tensor,
+    heard: Mapping[str, torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """L of every population, shape (learning steps, B, neurons) in the order of memory, and the network's output."""
     burn_in, paths = rule.burn_in_steps(network.spec), rule.paths(network.spec)
-    errors, output = readout_errors(network, rule, weights, runs, target)
+    errors, output = readout_errors(network, rule, weights, runs, target, heard)
     factors: dict[str, torch.Tensor] = {}
     arrivals = {arrival.p.name: (run, arrival) for run in runs for arrival in run.arrivals}
     for run in reversed(runs):

@@ -108,7 +108,7 @@ def encode_all(
     ------
     ShapeError, DataError
     """
-    populations = {p.name: p for p in spec.graph.inputs}
+    populations = {p.name: p for p in spec.graph.fed}
     parts = inputs.parts if isinstance(inputs, NamedInputs) else inputs
     if not isinstance(parts, Mapping):
         parts = dict.fromkeys(populations, parts) if len(populations) == 1 else {}
@@ -119,10 +119,20 @@ def encode_all(
             got=", ".join(parts) or type(inputs).__name__,
             expected=f"a dict: {', '.join(populations)} -> values or events",
         )
-    return {
-        name: encode_population(p, spec.n_steps, parts[name], like, None if keys is None else keys_of(spec, name, keys))
-        for name, p in populations.items()
-    }
+    found: dict[str, torch.Tensor] = {}
+    for name, p in populations.items():
+        own = None if keys is None else keys_of(spec, name, keys)
+        found[name] = encode_population(p, spec.n_steps, parts[name], like, own)
+    n = next(iter(found.values())).shape[1]
+    for p in spec.graph.inputs:
+        if p.name not in found:
+            assert isinstance(p.neuron, Encoder)
+            own = None if keys is None else keys_of(spec, p.name, keys)
+            found[p.name] = encode_population(p, spec.n_steps, p.neuron.own_values(n, p.shape, spec.dt), like, own)
+    for p in spec.graph.sources:
+        if p.name not in found:  # the source of biases fires in every step
+            found[p.name] = like.new_ones(1, n, *p.shape)
+    return found
 
 
 def encode(spec: NetworkSpec, inputs: Any, like: torch.Tensor, keys: np.ndarray | None) -> torch.Tensor:

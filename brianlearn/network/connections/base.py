@@ -32,6 +32,8 @@ class Connection(Storable, ABC, abstract=True):
         What multiplies every weight, e.g. 1/k^2 of an average over k x k.
     shares_weights : bool
         Of a class: whether several synapses may have one weight.
+    bias_by_channel : bool
+        Of a class: whether the bias of a projection of this kind is one value per channel, else one per neuron.
 
     Examples
     --------
@@ -64,6 +66,8 @@ class Connection(Storable, ABC, abstract=True):
     factor: float = 1.0
     #: Whether several synapses may have one weight.
     shares_weights: ClassVar[bool] = True
+    #: Whether the bias of a projection of this kind is one value per channel, else one per neuron.
+    bias_by_channel: ClassVar[bool] = False
 
     def target_shape(self, owner: str, source: Shape, name: str = "its source") -> Shape | None:
         """The shape that the target has, where it follows from the source's; None where any target will do.

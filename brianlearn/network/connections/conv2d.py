@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Conv2d(Connection):
     SpecError
         Numbers that are not whole, or too small.
     """
+
+    bias_by_channel: ClassVar[bool] = True
 
     channels: int
     kernel: int | tuple[int, int]

@@ -64,7 +64,8 @@ def dynamics_warnings(spec: NetworkSpec) -> tuple[BrianLearnWarning, ...]:
     """
     layers: dict[Neuron, list[str]] = {}
     for p in spec.projections:
-        layers.setdefault(p.layer.neuron, []).append(p.name)
+        if not p.is_bias:
+            layers.setdefault(p.layer.neuron, []).append(p.name)
     dt = float(spec.dt)
     found = []
     for neuron, names in layers.items():

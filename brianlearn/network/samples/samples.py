@@ -148,7 +148,7 @@ class Samples:
         ShapeError, DataError
             Wrong shapes, targets of another kind, labels out of range, values that are not finite (naming the sample).
         """
-        populations = {p.name: p for p in spec.graph.inputs}
+        populations = {p.name: p for p in spec.graph.fed}
         if isinstance(self.inputs, NamedInputs) and self.inputs.parts.keys() != populations.keys():
             raise DataError(
                 "Samples",

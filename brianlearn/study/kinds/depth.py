@@ -103,7 +103,7 @@ def with_depth(spec: NetworkSpec, depth: int) -> NetworkSpec:
         raise SpecError(
             "depth",
             "the last layer cannot be repeated",
-            got=spec.projections[-1].name,
+            got=spec.neurons[-1].name,
             expected="a dense layer",
             remedy="give the script's experiment() a parameter `depth`",
         )

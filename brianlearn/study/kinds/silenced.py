@@ -72,7 +72,7 @@ def silenced_trial(subject: Mapping[str, Any], fraction: float, seed: int = 0) -
 def _hidden(spec: NetworkSpec) -> list[tuple[Projection, Projection]]:
     """Hidden layers, each with the layer that it projects to."""
     spec.check_chain("silenced")
-    chain = [*spec.projections, *spec.readout_projections]
+    chain = [q for q in (*spec.projections, *spec.readout_projections) if not q.is_bias]
     return list(pairwise(chain))
 
 

@@ -1,0 +1,103 @@
+"""Inputs that make spikes of their own: a background of Poisson spikes, and what fires in every step (biases)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from brian2 import Hz
+from brian2.units.fundamentalunits import get_dimensions
+
+from brianlearn.errors import SpecError, UnitError
+from brianlearn.network.encoders import Encoder, PoissonEncoder
+from brianlearn.network.taking import take_quantity
+from brianlearn.network.unit_names import quantity_text
+
+__all__ = ["EveryStep", "PoissonBackground"]
+
+
+@dataclass(frozen=True)
+class EveryStep(Encoder):
+    """A spike in every step: the source of biases."""
+
+    makes_its_own: ClassVar[bool] = True
+    drive: ClassVar[str] = "1.0"
+    fires: ClassVar[str] = "x > 0"
+
+    def own_values(self, n: int, shape: tuple[int, ...], dt: Any) -> np.ndarray:
+        return np.ones((n, *shape))
+
+    def with_step(self, ratio: float) -> Encoder:
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonBackground(Encoder):
+    """Background activity: each neuron fires by chance, at a rate of its own or the same, whatever the samples are.
+
+    Samples give nothing to such a population. Spikes are drawn from the seed, the epoch and the sample, the same on
+    every engine and device; in a step a neuron fires with probability rate dt.
+
+    Parameters
+    ----------
+    rate : brian2.Quantity
+        One frequency >= 0, or an array with one for each neuron.
+
+    Raises
+    ------
+    UnitError
+        What is no frequency.
+    SpecError
+        A rate below 0, or that is not finite; when it is used, one of more than a spike in each time step, or another
+        number of rates than of neurons.
+
+    Examples
+    --------
+    >>> import brianlearn as bl
+    >>> from brian2 import Hz
+    >>> bl.Population("background", 100, bl.PoissonBackground(8*Hz)).n
+    100
+    """
+
+    rate: Any
+    makes_its_own: ClassVar[bool] = True
+    precomputed = True
+
+    def __post_init__(self) -> None:
+        rate = take_quantity("PoissonBackground", "rate", self.rate)
+        object.__setattr__(self, "rate", rate)
+        if get_dimensions(rate) is not Hz.dim:
+            raise UnitError(
+                "PoissonBackground", "rate is no frequency", got=quantity_text(rate), expected="e.g. 8*Hz, or an array"
+            )
+        values = np.asarray(rate, float)
+        if not values.size or not np.isfinite(values).all() or (values < 0).any():
+            raise SpecError("PoissonBackground", "rate is wrong", got=repr(rate), expected="finite rates >= 0*Hz")
+
+    def own_values(self, n: int, shape: tuple[int, ...], dt: Any) -> np.ndarray:
+        chance = np.asarray(self.rate, float) * float(dt)
+        size = int(np.prod(shape))
+        if chance.size not in (1, size):
+            raise SpecError(
+                "PoissonBackground",
+                "rates are not as many as neurons",
+                got=f"{chance.size} rates",
+                expected=f"one, or {size}, shape {shape}",
+            )
+        if (chance > 1).any():
+            raise SpecError(
+                "PoissonBackground",
+                "a neuron fires at most once in a time step",
+                got=f"up to {float(np.max(np.asarray(self.rate))):g} Hz with dt = {dt}",
+                expected=f"at most {1 / float(dt):g} Hz",
+                remedy="use more neurons, or a shorter dt",
+            )
+        each = np.broadcast_to(chance.reshape(-1) if chance.size == size else chance.ravel(), (size,)).reshape(shape)
+        return np.broadcast_to(each, (n, *shape))
+
+    def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
+        return PoissonEncoder().raster(values, n_steps, seeds)
+
+    def with_step(self, ratio: float) -> Encoder:
+        return self
