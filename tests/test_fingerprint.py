@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Mohm, ms, mV, prefs
+from brian2 import Hz, Mohm, ms, mV, prefs
 
 import brianlearn as bl
 from brianlearn.brian.build.plan import Plan
@@ -21,9 +21,11 @@ from brianlearn.brian.cpp.fingerprint import EXCEPTIONS, sources
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.local import LocalRule
+from brianlearn.network.connections import Bias
 from brianlearn.network.graph import Graph
 from brianlearn.network.layers import Layer
 from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.own_spikes import EveryStep
 from brianlearn.network.storable import known_classes
 from brianlearn.training.learner import Learner
 
@@ -66,6 +68,19 @@ def within(neuron: Any = NEURON, dense: Any = None, conv: Any = None, spec: Any 
 
 def of_surrogate(surrogate: Any) -> str:
     return name_of(within(dataclasses.replace(NEURON, surrogate=surrogate)))
+
+
+def of_background(encoder: Any) -> str:
+    """A population beside the one that samples feed."""
+    declared = graph().declared
+    more = bl.Population("background", 1, encoder), bl.Projection("noise", "background", "hidden")
+    return name_of(
+        bl.NetworkSpec(
+            populations=[*declared.populations, more[0]],
+            projections=[*declared.projections, more[1]],
+            duration=20 * ms,
+        )
+    )
 
 
 def of_encoder(encoder: Any) -> str:
@@ -136,6 +151,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             profile=[True],
             implementation=["synapses", "third_factor"],
             expanded=[True],
+            targets=["values", "steps"],
         ),
     ),
     bl.NetworkSpec: (
@@ -185,6 +201,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             learned=[False],
             delay=[1 * ms],
             sign=["excitatory"],
+            bias=[True],
         ),
     ),
     bl.AllToAll: (bl.AllToAll(), of_up, {}),
@@ -220,6 +237,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             weights=[],
             name=["first"],
             dropout_every=[],
+            bias=[True],
         ),
     ),
     bl.Dense: (
@@ -232,12 +250,13 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             weights=[],
             name=["middle"],
             dropout_every=["step"],
+            bias=[True],
         ),
     ),
     bl.Readout: (
         SPEC.readout,
         lambda value: name_of(within(readout=value)),
-        dict(classes=[4], tau=[None], weights=[]),
+        dict(classes=[4], tau=[None], weights=[], bias=[True]),
     ),
     bl.Neuron: (
         NEURON,
@@ -262,6 +281,9 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
     bl.IntegrateAndFireEncoder: (SPEC.input.encoder, of_encoder, dict(gain=[0.8], bias=[0.0, 0.1])),
     bl.DirectCurrent: (bl.DirectCurrent(), of_encoder, dict(gain=[2.0])),
     bl.PoissonEncoder: (bl.PoissonEncoder(), of_encoder, dict(gain=[0.5])),
+    bl.PoissonBackground: (bl.PoissonBackground(8 * Hz), of_background, dict(rate=[])),
+    EveryStep: (EveryStep(), of_background, {}),
+    Bias: (Bias(), of_up, dict(by_channel=[True])),
     bl.TimeToFirstSpikeEncoder: (bl.TimeToFirstSpikeEncoder(), of_encoder, dict(threshold=[0.5])),
     bl.Spikes: (bl.Spikes(), of_encoder, {}),
     bl.IntegrateEvents: (bl.IntegrateEvents(), of_encoder, dict(gain=[2.0], bias=[0.1])),
@@ -358,6 +380,10 @@ SHARED: dict[tuple[type, str], list[Any]] = {
     (Layer, "name"): ["dense1"],
     (Layer, "dropout"): [0.6],
     (Layer, "dropout_every"): [],
+    (Layer, "bias"): [],
+    (bl.Readout, "bias"): [],
+    (bl.Projection, "bias"): [],
+    (bl.PoissonBackground, "rate"): [9 * Hz],
     (bl.Readout, "weights"): [bl.Normal(0.5)],
     (bl.Readout, "tau"): [9 * ms],
     (bl.Population, "dropout"): [0.6],

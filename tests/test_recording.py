@@ -223,7 +223,7 @@ def test_cycles_and_delays_are_recorded_the_same_on_both_engines(kernels: bool) 
     for engine in (bl.Brian(device="numpy"), bl.Discrete(device="cpu", kernels=kernels)):
         learner = Learner(test_recurrent.loop(), bl.TFR(eligibility="trace"), engine=engine, dtype="float64")
         found.append(learner.infer(learner.init(), bl.Samples(values, labels), record=record).recorded)
-    assert set(found[0]["trace_v"]) == {"in1", "late", "self", "up", "down"}
+    assert set(found[0]["trace_v"]) == {"in1", "late", "self", "up", "down", "up_bias", "down_bias"}
     for variable, layers in found[0].items():
         for layer, one in layers.items():
             assert np.abs(np.asarray(one)).max() > 0.1

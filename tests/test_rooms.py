@@ -34,6 +34,7 @@ LATE = {
     ("study.study", "report"),
     ("study.reporting", "report"),
     ("learning.losses", "discrete"),
+    ("learning.value_losses", "discrete"),
 }
 
 

@@ -21,7 +21,11 @@ def test_a_loss_by_name_keeps_the_rest_of_the_rule() -> None:
     rule = with_parameters(_experiment(), {"loss": "hamming"}).rule
     assert isinstance(rule, bl.STBP) and isinstance(rule.loss, bl.Hamming)
     assert rule.reset_path == "detached" and rule.learning_rate_scale == {"dense1": 2.0}
-    assert set(LOSSES) == {"van-rossum", "hamming", "spike-count", "rate-mse", "readout-mse", "cross-entropy"}
+    assert set(LOSSES) == {"van-rossum", "hamming", "spike-count", "rate-mse", "readout-mse", "cross-entropy"} | {
+        "mse",
+        "mae",
+        "huber",
+    }
 
 
 def test_the_rule_s_own_loss_stays_as_it_is() -> None:

@@ -196,6 +196,14 @@ def test_every_unit_of_brian2_has_a_name_that_is_read_back():
         assert float(again) == float(unit), name
 
 
+def test_fields_that_an_earlier_version_did_not_have_are_no_difference():
+    new = to_dict(bl.Projection("up", "a", "b"))
+    old = {key: value for key, value in new.items() if key not in ("delay", "sign", "bias")}
+    assert list(differences(old, new)) == list(differences(new, old)) == []
+    other = to_dict(bl.Projection("up", "a", "b", bias=True, delay=2 * ms))
+    assert {where for where, _, _ in differences(old, other)} == {"bias", "delay.value"}
+
+
 def test_differences_name_the_place():
     a = to_dict(everything())
     b = to_dict(everything().with_constants(beta=0.3))

@@ -208,6 +208,11 @@ class BrianEngine:
         -------
         state : LearnerState
         record : TrialRecord
+
+        Raises
+        ------
+        RuleError
+            Targets that the device does not compare readouts with.
         """
         records = []
         for part in parts_by_memory(self._plan, samples, batch=self._plan.batch_size):
@@ -247,6 +252,8 @@ class BrianEngine:
         ------
         SpecError
             What a GeNN device cannot record.
+        RuleError
+            Targets that the device does not compare readouts with.
         """
         if self.device in GENN_DEVICES:
             refuse_recording(self.device, record)

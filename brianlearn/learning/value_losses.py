@@ -51,7 +51,13 @@ class _OfErrors(Loss, abstract=True):
 
 @dataclass(frozen=True)
 class MSE(_OfErrors):
-    """Mean squared error, e^2, of the readout against values, over steps and outputs."""
+    """Mean squared error, e^2, of the readout against values, over steps and outputs.
+
+    References
+    ----------
+    C. F. Gauss, Theoria combinationis observationum erroribus minimis obnoxiae, Göttingen, 1823 (printed again 1995 by
+    SIAM, with a translation by G. W. Stewart).
+    """
 
     name: ClassVar[str] = "mse"
 
@@ -64,6 +70,10 @@ class MAE(_OfErrors):
     """Mean absolute error, abs(e), of the readout against values, over steps and outputs.
 
     Its derivative is sign(e), and 0 where e is.
+
+    References
+    ----------
+    P. J. Huber, E. M. Ronchetti, Robust statistics, 2nd edition, Wiley, 2009.
     """
 
     name: ClassVar[str] = "mae"

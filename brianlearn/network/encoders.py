@@ -115,6 +115,8 @@ class Encoder(Storable, abstract=True):
         Of a class: condition for a spike, after the update.
     reset : str
         Of a class: statements for inputs that have fired.
+    makes_its_own : bool
+        Of a class: whether it makes spikes without values from samples; those of `own_values` take their place.
 
     Examples
     --------

@@ -44,6 +44,11 @@ class PoissonBackground(Encoder):
     rate : brian2.Quantity
         One frequency >= 0, or an array with one for each neuron.
 
+    Attributes
+    ----------
+    makes_its_own : bool
+        Of the class: it takes no values.
+
     Raises
     ------
     UnitError
@@ -51,6 +56,11 @@ class PoissonBackground(Encoder):
     SpecError
         A rate below 0, or that is not finite; when it is used, one of more than a spike in each time step, or another
         number of rates than of neurons.
+
+    References
+    ----------
+    N. Brunel, Dynamics of sparsely connected networks of excitatory and inhibitory spiking neurons, Journal of
+    Computational Neuroscience 8, 183-208, 2000 (the external input of its networks).
 
     Examples
     --------
@@ -76,6 +86,26 @@ class PoissonBackground(Encoder):
             raise SpecError("PoissonBackground", "rate is wrong", got=repr(rate), expected="finite rates >= 0*Hz")
 
     def own_values(self, n: int, shape: tuple[int, ...], dt: Any) -> np.ndarray:
+        """The chance of a spike in a step, of every neuron.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples.
+        shape : tuple of int
+            Of the population.
+        dt : brian2.Quantity
+            Time step.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, *shape)
+
+        Raises
+        ------
+        SpecError
+            Rates of more than a spike in each step, or of another number than of neurons.
+        """
         chance = np.asarray(self.rate, float) * float(dt)
         size = int(np.prod(shape))
         if chance.size not in (1, size):

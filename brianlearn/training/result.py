@@ -29,6 +29,8 @@ class Result:
     train_accuracy : float or None
         While learning, in the last epoch; None of samples with values, as all accuracies.
     train_loss : float
+        While learning, in the last epoch: that of the rule, or the mean squared error of the readout, in the square of
+        its unit.
     validation_accuracy, validation_loss : float or None
         After the last epoch, where samples were held out.
     test_accuracy : float or None

@@ -19,7 +19,7 @@ from brianlearn import data, learning, network
 from brianlearn.errors import BrianLearnError, SpecError
 from brianlearn.network.neurons.equations import unit_text
 from brianlearn.network.quantities import parse_unit
-from brianlearn.network.storable import not_storable, stored_class, stored_name
+from brianlearn.network.storable import known_classes, not_storable, stored_class, stored_name
 
 __all__ = ["differences", "from_dict", "own_classes", "to_dict"]
 
@@ -164,6 +164,7 @@ def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any
         The place, e.g. ``"spec.layers[0].size"``, and the two values; None where there is none.
     """
     if isinstance(then, dict) and isinstance(now, dict):
+        then, now = ({**_defaults(each), **each} for each in (then, now))
         for key in sorted(then.keys() | now.keys()):
             yield from differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
@@ -171,6 +172,19 @@ def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any
             yield from differences(a, b, f"{where}[{k}]")
     elif then != now:
         yield where, then, now
+
+
+def _defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an object from a file of an earlier version: what fields are that it did not have."""
+    cls: Any = known_classes().get(stored.get(TYPE, ""))
+    found = {}
+    for field in dataclasses.fields(cls) if cls is not None else ():
+        if field.init and field.name not in stored:
+            if field.default is not dataclasses.MISSING:
+                found[field.name] = to_dict(field.default)
+            elif field.default_factory is not dataclasses.MISSING:
+                found[field.name] = to_dict(field.default_factory())
+    return found
 
 
 def _number(value: float) -> Any:

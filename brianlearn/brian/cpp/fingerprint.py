@@ -32,6 +32,7 @@ from brianlearn.learning.rules.synaptic import SynapticRule
 from brianlearn.machine.devices import compiler_version
 from brianlearn.network.layers import Layer, Readout
 from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.own_spikes import PoissonBackground
 from brianlearn.network.population import LinearReadout, Population
 from brianlearn.network.projection import Projection
 from brianlearn.network.spec import NetworkSpec
@@ -92,6 +93,10 @@ EXCEPTIONS: dict[tuple[type, str], Callable[[Plan, Any], object]] = {
     (Layer, "name"): _nothing,  # the name that a layer gets is part of its projection
     (Layer, "dropout"): _drawn,
     (Layer, "dropout_every"): _nothing,  # counted with dropout, without which it means nothing
+    (Layer, "bias"): _nothing,  # a projection of its own
+    (Readout, "bias"): _nothing,
+    (Projection, "bias"): _nothing,
+    (PoissonBackground, "rate"): _nothing,  # a run brings the spikes
     (Readout, "weights"): _nothing,
     (Readout, "tau"): lambda plan, readout: readout.tau is not None,
     (Population, "dropout"): _drawn,

@@ -15,7 +15,13 @@ __all__ = ["Bias"]
 
 @dataclass(frozen=True)
 class Bias(Connection):
-    """One neuron to all; ``by_channel``: with one weight for each channel, shape (channels,), else (neurons,)."""
+    """One neuron, which fires in every step, to all of the target.
+
+    Parameters
+    ----------
+    by_channel : bool, optional
+        Whether there is one weight for each channel, shape (channels,), or for each neuron, shape (neurons,).
+    """
 
     by_channel: bool = False
     shares_weights: ClassVar[bool] = True

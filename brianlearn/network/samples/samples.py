@@ -38,7 +38,7 @@ class Samples:
     ids : array_like of int, shape (n,), optional
         Identifies each presentation for random encoders and dropout; 0..n-1 where not given.
     labels : array_like of int, shape (n,), optional
-        Another name for ``targets``.
+        Another name for ``targets``, in whose place they stand.
 
     Raises
     ------
@@ -58,9 +58,7 @@ class Samples:
         object.__setattr__(self, "inputs", inputs)
         n = len(inputs)
         if labels is not None:
-            if targets is not None:
-                raise DataError("Samples", "labels and targets are the same thing", got="both", expected="one of them")
-            targets = labels
+            targets = labels  # also of a copy, for which dataclasses.replace gives the old targets
         object.__setattr__(self, "targets", None if targets is None else take_targets(targets, n))
         ids = np.arange(n) if ids is None else _given("ids", ids, n)
         if ids.shape != (n,) or (n and not np.issubdtype(ids.dtype, np.integer)):
