@@ -57,10 +57,11 @@ def train(model: nn.Module, run: Callable[[torch.Tensor], torch.Tensor], network
     global built
     model.to(DEVICE)
     built = resident()
-    if hasattr(model, "spec"):
-        fire(model, network)
     torch.manual_seed(0)
-    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float().to(DEVICE)
+    # in place: nothing that making inputs takes is to be mistaken for what training takes
+    spikes = torch.empty(network.steps, network.batch, *network.shape).bernoulli_(RATE).to(DEVICE)
+    if hasattr(model, "spec"):
+        fire(model, spikes)
     target = nn.functional.one_hot(torch.arange(network.batch) % network.classes, network.classes).float().to(DEVICE)
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
 
@@ -95,12 +96,11 @@ def brianlearn(network: Network) -> Callable[[], None]:
     return train(module, lambda spikes: module(spikes).logits, network)
 
 
-def fire(module: nn.Module, network: Network) -> None:
+def fire(module: nn.Module, spikes: torch.Tensor) -> None:
     """Scale the weights of one layer after the other until its neurons fire in ``RATE`` of all steps, at least.
 
     The others compute with every neuron in every step, so that rates make no difference to them.
     """
-    spikes = (torch.rand(network.steps, network.batch, *network.shape) < RATE).float().to(DEVICE)
     with torch.no_grad():
         for name in [p.name for p in module.spec.projections if not p.delayed]:
             while module(spikes).spikes[name].mean() < RATE:

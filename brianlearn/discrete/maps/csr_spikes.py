@@ -13,6 +13,8 @@ __all__ = ["CSRSpikes", "csr_spikes"]
 
 #: Where more entries than this share are not 0, matrix products are faster.
 MOST = 0.25
+#: Rows of each thread's part that are looked at to know how many entries there will be.
+SAMPLED = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,24 @@ def csr_spikes(flat: torch.Tensor, tile: int, most: float = MOST) -> CSRSpikes |
     CSRSpikes or None
         None where more entries than ``most`` are not 0.
     """
+    rows, columns = flat.shape
+    at_most = int(most * -(-rows // torch.get_num_threads()) * columns) + columns
+    expected = _expected(flat)
+    # at first no more memory than it will take: freed memory is kept, so that what is not written is taken as well
+    found = _listed(flat, tile, expected) if expected < at_most else None
+    return found or _listed(flat, tile, at_most)
+
+
+def _expected(flat: torch.Tensor) -> int:
+    """About how many entries the lists of a thread have, from some of its rows."""
+    rows = max(1, -(-len(flat) // torch.get_num_threads()))
+    parts = [part[:: max(1, len(part) // SAMPLED)] for part in flat.detach().split(rows)]
+    share = max((float(part.count_nonzero()) / max(1, len(part)) for part in parts), default=0.0)
+    return int(1.1 * share * rows) + 2 * flat.shape[1] + 64
+
+
+def _listed(flat: torch.Tensor, tile: int, part_size: int) -> CSRSpikes | None:
+    """The lists, if those of each thread have no more than so many entries."""
     from brianlearn.discrete.maps.event_kernels import find_spikes
 
     rows, columns = flat.shape
@@ -93,8 +113,7 @@ def csr_spikes(flat: torch.Tensor, tile: int, most: float = MOST) -> CSRSpikes |
     tiles = -(-columns // tile)
     pointers = np.empty((tiles + 1, rows), np.int64)
     threads = torch.get_num_threads()
-    # memory that is not written to is not taken; every thread has its own part
-    part_size = int(most * -(-rows // threads) * columns) + columns
+    # every thread has its own part
     index = np.empty(threads * part_size, np.int32)
     value = np.empty(threads * part_size, numbers.dtype)
     found = [0] * threads

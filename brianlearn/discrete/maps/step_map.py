@@ -6,7 +6,6 @@ kinds, from their list). Without kernels it is the synaptic map of the kind.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from brianlearn.discrete.host.threads import parallel_for
@@ -36,7 +35,7 @@ class StepMap:
     def __init__(self, p: Projection, synapses: SynapticMap, *, kernels: bool) -> None:
         self.p, self.synapses, self._kernels = p, synapses, kernels and have_numba()
         self._dense = type(p.connection) is AllToAll
-        self._lists: _Lists | None = None
+        self._lists: ListMap | None = None
 
     def load(self, weight: torch.Tensor) -> None:
         """Take weights, for the steps that follow.
@@ -51,8 +50,10 @@ class StepMap:
         if self._fused and self._dense:
             self._rows = self.weight.T.contiguous().numpy()
         elif self._fused:
-            self._lists = self._lists or _Lists(self.p)
-            self._synapses = self._lists.starts, self._lists.post, self._lists.values(self.weight)
+            self._lists = self._lists or ListMap(self.p)
+            by_source = self._lists.by_source
+            values = self._lists.matrix(self.weight).values().numpy()[by_source.order]
+            self._synapses = by_source.starts, by_source.post, values
 
     def add(self, spikes: torch.Tensor, out: torch.Tensor) -> None:
         """Add what spikes deliver.
@@ -95,19 +96,3 @@ class StepMap:
         else:
             back = self.synapses.transpose(error.unsqueeze(0), self.weight, channels_last=False, source_last=False)
             out += back[0]
-
-
-class _Lists:
-    """The synapses of a projection, those of each source together: where each begins, and its targets."""
-
-    def __init__(self, p: Projection) -> None:
-        self.map = ListMap(p)
-        post, pre = self.map.pairs
-        self._order = np.argsort(pre, kind="stable")
-        self.starts = np.zeros(p.n_pre + 1, np.int64)
-        np.cumsum(np.bincount(pre, minlength=p.n_pre), out=self.starts[1:])
-        self.post = post[self._order].astype(np.int32)
-
-    def values(self, weight: torch.Tensor) -> np.ndarray:
-        """The weight of every synapse (of every pair of neurons)."""
-        return self.map.matrix(weight).values().numpy()[self._order]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 
-from brianlearn.discrete.maps.base import SynapticMap, unflatten
+from brianlearn.discrete.host.threads import parallel_for
+from brianlearn.discrete.maps.base import FEWEST_ROWS, Listed, SynapticMap, unflatten
+from brianlearn.discrete.maps.csr_spikes import csr_spikes
 from brianlearn.network.spec import Projection
 
 __all__ = ["ListMap"]
@@ -17,11 +21,33 @@ __all__ = ["ListMap"]
 AT_ONCE = 2**22
 
 
+@dataclass(frozen=True, eq=False)
+class BySource:
+    """Pairs of neurons with synapses, those of each source together.
+
+    Attributes
+    ----------
+    order : numpy.ndarray of int64
+        The pairs of `ListMap.pairs` in the order of their sources.
+    starts : numpy.ndarray of int64, shape (sources + 1,)
+        Where those of each source begin, in this order.
+    post : numpy.ndarray of int32
+        The target of each.
+    """
+
+    order: np.ndarray
+    starts: np.ndarray
+    post: np.ndarray
+
+
 class ListMap(SynapticMap, others=True):
-    """The synapses of a list, some of which may share weights."""
+    """The synapses of a list, some of which may share weights.
+
+    Gradients of weights follow lists of spikes; sums are products with a sparse matrix.
+    """
 
     def __init__(self, p: Projection, *, events: bool = True) -> None:
-        super().__init__(p, events=False)
+        super().__init__(p, events=events)
         c = p.connectivity
         # the synapses index packed weights; here they index the flat ones
         place = c.pack(np.arange(prod(p.weight_shape), dtype=np.int64).reshape(p.weight_shape))
@@ -47,6 +73,49 @@ class ListMap(SynapticMap, others=True):
     def pairs(self) -> np.ndarray:
         """Target and source of every pair of neurons with synapses, int64 (2, pairs), as `matrix` holds them."""
         return self._numpy["pairs"]
+
+    @cached_property
+    def by_source(self) -> BySource:
+        """The pairs of neurons, by their sources."""
+        post, pre = self.pairs
+        order, n = np.argsort(pre, kind="stable"), prod(self.in_shape)
+        starts = np.zeros(n + 1, np.int64)
+        np.cumsum(np.bincount(pre, minlength=n), out=starts[1:])
+        return BySource(order, starts, post[order].astype(np.int32))
+
+    def lists(self, source: torch.Tensor) -> Listed | None:
+        rows = source.shape[0] * source.shape[1]
+        if not self.events or source.device.type != "cpu" or rows < FEWEST_ROWS:
+            return None
+        if source.dtype not in (torch.float32, torch.float64):
+            return None
+        lists = csr_spikes(source.reshape(rows, -1).contiguous(), -(-prod(self.in_shape) // 64) * 64)
+        return None if lists is None else Listed(lists, False)
+
+    def weight_gradient(
+        self, error: torch.Tensor, source: torch.Tensor, *, channels_last: bool, listed: Listed | None = None
+    ) -> torch.Tensor:
+        if listed is None:
+            return self.products(error, source, channels_last=channels_last)
+        from brianlearn.discrete.maps.step_kernels import synapse_gradient
+
+        rows = error.shape[0] * error.shape[1]
+        errors = unflatten(error, self.out_shape, channels_last).reshape(rows, -1).contiguous().numpy()
+        pairs, threads = self.by_source, torch.get_num_threads()
+        parts = np.zeros((threads, len(pairs.order)))  # in double precision: a synapse may have very many spikes
+
+        def work(first: int, last: int, part: int) -> None:
+            synapse_gradient(*listed.lists.arrays, pairs.starts, pairs.post, errors, parts[part], first, last)
+
+        parallel_for(work, rows)
+        each = torch.empty(len(pairs.order), dtype=error.dtype)
+        each[torch.from_numpy(pairs.order)] = torch.from_numpy(parts.sum(axis=0)).to(error.dtype)
+        return self._as_weights(each[self._on(error.device)["pair"]])
+
+    def _as_weights(self, each: torch.Tensor) -> torch.Tensor:
+        """The gradient of weights, from what each synapse adds to it."""
+        found = each.new_zeros(prod(self.shape)).index_add_(0, self._on(each.device)["weight"], each)
+        return found.mul_(self.factor).view(self.shape)
 
     def matrix(self, weight: torch.Tensor) -> torch.Tensor:
         """The sparse matrix (out, in); without a gradient."""
@@ -82,8 +151,7 @@ class ListMap(SynapticMap, others=True):
         for start in range(0, self.multiplications, n):
             part = slice(start, start + n)
             each[part] = (errors[:, arrays["post"][part]] * factors[:, arrays["pre"][part]]).sum(dim=0)
-        found = each.new_zeros(prod(self.shape)).index_add_(0, arrays["weight"], each)
-        return found.mul_(self.factor).view(self.shape)
+        return self._as_weights(each)
 
 
 class _Listed(torch.autograd.Function):
@@ -104,5 +172,6 @@ class _Listed(torch.autograd.Function):
             flat = synapses.transpose(error, weight, channels_last=False, source_last=False)
             back = flat.view(*source.shape[:2], *synapses.in_shape)
         if ctx.needs_input_grad[1]:
-            found = synapses.products(error, source, channels_last=False)
+            listed = synapses.lists(source)
+            found = synapses.weight_gradient(error, source, channels_last=False, listed=listed)
         return back, found, None

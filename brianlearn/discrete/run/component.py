@@ -8,14 +8,17 @@ populations before it) deliver through the projections within the component.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from brianlearn.discrete.maps.base import SynapticMap, unflatten
+from brianlearn.discrete.maps.base import Listed, SynapticMap, unflatten
+from brianlearn.discrete.maps.bits import Bits
 from brianlearn.discrete.maps.step_map import StepMap
-from brianlearn.discrete.step.kernels import Kernels
+from brianlearn.discrete.step.kernel_source import GRAD_DELIVERED
+from brianlearn.discrete.step.kernels import Kernels, StepKernel
 from brianlearn.discrete.step.plain import plain_start, plain_step
 from brianlearn.discrete.step.recurrence import Recurrence
 from brianlearn.network.spec import NetworkSpec, Projection
@@ -57,6 +60,8 @@ class Component:
     ----------
     inner : dict
         Population -> the projections within the component that reach it.
+    outer_of : dict
+        Population -> the projections within the component that it reaches, in the order in which errors come back.
     """
 
     def __init__(
@@ -72,6 +77,9 @@ class Component:
         self.inner = {name: [q for q in spec.onto(name) if q.source in names] for name in names}
         self.projections = [q for onto in self.inner.values() for q in onto]
         self.delays = {q.name: q.delay_steps(spec.dt) for q in self.projections}
+        back = [q for name in reversed(self.names) for q in self.inner[name]]
+        back.sort(key=lambda q: -self.delays[q.name])  # what was heard last comes first
+        self.outer_of = {name: [q for q in back if q.source == name] for name in names}
         self._steps: dict[str, StepMap] = {}
 
     def run(
@@ -106,7 +114,8 @@ class Component:
             passage = _Passage(self, delivered, weights, masks)
             for name, recurrence in self._recurrences.items():
                 if name in self.names:
-                    passage.start(name, recurrence.kernels_with_factors(delivered[name].dtype), wanted[name])
+                    kernels = recurrence.kernels_with_factors(delivered[name].dtype)
+                    passage.start(name, kernels, wanted[name], overwrite=True)
             return passage.forward()
 
     def differentiable(
@@ -215,8 +224,31 @@ class Component:
         return self.__dict__ | {"_steps": {}}
 
 
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """What the synapses of a projection heard, for the gradient of its weights: lists, bits, or as it was."""
+
+    listed: Listed | None
+    kept: torch.Tensor | Bits
+
+    @staticmethod
+    def of(synapses: SynapticMap, source: torch.Tensor, binary: bool) -> _Heard:
+        """Keep presynaptic spikes (steps, samples, *in_shape); ``binary``: there are no other numbers than 0 and 1."""
+        listed = None if synapses.is_conv else synapses.lists(source)
+        if listed is not None:
+            return _Heard(listed, source.new_empty(0))
+        return _Heard(None, Bits.of(source) if binary and source.device.type == "cpu" else source)
+
+    def back(self) -> tuple[torch.Tensor, Listed | None]:
+        """The arguments of a gradient: spikes, which are not read where there are lists, and lists."""
+        return self.kept.dense() if isinstance(self.kept, Bits) else self.kept, self.listed
+
+
 class _Passage:
-    """One batch through the kernels of a component."""
+    """One batch through the kernels of a component.
+
+    What its gradient needs is kept as long as it: membranes, and spikes in lists or as bits.
+    """
 
     def __init__(
         self,
@@ -227,19 +259,26 @@ class _Passage:
     ) -> None:
         self.component, self.masks = component, masks
         self.delivered = {name: delivered[name].detach().contiguous() for name in component.names}
+        self.like = {name: torch.empty_like(given[0]) for name, given in self.delivered.items()}
         self.steps, self.samples = next(iter(self.delivered.values())).shape[:2]
         self.maps = component.step_maps(weights)
         self.kernels: dict[str, Kernels] = {}
         self.constants: dict[str, Any] = {}
         self.stored: Values = {}
+        self._steps: dict[str, StepKernel] = {}
+        self._heard: dict[str, _Heard] = {}
 
-    def start(self, name: str, kernels: Kernels, wanted: Sequence[str]) -> None:
-        """Say what runs a population, and what is stored of it beside its spikes."""
-        like = self.delivered[name]
+    def start(self, name: str, kernels: Kernels, wanted: Sequence[str], *, overwrite: bool) -> None:
+        """Say what runs a population, and what is stored of it; ``overwrite``: one of it in the place of its sums."""
+        given, names = self.delivered[name], ("spike", *wanted)
         self.kernels[name] = kernels
-        self.constants[name] = self.component._recurrences[name].constants(self.samples, like, fused=True)
-        kinds = {what: torch.bool if what == "not_refractory" else like.dtype for what in ("spike", *wanted)}
-        self.stored[name] = {what: torch.empty_like(like, dtype=dtype) for what, dtype in kinds.items()}
+        self.constants[name] = self.component._recurrences[name].constants(self.samples, given, fused=True)
+        reused = next((what for what in reversed(names) if what != "not_refractory"), None) if overwrite else None
+        kinds = {what: torch.bool if what == "not_refractory" else given.dtype for what in names}
+        self.stored[name] = {
+            what: given if what == reused else torch.empty_like(given, dtype=dtype) for what, dtype in kinds.items()
+        }
+        self._steps[name] = kernels.steps(names, reused)
 
     def forward(self) -> Values:
         """All steps; what each population stored."""
@@ -252,26 +291,55 @@ class _Passage:
         }
         run = {}
         for name in component.names:
-            program, stored = self.kernels[name].program, self.stored[name]
-            state, since = plain_start(program, self.delivered[name][0].flatten())
+            program, sums = self.kernels[name].program, self.delivered[name]
+            state, since = plain_start(program, sums[0].flatten())
             states = [a.numpy() for a in state.values()] + ([since.numpy()] if program.refractory else [])
-            rows = [a.view(self.steps, -1).numpy() for a in (self.delivered[name], *stored.values())]
-            run[name] = self.kernels[name].steps(tuple(stored)), states, rows
+            written = [a for a in self.stored[name].values() if a is not sums]
+            run[name] = states, [a.view(self.steps, -1).numpy() for a in (sums, *written)]
         for t in range(self.steps):
             for name in component.names:
                 for q in component.inner[name]:
                     past = t - component.delays[q.name]
                     if past >= 0:
                         self.maps[q.name].add(self.seen[q.source][past], self.delivered[name][t])
-                kernel, states, (given, *kept) = run[name]
-                kernel([given[t], *states, *(row[t] for row in kept)], self.constants[name])
+                states, (given, *kept) = run[name]
+                self._steps[name]([given[t], *states, *(row[t] for row in kept)], self.constants[name])
                 mask = _mask(self.masks.get(name), t)
                 if mask is not None:
                     torch.mul(self.stored[name]["spike"][t], mask, out=self.seen[name][t])
         return self.stored
 
-    def backward(self, errors: Mapping[str, torch.Tensor], membranes: Mapping[str, torch.Tensor]) -> Values:
-        """From gradients of spikes (which are changed) and membranes to those of what was delivered, and of weights.
+    def keep(self) -> None:
+        """Keep what the gradient needs, and nothing else."""
+        component = self.component
+        for q in component.projections:
+            heard = self.seen[q.source][: max(0, self.steps - component.delays[q.name])].unflatten(2, q.in_shape)
+            binary = self.masks.get(q.source) is None
+            self._heard[q.name] = _Heard.of(component._maps[q.name], heard, binary)
+        for name in component.names:
+            needed = self.kernels[name].arrays
+            self.stored[name] = {what: values for what, values in self.stored[name].items() if what in needed}
+        del self.seen, self.delivered
+
+    def forget(self) -> None:
+        """Give back what was kept for the gradient."""
+        self.stored, self._heard = {}, {}
+
+    def backward(
+        self,
+        errors: Mapping[str, torch.Tensor | None],
+        membranes: Mapping[str, torch.Tensor | None],
+        *,
+        once: bool,
+    ) -> Values:
+        """From gradients of spikes and membranes (None: zero) to those of what was delivered, and of weights.
+
+        Parameters
+        ----------
+        errors, membranes : mapping
+            Population -> gradient, shape (T, B, neurons), or None.
+        once : bool
+            Whether there is no second time: gradients may lie where membranes were.
 
         Returns
         -------
@@ -281,42 +349,57 @@ class _Passage:
         component, run = self.component, {}
         found: dict[str, torch.Tensor] = {}
         for name in component.names:
-            kernels, like = self.kernels[name], self.delivered[name]
-            found[name] = torch.empty_like(like)
-            states = [np.zeros(like[0].numel(), like.numpy().dtype) for _ in kernels.program.states]
-            arrays = {**self.stored[name], "grad_out_spike": errors[name], "grad_delivered": found[name]}
+            kernels, like = self.kernels[name], self.like[name]
+            spent = self._spent(name) if once else None
+            found[name] = like.new_empty(self.steps, *like.shape) if spent is None else self.stored[name][spent]
+            states = [np.zeros(like.numel(), like.numpy().dtype) for _ in kernels.program.states]
+            error = torch.empty_like(like)  # of the step
+            arrays = {**self.stored[name], "grad_out_spike": error.expand(self.steps, *like.shape)}
+            if spent is None:
+                arrays[GRAD_DELIVERED] = found[name]
             if kernels.membrane:
-                arrays["grad_out_membrane"] = membranes[name]
-            rows = [arrays[what].view(self.steps, -1).numpy() for what in kernels.arrays]
-            run[name] = kernels, states, rows
+                given = membranes[name]
+                arrays["grad_out_membrane"] = (
+                    torch.zeros_like(like).expand(found[name].shape) if given is None else given
+                )
+            rows = [arrays[what].flatten(1).numpy() for what in kernels.arrays if what in arrays]
+            run[name] = kernels, states, rows, error, spent
         for t in range(self.steps - 1, -1, -1):
             for name in reversed(component.names):
-                kernels, states, rows = run[name]
-                kernels.back([*states, *(row[t] for row in rows)], self.constants[name])
-                for q in component.inner[name]:
-                    past = t - component.delays[q.name]
-                    if past < 0:
+                kernels, states, rows, error, spent = run[name]
+                given = errors[name]
+                _ = error.zero_() if given is None else error.copy_(given[t])
+                mask = _mask(self.masks.get(name), t)
+                for q in component.outer_of[name]:
+                    later = t + component.delays[q.name]
+                    if later >= self.steps:
                         continue
-                    mask = _mask(self.masks.get(q.source), past)
                     if mask is None:
-                        self.maps[q.name].add_back(found[name][t], errors[q.source][past])
+                        self.maps[q.name].add_back(found[q.target][later], error)
                     else:
-                        down = torch.zeros_like(errors[q.source][past])
-                        self.maps[q.name].add_back(found[name][t], down)
-                        errors[q.source][past].addcmul_(down, mask)
+                        down = torch.zeros_like(error)
+                        self.maps[q.name].add_back(found[q.target][later], down)
+                        error.addcmul_(down, mask)
+                kernels.back([*states, *(row[t] for row in rows)], self.constants[name], spent)
         return {
             "delivered": found,
             "weights": {q.name: self._gradient(q, found[q.target]) for q in component.projections},
         }
 
+    def _spent(self, name: str) -> str | None:
+        """What is stored of a population that nobody reads after the step in which its gradient is known."""
+        kernels = self.kernels[name]
+        outputs = {*kernels.outputs, "not_refractory"}
+        return next((what for what in kernels.arrays if what in self.stored[name] and what not in outputs), None)
+
     def _gradient(self, q: Projection, error: torch.Tensor) -> torch.Tensor:
         """The gradient of the weights of a projection within the component."""
-        synapses, delay = self.component._maps[q.name], self.component.delays[q.name]
+        delay = self.component.delays[q.name]
         if delay >= self.steps:
             return error.new_zeros(q.weight_shape)
-        source = self.seen[q.source][: self.steps - delay].unflatten(2, q.in_shape)
-        listed = synapses.lists(source)
-        return synapses.weight_gradient(error[delay:].contiguous(), source, channels_last=False, listed=listed)
+        source, listed = self._heard[q.name].back()
+        synapses = self.component._maps[q.name]
+        return synapses.weight_gradient(error[delay:], source, channels_last=False, listed=listed)
 
 
 class _Fused(torch.autograd.Function):
@@ -335,7 +418,8 @@ class _Fused(torch.autograd.Function):
                 str(delivered[name].dtype).removeprefix("torch."), membrane="membrane" in kinds
             )
             names = kernels.stored if save else kernels.outputs
-            passage.start(name, kernels, [what for what in names if what != "spike"])
+            others = [what for what in names if what != "spike"]
+            passage.start(name, kernels, others, overwrite="delivered" not in kinds)
         stored = passage.forward()
         results: list[torch.Tensor] = []
         for name in component.names:
@@ -347,6 +431,8 @@ class _Fused(torch.autograd.Function):
             results += found.values()
             if "delivered" in kinds:
                 ctx.mark_non_differentiable(found["delivered"])
+        if save:
+            passage.keep()
         ctx.passage, ctx.kinds = (passage if save else None), kinds
         ctx.set_materialize_grads(False)
         return tuple(results)
@@ -355,20 +441,30 @@ class _Fused(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         passage: _Passage = ctx.passage
+        if not passage.stored:
+            raise RuntimeError("a second backward pass needs retain_graph=True in the first one")
         component, kinds = passage.component, ctx.kinds
+        once = not _graph_is_kept()
 
-        def given(kind: str) -> dict[str, torch.Tensor]:
+        def given(kind: str) -> dict[str, torch.Tensor | None]:
             found = {}
             for k, name in enumerate(component.names if kind in kinds else ()):
                 grad = grads[k * len(kinds) + kinds.index(kind)]
-                like = passage.delivered[name]
-                found[name] = torch.zeros_like(like) if grad is None else grad.contiguous().clone()
+                found[name] = None if grad is None else grad.contiguous()
             return found
 
-        found = passage.backward(given("spike"), given("membrane"))
+        found = passage.backward(given("spike"), given("membrane"), once=once)
+        if once:
+            passage.forget()
         delivered = [found["delivered"][name] for name in component.names]
         weights = [found["weights"][q.name] for q in component.projections]
         return None, None, None, None, *delivered, *weights
+
+
+def _graph_is_kept() -> bool:
+    """Whether the backward pass that runs may be followed by another one (``retain_graph=True``)."""
+    ask = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return ask is None or bool(ask())
 
 
 def _mask(mask: torch.Tensor | None, step: int) -> torch.Tensor | None:

@@ -155,18 +155,31 @@ class Kernels:
         _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
         return arrays["grad_delivered"]
 
-    def steps(self, names: Sequence[str]) -> StepKernel:
-        """The kernel that runs one step and stores ``names``."""
-        if ("step", tuple(names)) not in self._functions:
-            self._functions["step", tuple(names)] = StepKernel(self.program, self.dtype, names)
-        found = self._functions["step", tuple(names)]
+    def steps(self, names: Sequence[str], overwrite: str | None = None) -> StepKernel:
+        """The kernel that runs one step and stores ``names``, one of them perhaps where ``delivered`` was."""
+        key = ("step", tuple(names), overwrite)
+        if key not in self._functions:
+            self._functions[key] = StepKernel(self.program, self.dtype, names, overwrite)
+        found = self._functions[key]
         assert isinstance(found, StepKernel)
         return found
 
-    def back(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:
-        """One step backwards: gradients of states, then `arrays`, each (neurons,); the last is written."""
+    def back(self, arrays: Sequence[np.ndarray], constants: Sequence[Any], overwrite: str | None = None) -> None:
+        """One step backwards.
+
+        Parameters
+        ----------
+        arrays : sequence of numpy.ndarray, each (neurons,)
+            Gradients of states, then `arrays`, the last of which is written.
+        constants : sequence
+            From `constants`.
+        overwrite : str, optional
+            One of `arrays` that is written in the place of the last, which is not given then.
+        """
         kernel = self._function(
-            "back", lambda: backward_step_source(self.program, self.adjoint, membrane=self.membrane), "backward_step"
+            ("back", overwrite),
+            lambda: backward_step_source(self.program, self.adjoint, membrane=self.membrane, overwrite=overwrite),
+            "backward_step",
         )
         _parallel(kernel, (1, len(arrays[0])), arrays, constants)
 
@@ -187,10 +200,12 @@ class StepKernel:
         ``"float32"`` or ``"float64"``.
     outputs : sequence of str
         What is stored: ``"spike"``, or names of the program.
+    overwrite : str, optional
+        An output that is stored where ``delivered`` was.
     """
 
-    def __init__(self, program: Program, dtype: str, outputs: Sequence[str]) -> None:
-        source = header(dtype) + "\n\n" + step_source(program, outputs)
+    def __init__(self, program: Program, dtype: str, outputs: Sequence[str], overwrite: str | None = None) -> None:
+        source = header(dtype) + "\n\n" + step_source(program, outputs, overwrite)
         self._kernel = _compiled(source, "step", dtype)
 
     def __call__(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:
