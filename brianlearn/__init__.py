@@ -91,6 +91,8 @@ if TYPE_CHECKING:
         Transpose,
         VanRossum,
         WarmUp,
+        van_rossum,
+        victor_purpura,
     )
     from brianlearn.network import (
         LIF,
@@ -362,6 +364,8 @@ __all__ = [
     "simulate",
     "to_neo",
     "to_pynapple",
+    "van_rossum",
+    "victor_purpura",
     "with_parameters",
 ]
 

@@ -37,6 +37,7 @@ PAGES = (
     "own_rule.md",
     "synaptic_rules.md",
     "recording.md",
+    "targets.md",
     "data.md",
     "own_data.md",
     "stbp.md",
@@ -48,7 +49,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "bri
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_of_a_page(page):
-    if page in (*OWN[:5], "networks.md", "rules.md", "own_rule.md", "stbp.md", "verify.md"):
+    if page in (*OWN[:5], "networks.md", "rules.md", "own_rule.md", "stbp.md", "targets.md", "verify.md"):
         pytest.importorskip("torch")
     if page == "recording.md":
         pytest.importorskip("neo")

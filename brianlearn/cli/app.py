@@ -582,9 +582,11 @@ def _report(result: Result, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result.to_dict()))
         return
+    from brianlearn.training.scores import kind_in
+
     table = _table()
     table.add_row(*_score(result, "test"))
-    if result.validation_accuracy is not None or result.validation_mse is not None:
+    if kind_in(vars(result), "validation") is not None:
         table.add_row(*_score(result, "validation"))
     table.add_row(*_score(result, "train", " while learning, in the last epoch"))
     table.add_row("rule, device", f"{result.rule}, {result.device}")

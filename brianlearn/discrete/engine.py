@@ -14,7 +14,7 @@ from brianlearn.discrete.options import arithmetic, read_options, resolve_torch_
 from brianlearn.discrete.run import bptt
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
-from brianlearn.discrete.run.bptt import squared_errors, total_loss
+from brianlearn.discrete.run.bptt import scores, total_loss
 from brianlearn.discrete.run.losses import TrialLoss
 from brianlearn.discrete.run.network import export
 from brianlearn.discrete.run.optimisers import TensorOptimiser
@@ -151,12 +151,12 @@ class DiscreteEngine:
             for start in range(0, len(samples), self._at_once):
                 part = slice(start, min(start + self._at_once, len(samples)))
                 activity, values = watch.run(samples.inputs[part], None if labels is None else labels[part], keys[part])
-                loss, errors = torch.zeros(part.stop - part.start), None
+                loss, score = torch.zeros(part.stop - part.start), None
                 if labels is not None:
                     measured = self._loss if labels.ndim == 1 or self._of_rule else self._of_values
                     loss = loss if measured is None else total_loss(measured, activity, labels[part])
-                    errors = squared_errors(activity, labels[part])
-                records.append(BatchRecord.of(activity, loss, errors))
+                    score = scores(activity, labels[part], self._spec)
+                records.append(BatchRecord.of(activity, loss, score))
                 rasters.append(_rasters(activity, trains))
                 recorded.append(values)
         spikes = {name: Raster.concatenate([r[name] for r in rasters]) for name in trains}
@@ -231,8 +231,8 @@ def _trials(
     recorded: Mapping[Tap, np.ndarray] | None = None,
 ) -> TrialRecord:
     counts = {name: np.rint(_array(n)).astype(np.int64) for name, n in record.spike_counts.items()}
-    errors = None if record.squared_error is None else _array(record.squared_error)
-    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, recorded or {}, errors)
+    score = None if record.score is None else _array(record.score)
+    return TrialRecord(_array(record.logits), _array(record.loss), counts, spikes or {}, recorded or {}, score)
 
 
 def _rasters(activity: DiscreteActivity, record: Mapping[str, Tap]) -> dict[str, Raster]:

@@ -32,6 +32,8 @@ from brianlearn.learning.rules.three_factor import DALTON, TFR, ThreeFactorRule
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, SpikeTrain, Targets
 from brianlearn.learning.value_losses import MAE, MSE, Huber
+from brianlearn.learning.van_rossum import van_rossum
+from brianlearn.learning.victor_purpura import victor_purpura
 from brianlearn.learning.weights import check_weights, initial_weights, weight_shapes
 from brianlearn.named_arguments import name_arguments
 from brianlearn.renamed import old_names
@@ -89,6 +91,8 @@ __all__ = [
     "WarmUp",
     "check_weights",
     "initial_weights",
+    "van_rossum",
+    "victor_purpura",
     "weight_shapes",
 ]
 

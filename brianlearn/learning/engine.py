@@ -32,8 +32,9 @@ class TrialRecord:
         Layer name -> `Raster`, where recorded.
     recorded : dict
         `Tap` -> values over time, shape (n, steps that are kept, neurons).
-    squared_error : numpy.ndarray, shape (n,), or None
-        The mean squared error of the readout against values of each step, where ``loss`` is another one.
+    score : numpy.ndarray, shape (n,), or None
+        What the metrics are made of where it is not ``loss``: the mean squared error of the readout against values of
+        each step; van Rossum's distance of the output from spike trains.
     """
 
     logits: np.ndarray
@@ -41,7 +42,7 @@ class TrialRecord:
     spike_counts: Mapping[str, np.ndarray]
     spikes: Mapping[str, Raster] = field(default_factory=dict)
     recorded: Mapping[Tap, np.ndarray] = field(default_factory=dict)
-    squared_error: np.ndarray | None = None
+    score: np.ndarray | None = None
 
     @staticmethod
     def concatenate(records: Sequence[TrialRecord]) -> TrialRecord:
@@ -57,14 +58,14 @@ class TrialRecord:
         TrialRecord
         """
         first = records[0]
-        errors = [r.squared_error for r in records if r.squared_error is not None]
+        scores = [r.score for r in records if r.score is not None]
         return TrialRecord(
             np.concatenate([r.logits for r in records]),
             np.concatenate([r.loss for r in records]),
             {name: np.concatenate([r.spike_counts[name] for r in records]) for name in first.spike_counts},
             {name: Raster.concatenate([r.spikes[name] for r in records]) for name in first.spikes},
             {tap: np.concatenate([r.recorded[tap] for r in records]) for tap in first.recorded},
-            np.concatenate(errors) if errors else None,
+            np.concatenate(scores) if scores else None,
         )
 
 

@@ -41,7 +41,7 @@ class Loss(Storable, ABC, abstract=True):
         What the loss looks at: the last spiking layer of a network without a readout, the readout, or either of them
         through `Activity.logits`.
     takes : tuple of str
-        The kinds of targets that it compares with: ``"labels"``, ``"values"``.
+        The kinds of targets that it compares with: ``"labels"``, ``"values"``, ``"trains"``.
 
     Examples
     --------
@@ -74,7 +74,8 @@ class Loss(Storable, ABC, abstract=True):
             What the network did: ``spikes`` of each layer (T, B, ...), ``readout`` (T, B, classes), ``logits``
             (B, classes), the last two after ``burn_in_steps``; gradients flow through all of them.
         labels : torch.Tensor of int, shape (B,)
-            The targets; those of a loss that takes values are floats, shape (B, out) or (B, T, out).
+            The targets; those of a loss that takes values are floats, shape (B, out) or (B, T, out), and those of one
+            that takes spike trains are bool, shape (B, T, out).
         spec : NetworkSpec
 
         Returns
@@ -132,6 +133,7 @@ class VanRossum(Loss):
     tau : brian2.Quantity
         Time constant of kappa.
     targets : Targets
+        What labels stand for. Samples with spike trains of their own need none, and take no notice of it.
     kernel : {"euler", "exact"}
         c = 1 - dt/tau, as in sequence-label STBP, or c = exp(-dt/tau).
 
@@ -153,6 +155,7 @@ class VanRossum(Loss):
     kernel: str = "euler"
     name: ClassVar[str] = "van-rossum"
     output: ClassVar[str] = "spikes"
+    takes: ClassVar[tuple[str, ...]] = ("labels", "trains")
 
     def __post_init__(self) -> None:
         if get_dimensions(self.tau) is not second.dim or np.ndim(self.tau) or not float(self.tau) > 0:
@@ -203,6 +206,7 @@ class Hamming(Loss):
     Parameters
     ----------
     targets : Targets
+        What labels stand for. Samples with spike trains of their own need none, and take no notice of it.
 
     Raises
     ------
@@ -219,6 +223,7 @@ class Hamming(Loss):
     targets: Targets = Targets()
     name: ClassVar[str] = "hamming"
     output: ClassVar[str] = "spikes"
+    takes: ClassVar[tuple[str, ...]] = ("labels", "trains")
 
     def __post_init__(self) -> None:
         self._check_targets(self.targets)
@@ -380,9 +385,11 @@ def _one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return one_hot(labels, like.shape[-1]).to(like.dtype)
 
 
-def _trains(targets: Targets, spec: NetworkSpec, labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Target trains, shape (T, B, classes)."""
+def _trains(targets: Targets, spec: NetworkSpec, given: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Target trains, shape (T, B, out): those that labels stand for, or those of the samples themselves."""
     import torch
 
+    if given.ndim == 3:
+        return given.transpose(0, 1).to(like)
     trains = torch.from_numpy(targets.trains(spec)).to(like).permute(2, 0, 1).contiguous()
-    return trains[:, labels]
+    return trains[:, given]

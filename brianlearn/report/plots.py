@@ -16,6 +16,7 @@ from brianlearn.errors import DataError
 from brianlearn.network.samples.samples import Activity, Raster
 from brianlearn.training.files import write_file
 from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.scores import MAIN
 
 __all__ = ["plot_learning_curve", "plot_raster", "save_figure"]
 
@@ -152,10 +153,11 @@ def plot_learning_curve(
         if isinstance(run, str | os.PathLike):
             folder = RunFolder.open(run)
             metrics, result = folder.metrics(), folder.result() or {}
-            test = result.get("test_accuracy", result.get("test_mse"))
+            test = next((result[f"test_{name}"] for name in MAIN if result.get(f"test_{name}") is not None), None)
         if not metrics:
             raise DataError("plot_learning_curve", f"the run {label!r} has no finished epoch", got=str(run))
-        epochs, score = [line["epoch"] for line in metrics], "accuracy" if "train_accuracy" in metrics[0] else "mse"
+        epochs = [line["epoch"] for line in metrics]
+        score = next(name for name in MAIN if f"train_{name}" in metrics[0])
         scores.add(score)
         if len(scores) > 1:
             raise DataError(
@@ -163,7 +165,7 @@ def plot_learning_curve(
                 f"the run {label!r} has other scores than those before",
                 got=score,
                 expected=", ".join(scores - {score}),
-                remedy="draw runs with labels and runs with values in pictures of their own",
+                remedy="draw runs with labels, with values and with spike trains in pictures of their own",
             )
         ax.plot(
             epochs, [line[f"train_{score}"] for line in metrics], "-o", ms=3, color=colour, label=f"{label}, training"
@@ -177,8 +179,8 @@ def plot_learning_curve(
                 epochs[-1], test, "*", ms=12, color=colour, mec="black", mew=0.6, label=text, clip_on=False, zorder=3
             )
     ax.set_xlabel("epoch")
-    percent = "mse" not in scores
-    ax.set_ylabel("accuracy" if percent else "mean squared error")
+    percent = "accuracy" in scores
+    ax.set_ylabel({"mse": "mean squared error", "van_rossum": "van Rossum distance"}.get(score, "accuracy"))
     if percent:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -27,6 +27,7 @@ from brianlearn.study.task import Task
 from brianlearn.study.values import si_unit, to_number
 from brianlearn.training.lock import locked
 from brianlearn.training.progress import Progress
+from brianlearn.training.scores import KINDS
 from brianlearn.training.serialise import from_dict
 
 __all__ = ["DISK", "KEEP", "run_trial"]
@@ -47,11 +48,15 @@ OF_RESULT = {
     "build_seconds": "s",
     "seconds": "s",
 }
-#: In the place of accuracies, of samples with values.
-OF_VALUES = ("train_mse", "train_r2", "validation_mse", "validation_r2", "test_mse", "test_r2")
-OF_RESULT |= dict.fromkeys(OF_VALUES, "")
+PARTS = ("train", "validation", "test")
+#: In the place of accuracies, of samples with values or spike trains.
+OTHERS = tuple(f"{part}_{name}" for kind in KINDS[1:] for part in PARTS for name in kind)
+OF_RESULT |= dict.fromkeys(OTHERS, "")
 #: What is kept for each epoch of an experiment.
-CURVES = ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss", *OF_VALUES[:4])
+CURVES = (
+    *("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"),
+    *(name for name in OTHERS if not name.startswith("test")),
+)
 
 #: Seconds to wait for another process that runs the same trial.
 PATIENCE = 600.0
@@ -63,13 +68,21 @@ _ONE_AT_A_TIME = threading.RLock()
 class _Reports(Progress):
     """Reports the epochs of an experiment to the study."""
 
-    def __init__(self, metric: str | None) -> None:
-        self._metric = metric
+    def __init__(self, stop: SuccessiveHalving | None) -> None:
+        self._metric = None if stop is None else stop.metric
+        self._largest = stop is not None and stop.direction == "maximize"
 
     def epoch(self, line: dict[str, Any], epochs: int) -> None:
-        score = "accuracy" if "train_accuracy" in line else "r2"
+        score = next((name for name in ("accuracy", "r2") if f"train_{name}" in line), "van_rossum")
         held_out = line[f"validation_{score}"] is not None
         name = self._metric or f"{'validation' if held_out else 'train'}_{score}"
+        if self._metric is None and self._largest and score == "van_rossum":
+            raise SpecError(
+                "SuccessiveHalving",
+                "the smaller a distance of spike trains, the better",
+                got="direction='maximize'",
+                expected=f"SuccessiveHalving(metric={name!r}, direction='minimize')",
+            )
         value = line.get(name)
         if not isinstance(value, int | float):
             raise SpecError(
@@ -229,7 +242,7 @@ def _experiment(experiment: Any, trial: TrialFolder, stop: SuccessiveHalving | N
     for half in trial.path.iterdir():
         if half.is_dir() and half != begun:  # killed before it was a run folder
             shutil.rmtree(half)
-    result = experiment.run(resume=begun, progress=_Reports(None if stop is None else stop.metric))
+    result = experiment.run(resume=begun, progress=_Reports(stop))
     metrics = {name: getattr(result, name) for name in OF_RESULT if getattr(result, name) is not None}
     units = {name: OF_RESULT[name] for name in metrics if OF_RESULT[name]}
     rates = result.metrics[-1]["firing_rates_hz"]

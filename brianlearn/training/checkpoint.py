@@ -17,6 +17,7 @@ from brianlearn.network.checks import is_number
 from brianlearn.training.files import parse_json, read_arrays, write_arrays
 from brianlearn.training.learner import Metrics
 from brianlearn.training.regression import Regression
+from brianlearn.training.scores import kind_of_scores
 
 __all__ = ["Checkpoint"]
 
@@ -128,11 +129,15 @@ def _count(value: Any, name: str) -> int:
     return value
 
 
+#: Fields of which a chunk has one, as its targets are.
+_OF_KINDS = ("accuracy", "regression", "van_rossum")
+
+
 def _stored(part: Metrics) -> dict[str, Any]:
-    """What a chunk measured, as what JSON can hold: accuracy, or what there is of values in its place."""
+    """What a chunk measured, as what JSON can hold: accuracy, or what there is of values or trains in its place."""
     found = dataclasses.asdict(part)
-    del found["accuracy" if part.regression is not None else "regression"]
-    return found
+    kept = {"mse": "regression"}.get(kind := kind_of_scores(part)[0], kind)
+    return {name: value for name, value in found.items() if name == kept or name not in _OF_KINDS}
 
 
 def _metrics(part: Any) -> Metrics:
@@ -145,6 +150,9 @@ def _metrics(part: Any) -> Metrics:
             raise ValueError(f"parts: {str(part)[:80]}")
         metrics = Metrics(**{**part, "accuracy": math.nan, "regression": regression})
         numbers = [metrics.loss, metrics.seconds, *metrics.firing_rates.values()]
+    elif "van_rossum" in part:
+        metrics = Metrics(**{**part, "accuracy": math.nan})
+        numbers = [part["van_rossum"], metrics.loss, metrics.seconds, *metrics.firing_rates.values()]
     else:
         metrics = Metrics(**part)
         numbers = [metrics.accuracy, metrics.loss, metrics.seconds, *metrics.firing_rates.values()]

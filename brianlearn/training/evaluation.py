@@ -11,7 +11,7 @@ from typing import Any
 
 from brianlearn.training.loop import score
 from brianlearn.training.progress import Progress, choose_progress
-from brianlearn.training.regression import scores_of
+from brianlearn.training.scores import KINDS, kind_in, scores_of
 from brianlearn.training.trained import Trained
 from brianlearn.training.watch import Watch
 from brianlearn.work import working
@@ -28,7 +28,7 @@ class Evaluation:
     run : pathlib.Path
     engine, device : str
     test_accuracy : float or None
-        From 0 to 1; None of samples with values.
+        From 0 to 1; None of samples with values or spike trains.
     test_loss : float or None
         None where the engine does not measure the loss that was learned with.
     samples : int
@@ -38,6 +38,8 @@ class Evaluation:
         What looked wrong, as in `Result`.
     test_mse, test_r2 : float or None
         Mean squared error and R^2 of samples with values.
+    test_van_rossum : float or None
+        Van Rossum's distance of samples with spike trains, as in `Result`.
     """
 
     run: Path
@@ -50,6 +52,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     test_mse: float | None = None
     test_r2: float | None = None
+    test_van_rossum: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As what JSON can hold.
@@ -58,8 +61,10 @@ class Evaluation:
         -------
         dict
         """
-        other = ("test_accuracy",) if self.test_accuracy is None else ("test_mse", "test_r2")
-        fields = {name: value for name, value in dataclasses.asdict(self).items() if name not in other}
+        fields = dataclasses.asdict(self)
+        mine = kind_in(fields, "test")
+        other = {f"test_{name}" for kind in KINDS if kind != mine for name in kind}
+        fields = {name: value for name, value in fields.items() if name not in other}
         return {**fields, "run": str(self.run)}
 
 
@@ -126,5 +131,5 @@ def evaluate(
         tested.samples,
         tested.samples / seconds,
         tuple(dict.fromkeys([*map(str, spec.warnings), *tested.warnings])),
-        **scores_of("test", tested.regression),
+        **scores_of("test", tested, ("mse", "r2", "van_rossum")),
     )

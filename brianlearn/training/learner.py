@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,10 @@ from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.checks import is_whole
 from brianlearn.network.record import Record
 from brianlearn.network.samples.samples import Activity, Samples
+from brianlearn.network.samples.targets import kind_of
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.engines import choose_engine, make_engine
+from brianlearn.training.output_trains import OutputTrains
 from brianlearn.training.recording import Gathered, as_slice
 from brianlearn.training.regression import Regression
 from brianlearn.training.watch import ENOUGH, Watch, constant_readout, firing_warnings, input_warnings
@@ -44,13 +47,15 @@ class Metrics:
     samples : int
     accuracy, loss : float
         Of the predictions made during learning; the loss is the rule's, for three-factor rules as in `Activity`. NaN
-        without targets; of samples with values, which have no accuracy, that is NaN.
+        without targets; of samples with values or spike trains, which have no accuracy, that is NaN.
     firing_rates : dict
         Layer name -> mean rate in Hz per neuron, the input included.
     seconds : float
         Wall time.
     regression : Regression or None
         Mean squared error and R^2 of samples with values.
+    van_rossum : float or None
+        Of samples with spike trains: the mean distance of the output's trains from them (`van_rossum`, 5 ms).
     """
 
     samples: int
@@ -59,6 +64,7 @@ class Metrics:
     firing_rates: Mapping[str, float]
     seconds: float
     regression: Regression | None = field(default=None, kw_only=True)
+    van_rossum: float | None = field(default=None, kw_only=True)
 
     @property
     def mse(self) -> float | None:
@@ -92,6 +98,7 @@ class Metrics:
         rates = {
             k: sum(w * p.firing_rates[k] for w, p in zip(weights, parts, strict=True)) for k in parts[0].firing_rates
         }
+        distances = [p.van_rossum for p in parts if p.van_rossum is not None]
         return Metrics(
             n,
             sum(w * p.accuracy for w, p in zip(weights, parts, strict=True)),
@@ -99,6 +106,7 @@ class Metrics:
             rates,
             sum(p.seconds for p in parts),
             regression=Regression.merge([p.regression for p in parts]),
+            van_rossum=sum(w * d for w, d in zip(weights, distances, strict=True)) if distances else None,
         )
 
 
@@ -315,6 +323,7 @@ class Learner:
         samples.check(self.spec, labels=needed, takes=self.rule.takes, owner=self.rule.taker)
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to learn from", got="0 samples")
+        samples = samples.on_grid(self.spec)
         rate, first = self.optimiser.rate_at(state.epoch), state.steps == 0
         histories = WeightHistories(record, self.spec, self.rule, state, len(samples), self.batch_size)
         parts = []
@@ -372,14 +381,21 @@ class Learner:
             samples.check(self.spec, labels=targeted, takes=rule.takes, owner=rule.taker)
         if len(samples) == 0:
             raise BrianLearnError("Learner", "there are no samples to infer", got="0 samples")
+        samples = samples.on_grid(self.spec)
         check_weights(self.spec, self.rule, state.weights, "state.weights")
         found = wanted("Learner.infer", record, self.spec, self.rule, len(samples), labels=targeted)
         gathered = Gathered("Learner.infer", found, self.spec, len(samples), self.dtype)
+        output = OutputTrains(self.spec, len(samples)) if kind_of(samples.targets) == "trains" else None
         parts = []
         for positions, taps in gathered.parts(self.engine.chunk_size):
-            parts.append(self.engine.infer(state, samples[as_slice(positions)], taps))
+            part = samples[as_slice(positions)]
+            measured = self.engine.infer(state, part, taps if output is None else output.taps(taps))
+            parts.append(measured if output is None else output.add(positions, measured, taps))
             gathered.add(positions, parts[-1])
         activity = self._activity(gathered, parts, samples)
+        if output is not None:
+            distance = float(output.distances(samples).mean())
+            activity = dataclasses.replace(activity, predictions=output.trains, van_rossum=distance)
         if self.watch.each_call:
             constant = constant_readout(self.spec, samples, activity.logits)
             firing = firing_warnings(self.spec, activity.firing_rates) if len(samples) >= ENOUGH else []
@@ -397,8 +413,10 @@ class Learner:
             accuracy = float(np.mean(record.logits.argmax(axis=1) == samples.labels))
         if samples.targets is not None:
             loss = float(np.mean(record.loss))
-        regression = Regression.of(record, samples, self.spec)
-        return Metrics(len(samples), accuracy, loss, self._rates(record), seconds, regression=regression)
+        scores: dict[str, Any] = {"regression": Regression.of(record, samples, self.spec)}
+        if kind_of(samples.targets) == "trains" and record.score is not None:
+            scores["van_rossum"] = float(record.score.mean())
+        return Metrics(len(samples), accuracy, loss, self._rates(record), seconds, **scores)
 
     def _activity(self, gathered: Gathered, parts: list[TrialRecord], samples: Samples) -> Activity:
         merged, recorded = gathered.in_order(parts), gathered.recorded

@@ -17,8 +17,9 @@ from brianlearn.network.samples.samples import Samples
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.learner import Learner, Metrics
 from brianlearn.training.progress import Progress
-from brianlearn.training.regression import Regression, scores_of
+from brianlearn.training.regression import Regression
 from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.scores import kind_of_scores, scores_of
 from brianlearn.training.splits import Splits, epoch_order
 from brianlearn.training.watch import ENOUGH, constant_readout, firing_warnings, input_warnings
 
@@ -32,7 +33,7 @@ class Score:
     Attributes
     ----------
     accuracy : float or None
-        None of samples with values.
+        None of samples with values or spike trains.
     loss : float or None
         As `Activity.loss`; None where none is measured.
     samples : int
@@ -40,6 +41,8 @@ class Score:
         What looks wrong.
     regression : Regression or None
         Of samples with values.
+    van_rossum : float or None
+        Of samples with spike trains.
     """
 
     accuracy: float | None
@@ -47,6 +50,7 @@ class Score:
     samples: int
     warnings: tuple[str, ...] = ()
     regression: Regression | None = None
+    van_rossum: float | None = None
 
 
 def _go_on() -> None:
@@ -173,7 +177,7 @@ def score(
     correct, loss = 0, 0.0
     rates: dict[str, float] = {}
     first, constant = np.zeros(0), True
-    regressions = []
+    regressions, distance = [], 0.0
     display.testing(what, len(samples), 0)
     for chunk in learner.chunks(len(samples)):
         part = samples[chunk]
@@ -187,6 +191,7 @@ def score(
             correct += int(np.sum(activity.predictions == part.labels))
         elif activity.mse is not None:
             regressions.append(Regression.of_mse(activity.mse, part, learner.spec))
+        distance += len(part) * (activity.van_rossum or 0.0)
         loss += len(part) * (activity.loss or 0.0)
         display.testing(what, len(samples), chunk.stop)
         check()
@@ -201,7 +206,8 @@ def score(
     texts = learner.watch.say([*input_warnings(learner.spec, samples), *found])
     accuracy = None if samples.labels is None else correct / n
     found_loss = None if activity.loss is None else loss / n
-    return Score(accuracy, found_loss, n, tuple(texts), Regression.merge(regressions))
+    found_distance = None if activity.van_rossum is None else distance / n
+    return Score(accuracy, found_loss, n, tuple(texts), Regression.merge(regressions), found_distance)
 
 
 def _warnings(learner: Learner, parts: list[Metrics], validation: Score | None) -> list[str]:
@@ -213,18 +219,13 @@ def _warnings(learner: Learner, parts: list[Metrics], validation: Score | None) 
 
 def _line(learner: Learner, state: LearnerState, metrics: Metrics, validation: Score | None) -> dict[str, Any]:
     """What ``metrics.jsonl`` says about an epoch."""
-    held_out = validation.regression if validation else None
-    of_train: dict[str, float | None] = {"train_accuracy": metrics.accuracy}
-    of_validation = {"validation_accuracy": validation.accuracy if validation else None}
-    if metrics.regression is not None:
-        of_train = scores_of("train", metrics.regression)
-        of_validation = scores_of("validation", held_out)
+    kind = kind_of_scores(metrics)
     return {
         "epoch": state.epoch + 1,
         "samples": metrics.samples,
-        **of_train,
+        **scores_of("train", metrics, kind),
         "train_loss": metrics.loss,
-        **of_validation,
+        **scores_of("validation", validation, kind),
         "validation_loss": validation.loss if validation else None,
         "learning_rate": learner.optimiser.rate_at(state.epoch),
         "firing_rates_hz": dict(metrics.firing_rates),

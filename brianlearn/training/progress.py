@@ -103,7 +103,9 @@ class Progress:
 
 
 def scored(line: Mapping[str, Any], part: str) -> str:
-    """The scores of a part of the data, for people: accuracy, or mean squared error and R^2; "" where there are none.
+    """The scores of a part of the data, for people: accuracy, mean squared error and R^2, or van Rossum's distance.
+
+    "" where there are none.
 
     Parameters
     ----------
@@ -113,6 +115,8 @@ def scored(line: Mapping[str, Any], part: str) -> str:
     """
     if line.get(f"{part}_accuracy") is not None:
         return f"accuracy {line[f'{part}_accuracy']:.2%}"
+    if line.get(f"{part}_van_rossum") is not None:
+        return f"distance {line[f'{part}_van_rossum']:.4g} (van Rossum)"
     mse, r2 = line.get(f"{part}_mse"), line.get(f"{part}_r2")
     return "" if mse is None else f"mse {mse:.4g}" + ("" if r2 is None else f", R^2 {r2:.4f}")
 
@@ -203,6 +207,7 @@ class LiveProgress(Progress):
         left = (self._left + self._samples - done) / max(rate, 1e-9)
         speed = f"{done / self._samples:.0%}  {rate:.0f} samples/s  {_clock(left)} left"
         score = f"accuracy {running.accuracy:.1%}" if running.mse is None else f"mse {running.mse:.4g}"
+        score = score if running.van_rossum is None else f"distance {running.van_rossum:.4g}"
         status = f"{speed}  {score}  loss {running.loss:.4g}"
         self._show(self._where, self._samples, done, status)
 

@@ -150,8 +150,8 @@ class Gathered:
             return whole
         order = np.argsort(np.concatenate(self._seen), kind="stable")
         counts = {name: count[order] for name, count in whole.spike_counts.items()}
-        errors = None if whole.squared_error is None else whole.squared_error[order]
-        return TrialRecord(whole.logits[order], whole.loss[order], counts, squared_error=errors)
+        score = None if whole.score is None else whole.score[order]
+        return TrialRecord(whole.logits[order], whole.loss[order], counts, score=score)
 
     @property
     def spikes(self) -> dict[str, Raster]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.network.samples.samples import Samples
+from brianlearn.network.samples.targets import kind_of
 from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["Regression", "scores_of"]
+__all__ = ["Regression"]
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ class Regression:
         samples : Samples
         spec : NetworkSpec
         """
-        if samples.targets is None or samples.labels is not None:
+        if kind_of(samples.targets) not in ("values", "steps"):
             return None
         if samples.targets.ndim == 2:
             return Regression.of_mse(float(np.square(record.logits - samples.targets).mean(dtype=float)), samples, spec)
-        if record.squared_error is None and spec.readout is None:
+        if record.score is None and spec.readout is None:
             return None
-        each = record.loss if record.squared_error is None else record.squared_error
+        each = record.loss if record.score is None else record.score
         return Regression.of_mse(float(each.mean(dtype=float)), samples, spec)
 
     @staticmethod
@@ -104,9 +105,3 @@ class Regression:
         spread = np.sum([part.spread for part in known], axis=0) + (counts * np.square(means - mean)).sum(axis=0)
         error = sum(part.squared_error for part in known)
         return Regression(n, error, tuple(mean.tolist()), tuple(spread.tolist()))
-
-
-def scores_of(part: str, regression: Regression | None) -> dict[str, float | None]:
-    """The scores of a part of the data, by the names that they are stored under, e.g. ``train_mse``."""
-    found = (None, None) if regression is None else (regression.mse, regression.r2)
-    return dict(zip((f"{part}_mse", f"{part}_r2"), found, strict=True))

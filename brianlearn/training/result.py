@@ -12,6 +12,7 @@ import numpy as np
 from brianlearn.errors import RunFolderError
 from brianlearn.network.checks import is_number
 from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.scores import KINDS, MAIN, kind_in
 
 __all__ = ["Result"]
 
@@ -27,7 +28,7 @@ class Result:
     rule, device : str
     epochs : int
     train_accuracy : float or None
-        While learning, in the last epoch; None of samples with values, as all accuracies.
+        While learning, in the last epoch; None of samples with values or spike trains, as all accuracies.
     train_loss : float
         While learning, in the last epoch: that of the rule, or the mean squared error of the readout, in the square of
         its unit.
@@ -47,6 +48,8 @@ class Result:
         What looked wrong: silent layers, inputs of another scale, a step too long for a time constant, ...
     train_mse, train_r2, validation_mse, validation_r2, test_mse, test_r2 : float or None
         Mean squared error and R^2 of samples with values; R^2 is None where all values are the same.
+    train_van_rossum, validation_van_rossum, test_van_rossum : float or None
+        Van Rossum's distance of samples with spike trains, the mean over them (`van_rossum`, 5 ms).
     """
 
     run: Path
@@ -69,6 +72,9 @@ class Result:
     validation_r2: float | None = None
     test_mse: float | None = None
     test_r2: float | None = None
+    train_van_rossum: float | None = None
+    validation_van_rossum: float | None = None
+    test_van_rossum: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "warnings", tuple(self.warnings))  # a list, where it comes from a file
@@ -93,9 +99,11 @@ class Result:
         return {**self._scored(), "run": str(self.run)}
 
     def _scored(self) -> dict[str, Any]:
-        """All fields but the scores of the other kind of targets."""
-        other = "_accuracy" if self.test_accuracy is None else ("_mse", "_r2")
-        return {name: value for name, value in dataclasses.asdict(self).items() if not name.endswith(other)}
+        """All fields but the scores of other kinds of targets."""
+        fields = dataclasses.asdict(self)
+        mine = kind_in(fields, "test")
+        other = tuple(f"_{name}" for kind in KINDS if kind != mine for name in kind)
+        return {name: value for name, value in fields.items() if not name.endswith(other)}
 
     @staticmethod
     def read(folder: RunFolder) -> Result | None:
@@ -119,11 +127,13 @@ class Result:
             return None
         try:
             accuracies = dict.fromkeys(("train_accuracy", "validation_accuracy", "test_accuracy"))
-            others = accuracies if isinstance(stored, dict) and "test_mse" in stored else {}
+            others = accuracies if isinstance(stored, dict) and stored.keys() & _NOT_OF_LABELS else {}
             result = Result(**{**others, **stored, "run": folder.path})
-            of_values = result.test_mse is not None
-            if of_values != (result.test_accuracy is None) or of_values != (result.train_accuracy is None):
-                raise TypeError("neither accuracy nor mean squared error")
+            for part in ("train", "test"):
+                if [getattr(result, f"{part}_{name}") is not None for name in MAIN].count(True) != 1:
+                    raise TypeError(f"not one of {', '.join(f'{part}_{name}' for name in MAIN)}")
+            if kind_in(vars(result), "train") != kind_in(vars(result), "test"):
+                raise TypeError("scores of two kinds of targets")
             for field in dataclasses.fields(Result):
                 if not _fits(str(field.type), getattr(result, field.name)):
                     raise TypeError(f"{field.name} = {str(getattr(result, field.name))[:80]}")
@@ -139,6 +149,9 @@ class Result:
         folder : RunFolder
         """
         folder.write_result({k: v for k, v in self._scored().items() if k != "run"})
+
+
+_NOT_OF_LABELS = {f"test_{name}" for name in MAIN if name != "accuracy"}
 
 
 def _fits(kind: str, value: object) -> bool:

@@ -21,9 +21,9 @@ from brianlearn.training.learner import Learner
 from brianlearn.training.lock import FolderLock
 from brianlearn.training.loop import score, train
 from brianlearn.training.progress import Progress
-from brianlearn.training.regression import scores_of
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.scores import ALL, scores_of
 from brianlearn.training.serialise import differences, own_classes
 from brianlearn.training.splits import Splits
 from brianlearn.training.watch import ENOUGH, Watch, input_warnings
@@ -109,16 +109,15 @@ class Session:
         scores: dict[str, Any] = {
             f"{part}_{score}": last.get(f"{part}_{score}")
             for part in ("train", "validation")
-            for score in ("accuracy", "loss", "mse", "r2")
+            for score in (*ALL, "loss")
         }
-        scores |= scores_of("test", tested.regression)
+        scores |= scores_of("test", tested)
         result = Result(
             run=folder.path,
             rule=self.experiment.rule.name,
             device=learner.device,
             epochs=self.experiment.epochs,
             **scores,
-            test_accuracy=tested.accuracy,
             test_loss=tested.loss,
             samples_per_second=sum(line["samples"] for line in metrics) / seconds,
             build_seconds=build_seconds,

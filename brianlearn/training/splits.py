@@ -67,7 +67,7 @@ class Splits:
                 "Experiment",
                 "training and test samples have targets of two kinds",
                 got=f"{kinds['training']} to train with, {kinds['test']} to test with",
-                expected="labels (n,), values (n, out) or values of steps (n, n_steps, out) in both",
+                expected="labels (n,), values (n, out) or (n, n_steps, out), or spike trains in both",
             )
 
 
@@ -110,6 +110,7 @@ def split(
         if len(samples) == 0:
             raise DataError("Experiment", f"there are no {where} samples", expected="at least one")
         samples.check(spec, labels=True)
+    train, test = train.on_grid(spec), test.on_grid(spec)
     if not 0 <= validation < len(train):
         raise DataError(
             "Experiment",

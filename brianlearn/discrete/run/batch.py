@@ -24,32 +24,32 @@ class BatchRecord:
         What the rule minimises; for three-factor rules, the mean squared error of the readout as in `TrialRecord`.
     spike_counts : dict
         Layer name, ``"input"`` included -> spikes per trial, shape (B,).
-    squared_error : torch.Tensor, shape (B,), or None
-        As `TrialRecord.squared_error`.
+    score : torch.Tensor, shape (B,), or None
+        As `TrialRecord.score`.
     """
 
     logits: torch.Tensor
     loss: torch.Tensor
     spike_counts: Mapping[str, torch.Tensor]
-    squared_error: torch.Tensor | None = None
+    score: torch.Tensor | None = None
 
     @staticmethod
-    def of(activity: DiscreteActivity, loss: torch.Tensor, squared_error: torch.Tensor | None = None) -> BatchRecord:
+    def of(activity: DiscreteActivity, loss: torch.Tensor, score: torch.Tensor | None = None) -> BatchRecord:
         """The record of an activity and its loss, shape (B,)."""
         counts = {}
         for name, spikes in activity.spikes.items():
             axes = [k for k in range(spikes.ndim) if k != 1]  # not flattened first, which might copy
             counts[name] = spikes.detach().sum(dim=axes)
-        return BatchRecord(activity.logits.detach(), loss.detach(), counts, squared_error)
+        return BatchRecord(activity.logits.detach(), loss.detach(), counts, score)
 
     @staticmethod
     def concatenate(records: Sequence[BatchRecord]) -> BatchRecord:
         """One record of several batches, in their order."""
         names = records[0].spike_counts
-        errors = [r.squared_error for r in records if r.squared_error is not None]
+        scores = [r.score for r in records if r.score is not None]
         return BatchRecord(
             torch.cat([r.logits for r in records]),
             torch.cat([r.loss for r in records]),
             {name: torch.cat([r.spike_counts[name] for r in records]) for name in names},
-            torch.cat(errors) if errors else None,
+            torch.cat(scores) if scores else None,
         )

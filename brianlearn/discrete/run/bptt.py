@@ -13,8 +13,10 @@ from brianlearn.discrete.run.losses import TrialLoss
 from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.run.targets import output_target, squared_error
 from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.van_rossum import train_distances
+from brianlearn.network.spec import NetworkSpec
 
-__all__ = ["gradients", "squared_errors", "total_loss"]
+__all__ = ["gradients", "scores", "total_loss"]
 
 
 def gradients(
@@ -35,7 +37,7 @@ def gradients(
     loss : TrialLoss
         That of the rule.
     inputs : array_like, shape (B, *input shape), or Events
-    labels : torch.Tensor of int, shape (B,), or of values, shape (B, out) or (B, T, out)
+    labels : torch.Tensor of int (B,), of values (B, out) or (B, T, out), or of bool (B, T, out)
     keys : numpy.ndarray of uint64, shape (B, 2)
         One random key per presentation.
 
@@ -47,15 +49,21 @@ def gradients(
     """
     activity = network(inputs, keys=keys)
     losses = total_loss(loss, activity, labels)
-    errors = squared_errors(activity, labels)
+    score = scores(activity, labels, network.spec)
     names = rule.learned(network.spec)
     found = torch.autograd.grad(losses.mean(), [network.get_parameter(name) for name in names])
-    return dict(zip(names, found, strict=True)), BatchRecord.of(activity, losses, errors)
+    return dict(zip(names, found, strict=True)), BatchRecord.of(activity, losses, score)
 
 
-def squared_errors(activity: DiscreteActivity, targets: torch.Tensor) -> torch.Tensor | None:
-    """The mean squared error of each trial where it is known from the whole sequence alone: values of each step."""
-    if targets.ndim < 3 or activity.readout is None:
+def scores(activity: DiscreteActivity, targets: torch.Tensor, spec: NetworkSpec) -> torch.Tensor | None:
+    """What metrics are made of, shape (B,), where only the whole sequence tells it; see `TrialRecord.score`."""
+    if targets.ndim < 3:
+        return None
+    if targets.dtype == torch.bool:
+        fired = activity.output.detach().transpose(0, 1) > 0
+        found, wanted = fired.cpu().numpy(), targets.cpu().numpy()
+        return torch.from_numpy(train_distances(found, wanted, float(spec.dt), burn_in_steps=activity.burn_in_steps))
+    if activity.readout is None:
         return None
     readout = activity.readout.detach()
     return squared_error(readout, output_target(targets, readout, readout.shape[2]), activity.burn_in_steps)

@@ -41,7 +41,7 @@ class TrialLoss:
         Parameters
         ----------
         activity : DiscreteActivity
-        labels : torch.Tensor of int, shape (B,), or of values, shape (B, out) or (B, T, out)
+        labels : torch.Tensor of int (B,), of values (B, out) or (B, T, out), or of bool (B, T, out)
 
         Returns
         -------

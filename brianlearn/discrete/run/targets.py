@@ -12,7 +12,7 @@ __all__ = ["as_tensor", "output_target", "squared_error"]
 
 
 def as_tensor(targets: Any, device: str) -> torch.Tensor:
-    """Targets of samples as a tensor: int64 (n,) labels, or floats (n, out) or (n, T, out)."""
+    """Targets of samples as a tensor: int64 (n,), floats (n, out) or (n, T, out), or bool (n, T, out)."""
     return torch.from_numpy(np.require(targets.view(np.ndarray), None, ["C", "W"])).to(device)
 
 

@@ -130,7 +130,7 @@ class Rule(Storable, abstract=True):
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """The kinds of targets that the rule learns from: ``"labels"``, ``"values"``; those of its loss."""
+        """Kinds of targets that the rule learns from: ``"labels"``, ``"values"``, ``"trains"``; those of its loss."""
         return ("labels", "values") if self.loss is None else tuple(self.loss.takes)
 
     @property

@@ -17,7 +17,7 @@ from brianlearn.network.record import Recorded
 from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.samples.dense_spikes import batches
 from brianlearn.network.samples.events import Events, Recordings
-from brianlearn.network.samples.targets import check_targets, is_labels, take_targets
+from brianlearn.network.samples.targets import check_targets, is_labels, join_targets, on_grid, take_targets
 from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["Activity", "Events", "Raster", "Recordings", "Samples"]
@@ -34,7 +34,8 @@ class Samples:
         disk. For a network with several inputs: population -> one of these.
     targets : array_like, optional
         Labels, integers of shape (n,), classes from 0 on. Or values of the outputs, floats of shape (n, out), the same
-        in every step, or (n, n_steps, out). Learning and metrics need them.
+        in every step, or (n, n_steps, out). Or spike trains of the output neurons, bool of shape (n, n_steps, out), or
+        for each sample a list of (neuron, time with unit). Learning and metrics need them (docs/targets.md).
     ids : array_like of int, shape (n,), optional
         Identifies each presentation for random encoders and dropout; 0..n-1 where not given.
     labels : array_like of int, shape (n,), optional
@@ -43,7 +44,9 @@ class Samples:
     Raises
     ------
     DataError
-        Inputs that are no numbers; targets that are neither labels nor values, or not as many.
+        Inputs that are no numbers; targets that are neither labels, values nor spike trains, or not as many.
+    UnitError
+        Times of target spikes without a unit.
     """
 
     inputs: Any
@@ -110,14 +113,14 @@ class Samples:
         """
         owner = "Samples.from_loader"
         parts: list[Events] = []
-        found: list[np.ndarray] = []
+        found: list[Any] = []
         for k, (inputs, given) in enumerate(batches(owner, loader, labels)):
             parts.append(Events.from_dense(inputs, axes, f"{owner}, batch {k}"))
             if labels:
                 found.append(Samples(parts[-1], given).targets)
         if not parts:
             raise DataError(owner, "the loader holds no batch", expected="batches of (inputs, labels)")
-        return cls(Events.concatenate(parts), np.concatenate(found) if labels else None)
+        return cls(Events.concatenate(parts), join_targets(owner, found) if labels else None)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -137,7 +140,8 @@ class Samples:
         labels : bool
             Whether targets are needed.
         takes : collection of str, optional
-            Kinds of targets that a loss or rule takes, ``"labels"`` and ``"values"``; either where it is not given.
+            Kinds of targets that a loss or rule takes, ``"labels"``, ``"values"`` and ``"trains"``; any where it is not
+            given.
         owner : str, optional
             The loss or rule, for errors.
 
@@ -165,11 +169,27 @@ class Samples:
             self._check_part(inputs_of(self.inputs, name), population)
         if labels:
             if self.targets is None:
-                remedy = None if takes is None or "labels" in takes else "Samples(inputs, targets) with values"
+                other = "spike trains" if takes is not None and "trains" in takes else "values"
+                remedy = None if takes is None or "labels" in takes else f"Samples(inputs, targets) with {other}"
                 raise DataError(
                     "Samples", "there are no labels", expected="labels=..., integers from 0 on", remedy=remedy
                 )
             check_targets(self.targets, self.ids, spec, takes, owner)
+
+    def on_grid(self, spec: NetworkSpec) -> Samples:
+        """The samples as engines take them: target spikes at times as arrays of bool; themselves where there are none.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+            That they have been checked against.
+
+        Returns
+        -------
+        Samples
+        """
+        targets = on_grid(self.targets, self.ids, spec)
+        return self if targets is self.targets else Samples(self.inputs, targets, self.ids)
 
     def _check_part(self, inputs: Any, population: Population) -> None:
         """Check what one population is given."""
@@ -325,7 +345,8 @@ class Activity:
     Attributes
     ----------
     predictions : numpy.ndarray of int, shape (n,)
-        The class with the largest logit; of samples with values the logits themselves, (n, out).
+        The class with the largest logit; of samples with values the logits themselves, (n, out); of samples with spike
+        trains those of the output, bool (n, n_steps, out).
     logits : numpy.ndarray, shape (n, classes)
         Mean readout over the steps after the burn-in (spike counts of a network without readout).
     firing_rates : dict
@@ -345,6 +366,8 @@ class Activity:
     mse, r2 : float or None
         Of samples with values: mean squared error and R^2 of the predictions, or where values change from step to step
         of the readout in each step after the burn-in.
+    van_rossum : float or None
+        Of samples with spike trains: the mean distance of the output's trains from them (`van_rossum`, 5 ms).
     """
 
     predictions: np.ndarray
@@ -359,3 +382,4 @@ class Activity:
     duration: Any = None
     mse: float | None = None
     r2: float | None = None
+    van_rossum: float | None = None

@@ -196,7 +196,8 @@ def _learning(table: StudyTable, metric: str, better: float, varied: list[str], 
         select = {n: table.axes[n].levels[table.codes[n][best]].item() for n in others}
     else:
         over += others
-    for kind in ("validation_accuracy", "train_accuracy", "train_loss"):
+    scores = [f"{part}_{score}" for score in ("accuracy", "r2", "van_rossum") for part in ("validation", "train")]
+    for kind in (*scores, "train_loss"):
         name = f"{kind}_by_epoch"
         curves = table.curves.get(name)
         if curves is None or not np.isfinite(curves).any() or curves.shape[1] < 2 or len(made) == 2:

@@ -15,6 +15,7 @@ from brianlearn.errors import RunFolderError, SpecError
 from brianlearn.network.samples.samples import Activity, Samples
 from brianlearn.network.spec import NetworkSpec, Projection
 from brianlearn.training.learner import Learner
+from brianlearn.training.scores import ALL
 from brianlearn.training.trained import Trained
 
 __all__ = ["Tested", "rates", "tested"]
@@ -73,12 +74,14 @@ class Tested:
         Returns
         -------
         dict
-            ``test_accuracy``; ``test_loss``, where the engine measures the loss of the training; ``firing_rate``, the
+            ``test_accuracy``, of samples with values ``test_mse`` and ``test_r2``, with spike trains
+            ``test_van_rossum``; ``test_loss``, where the engine measures the loss of the training; ``firing_rate``, the
             mean over all spiking neurons; ``firing_rate_<layer>``, of the input too.
         """
         learner = self._learner if spec is None else self.trained.learner(spec)
         activity = learner.infer(learner.init(self.trained.weights if weights is None else weights), self.samples)
-        found: dict[str, Any] = {"test_accuracy": activity.accuracy}
+        scores = {f"test_{name}": getattr(activity, name) for name in ALL}
+        found: dict[str, Any] = {name: value for name, value in scores.items() if value is not None}
         if activity.loss is not None and self.trained.measures_loss(learner):
             found["test_loss"] = activity.loss
         return found | rates(learner.spec, activity)
