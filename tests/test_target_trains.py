@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Hz, ms, second
+from brian2 import Hz, ms, mV, second
 
 import brianlearn as bl
 from brianlearn.errors import DataError, SpecError, UnitError
@@ -247,6 +247,12 @@ WRONG: dict[str, tuple[Any, dict[str, Any], Any, str]] = {
         np.zeros((N, T, OUT)),
         r"VanRossum: it does not take values(.|\n)*spike trains: bool(.|\n)*astype\(bool\)",
     ),
+    "pairs without a unit": (
+        bl.STBP(bl.VanRossum()),
+        {},
+        [[(0, 1.0), (2, 3.0)]] * N,
+        r"VanRossum: it does not take values(.|\n)*give times their unit",
+    ),
     "trains for cross-entropy": (
         bl.STBP(bl.CrossEntropy()),
         {},
@@ -333,11 +339,26 @@ def test_trains_that_are_none() -> None:
         ([SPIKE, SPIKE], DataError, r"not as many spike trains as inputs(.|\n)*2 lists"),
         ([[(0, 1.0)], [], [(1, 2.0), (0, 3.0)]], UnitError, "times have no unit"),
         ([[(0, 1 * ms)], [], [(0, 3 * Hz)]], UnitError, "another unit"),
+        ([[(0, 1 * Hz)]] * 3, UnitError, "another unit"),
+        ([([0, 1], [1, 2] * mV)] * 3, UnitError, "another unit"),
         ([[(0, 1 * ms)], [], [(0.5, 3 * ms)]], DataError, "neuron indices does not hold integers"),
         (bl.Events([1], [0], [0, 1, 1, 1], (2,)), DataError, r"targets are no events(.|\n)*dense"),
     ):
         with pytest.raises(error, match=match):
             bl.Samples(x, targets)
+    values = np.arange(12.0).reshape(3, 2, 2)
+    for targets in (
+        values * mV,
+        values[:, 0] * mV,
+        [1, 0, 2] * second,
+        [1 * second] * 3,
+        [[1 * ms, 2 * ms]] * 3,
+        [[[1 * mV, 2 * mV], [3 * mV, 4 * mV]]] * 3,
+        list(values * mV),
+    ):
+        with pytest.raises(UnitError, match=r"targets have a unit(.|\n)*targets / mV"):
+            bl.Samples(x, targets)
+    assert np.array_equal(bl.Samples(x, values * mV / mV).targets, values)
     # nested lists of numbers are values, as ever
     assert bl.Samples(x, [[(0, 1.0)], [(0, 2.0)], [(0, 3.0)]]).targets.shape == (3, 1, 2)
 
@@ -350,7 +371,9 @@ def test_samples_with_trains() -> None:
     spec, lists = network(), lists_of(trains)
     by_neuron = [{i: [t for j, t in one if j == i] for i in {j for j, _ in one}} for one in lists]
     arrays = [([i for i, _ in one], np.array([float(t) for _, t in one]) * second) for one in lists]
-    for targets in (lists, by_neuron, arrays):
+    objects = np.empty(N, object)
+    objects[:] = lists
+    for targets in (lists, by_neuron, arrays, objects):
         samples = bl.Samples(x, targets)
         assert samples.labels is None and len(samples.targets) == N
         assert np.array_equal(samples.on_grid(spec).targets, trains)

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
 
-from brianlearn.errors import DataError
+from brianlearn.errors import DataError, UnitError
 from brianlearn.network.samples.arrays import integers, numbers
 from brianlearn.network.samples.events import Recordings
 from brianlearn.network.samples.trains import SpikeLists, are_spike_lists
@@ -54,8 +55,10 @@ def take_targets(value: Any, n: int) -> np.ndarray | SpikeLists:
     DataError
         Neither labels (n,), values (n, out) or (n, n_steps, out), nor spike trains, or not as many.
     UnitError
-        Times of spikes without a unit.
+        Times of spikes without a unit; labels or values with one.
     """
+    if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:
+        value = value.tolist()  # e.g. lists of spikes of different lengths
     if isinstance(value, Values | SpikeLists) and len(value) == n:
         return value
     if isinstance(value, Recordings):
@@ -68,6 +71,7 @@ def take_targets(value: Any, n: int) -> np.ndarray | SpikeLists:
         )
     if are_spike_lists(value):
         return SpikeLists.of(value, n)
+    _refuse_units(value)
     expected = f"integers, shape ({n},)"
     given = numbers("Samples", "labels", value, expected, problem="labels have the wrong shape or type")
     if given.dtype == bool and given.ndim == 3:
@@ -107,6 +111,26 @@ def join_targets(owner: str, parts: Sequence[Any]) -> Any:
 def on_grid(targets: Any, ids: np.ndarray, spec: NetworkSpec) -> Any:
     """Targets as engines take them: spikes at times as bool, (n, n_steps, out); all others as they are."""
     return targets.dense(spec, ids) if isinstance(targets, SpikeLists) else targets
+
+
+def _refuse_units(value: Any) -> None:
+    """Numpy would make numbers of base units of them, whatever their unit was.
+
+    Raises
+    ------
+    UnitError
+    """
+    if isinstance(value, list | tuple):
+        for part in value:
+            _refuse_units(part)
+    elif isinstance(value, Quantity) and value.dim is not DIMENSIONLESS:
+        raise UnitError(
+            "Samples",
+            "targets have a unit",
+            got=f"{value!r}"[:80],
+            expected="labels and values without one, as outputs have none; or spikes: lists of (neuron, time)",
+            remedy="divide values by their unit, e.g. targets / mV",
+        )
 
 
 def _whole_labels(labels: np.ndarray) -> np.ndarray:
@@ -193,6 +217,8 @@ def _refuse_kind(
         remedy = "use STBP(VanRossum()) or STBP(Hamming()); values that are 0 and 1 are floats: targets.astype(float)"
     elif "trains" in takes:
         remedy = "of spikes as 0 and 1, (n, n_steps, out), take targets.astype(bool); values need MSE() and a readout"
+        if targets.ndim == 3 and targets.shape[1] != spec.n_steps and targets.shape[2] == 2:
+            remedy = "if these are pairs (neuron, time), give times their unit: [(0, 1*ms), (3, 2.5*ms)]"
     else:
         remedy = "use MSE(), MAE() or Huber(), or a three-factor rule; of one-hot labels take argmax(axis=1)"
     raise DataError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import second
+from brian2.units.fundamentalunits import Quantity
 
 from brianlearn.errors import DataError
 from brianlearn.network.samples.spike_times import spikes_of, steps_at
@@ -157,13 +157,18 @@ def are_spike_lists(value: Any) -> bool:
 
 def _has_times(part: Sequence[Any]) -> bool:
     """Whether one of a sample's entries is a pair with a time, or it is a pair of arrays (i, t)."""
-    if len(part) == 2 and _is_time(part[1]):
-        return True
-    return any(isinstance(pair, list | tuple) and len(pair) == 2 and _is_time(pair[1]) for pair in part)
+    return _is_pair(part) or any(isinstance(pair, list | tuple) and _is_pair(pair) for pair in part)
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, str) or getattr(value, "dim", None) is second.dim
+def _is_pair(value: Sequence[Any]) -> bool:
+    """Whether of two the second alone is a time (or has another unit, which is named then): (neuron, time)."""
+    return len(value) == 2 and _has_unit(value[1]) and not _has_unit(value[0])
+
+
+def _has_unit(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(each, str | Quantity) for each in value)
+    return isinstance(value, str | Quantity)
 
 
 def _ragged_pairs(value: Sequence[Any]) -> bool:
