@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
 import torch
 
+from brianlearn.discrete.host.memory import keep_freed_memory
 from brianlearn.discrete.options import arithmetic, read_options, resolve_torch_device
 from brianlearn.discrete.run import bptt
 from brianlearn.discrete.run.activity import DiscreteActivity
@@ -20,6 +22,7 @@ from brianlearn.discrete.run.network import export
 from brianlearn.discrete.run.optimisers import TensorOptimiser
 from brianlearn.discrete.run.recording import Watch
 from brianlearn.discrete.run.targets import as_tensor
+from brianlearn.errors import RuleError
 from brianlearn.learning.engine import TrialRecord
 from brianlearn.learning.losses import ReadoutMSE
 from brianlearn.learning.optimisers import Optimiser
@@ -41,6 +44,14 @@ CHUNK_TRIALS = 2000
 #: writes the next one then reads from the cache, and memory does not grow with the batch. (Network A1, batch 200, one
 #: thread: 0.65 s at once, 0.32 s in parts of 25.)
 VALUES_AT_ONCE = {"cpu": 4 * 2**20, "cuda": 2**28}
+
+#: Times as many values where a part of the steps of a trial runs at once, step by step: many trials are worth more then
+#: than what lies in the cache. (700-256-20, 5000 steps, batch of 128: see docs/speed.md.)
+PART = 4
+#: Bytes of the largest arrays whose memory is kept when they are freed, where trials run in parts.
+LARGEST_OF_PARTS = 8 * 2**20
+#: Times as many values from which on a trial of a network without cycles runs in parts.
+MOST_OF_A_CHAIN = 16
 
 #: inputs, labels, keys -> gradients and record of a batch
 Gradients = Callable[[Any, torch.Tensor, np.ndarray], tuple[dict[str, torch.Tensor], BatchRecord]]
@@ -105,6 +116,12 @@ class DiscreteEngine:
         elif spec.readout is not None:
             self._loss = TrialLoss(ReadoutMSE(), spec)
         self._at_once = self._options.micro_batch or _trials_at_once(spec, place.type)
+        self._parts = self._part_steps()
+        if self._parts is None:
+            self._learned_at_once = self._at_once
+        else:
+            self._learned_at_once = self._options.micro_batch or _trials_at_once(spec, place.type, self._parts)
+            keep_freed_memory(LARGEST_OF_PARTS)
 
     def learn(self, state: LearnerState, samples: Samples, learning_rate: float) -> tuple[LearnerState, TrialRecord]:
         rule = self._rule
@@ -163,6 +180,38 @@ class DiscreteEngine:
         over_time = {tap: np.concatenate([values[tap] for values in recorded]) for tap in recorded[0]}
         return _trials(BatchRecord.concatenate(records), spikes, over_time)
 
+    def _part_steps(self) -> int | None:
+        """Steps from one checkpoint to the next; None for trials that run as a whole."""
+        spec, rule, given = self._spec, self._rule, self._options.checkpoint_steps
+        back = rule is not None and rule.loss is not None
+        if given is not None and rule is not None and not back:
+            raise RuleError(
+                "engine_options",
+                "checkpoints are an option of back-propagation through time",
+                got=f"checkpoint_steps={given} with {type(rule).__name__}",
+                expected="SurrogateBPTT or STBP",
+                remedy="leave it out: rules that learn in every step keep nothing of the steps before",
+            )
+        able = spec.timing != "pipelined" and all(not p.dropout or p.dropout_every != "step" for p in spec.neurons)
+        if given is not None and not able:
+            raise RuleError(
+                "engine_options",
+                "checkpoints need dropout masks that are drawn once for a trial",
+                got=f"checkpoint_steps={given} with dropout_every='step'",
+                expected="dropout_every='trial'",
+            )
+        if given is not None or not back or not able:
+            return None if given is None else min(given, spec.n_steps)
+        device = self.device.split(":")[0]
+        at_once = VALUES_AT_ONCE.get(device, VALUES_AT_ONCE["cuda"])
+        cycles = any(map(spec.graph.is_recurrent, spec.graph.components))
+        if spec.n_steps * _values(spec) <= at_once * (1 if cycles else MOST_OF_A_CHAIN):
+            return None
+        # sqrt(T) steps of as many trials as are there; more steps where trials are few
+        fewest = ceil(sqrt(spec.n_steps))
+        trials = min(self._options.micro_batch or self._batch_size, _trials_at_once(spec, device, fewest))
+        return min(spec.n_steps, max(fewest, PART * at_once // (trials * _values(spec))))
+
     def _load(self, state: LearnerState) -> dict[str, torch.Tensor]:
         """Put a state's weights into the module; the rule's other readouts, which are fixed."""
         weights = {name: torch.from_numpy(self._plain(array)) for name, array in state.weights.items()}
@@ -190,6 +239,11 @@ class DiscreteEngine:
         network, rule, loss = self._network, self._rule, self._loss
         if rule is not None and rule.loss is not None:
             assert loss is not None
+            parts = self._parts
+            if parts is not None:
+                from brianlearn.discrete.run import segments
+
+                return lambda inputs, labels, keys: segments.gradients(network, rule, loss, inputs, labels, keys, parts)
             return lambda inputs, labels, keys: bptt.gradients(network, rule, loss, inputs, labels, keys)
         assert isinstance(rule, ThreeFactorRule)
         from brianlearn.discrete.run import three_factor
@@ -201,12 +255,13 @@ class DiscreteEngine:
     ) -> tuple[dict[str, torch.Tensor], list[BatchRecord]]:
         """The mean gradient of a batch, in as many parts as it takes, of about the same size."""
         size = batch.stop - batch.start
-        n_parts = -(-size // self._at_once)
+        n_parts = -(-size // self._learned_at_once)
         edges = [batch.start + size * k // n_parts for k in range(n_parts + 1)]
         total: dict[str, torch.Tensor] = {}
         records = []
         for first, last in pairwise(edges):
-            found, record = gradients(inputs[first:last], labels[first:last], keys[first:last])
+            given = inputs if last - first == len(inputs) else inputs[first:last]  # events would be copied
+            found, record = gradients(given, labels[first:last], keys[first:last])
             records.append(record)
             if n_parts == 1:
                 return found, records
@@ -216,9 +271,17 @@ class DiscreteEngine:
         return total, records
 
 
-def _trials_at_once(spec: NetworkSpec, device: str) -> int:
-    neurons = sum(p.n for p in (*spec.graph.inputs, *spec.neurons))
-    return max(1, VALUES_AT_ONCE.get(device, VALUES_AT_ONCE["cuda"]) // (spec.n_steps * neurons))
+def _values(spec: NetworkSpec) -> int:
+    """Values that all populations hold in a step of a trial."""
+    return sum(p.n for p in (*spec.graph.inputs, *spec.neurons))
+
+
+def _trials_at_once(spec: NetworkSpec, device: str, steps: int | None = None) -> int:
+    """Trials that run at once; with ``steps``, where that many steps of them do."""
+    at_once = VALUES_AT_ONCE.get(device, VALUES_AT_ONCE["cuda"])
+    if steps is not None:
+        at_once *= PART
+    return max(1, at_once // ((steps or spec.n_steps) * _values(spec)))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -122,6 +122,10 @@ class Discrete(EngineSettings):
         Precision in which float32 matrix products and convolutions multiply on a CPU; sums are float32.
     kernels : bool
         Whether to use generated kernels on the CPU; plain torch otherwise.
+    checkpoint_steps : int, optional
+        Back-propagation through time keeps the states of neurons every so many steps, and computes the steps between
+        again; gradients are the same but for rounding. Chosen from the size of the network where it is not given: none
+        while a whole trial is small.
 
     Raises
     ------
@@ -138,13 +142,15 @@ class Discrete(EngineSettings):
     micro_batch: int | None = None
     matmul: str = "float32"
     kernels: bool = True
+    checkpoint_steps: int | None = None
 
     engine: ClassVar[str] = "discrete"
 
     def __post_init__(self) -> None:
         self._check("device", isinstance(self.device, str), "the name of a device, e.g. 'cpu'")
-        size = self.micro_batch
-        self._check("micro_batch", size is None or (is_whole(size) and size >= 1), "a whole number >= 1")
+        for name in ("micro_batch", "checkpoint_steps"):
+            value = getattr(self, name)
+            self._check(name, value is None or (is_whole(value) and value >= 1), "a whole number >= 1")
         self._check("matmul", self.matmul in MATMUL, " or ".join(map(repr, MATMUL)))
         self._check("kernels", isinstance(self.kernels, bool), "True or False")
 

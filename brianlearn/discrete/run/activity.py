@@ -59,8 +59,7 @@ class DiscreteActivity:
     @property
     def output(self) -> torch.Tensor:
         """Spikes of the last spiking layer, shape (T, B, neurons)."""
-        *_, last = self.spikes.values()
-        return last.flatten(2)
+        return self._last.flatten(2)
 
     def filtered(self, trains: torch.Tensor, decay: float, gain: float) -> torch.Tensor:
         """Trains (T, B, n) through a causal exponential kernel, a[t] = decay a[t-1] + gain x[t]; the same shape.
@@ -83,8 +82,11 @@ class DiscreteActivity:
         """Mean readout over the steps after the burn-in, shape (B, classes); without a readout, spike counts."""
         if self.readout is not None:
             return self.readout[self.burn_in_steps :].mean(dim=0)
-        *_, last = self.spikes.values()
-        return last[self.burn_in_steps :].sum(dim=0).flatten(1)
+        return self._last[self.burn_in_steps :].sum(dim=0).flatten(1)
+
+    @property
+    def _last(self) -> torch.Tensor:
+        return self.spikes[list(self.spikes)[-1]]
 
     @property
     def predictions(self) -> torch.Tensor:

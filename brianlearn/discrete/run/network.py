@@ -201,7 +201,7 @@ class DiscreteNetwork(torch.nn.Module):
             delivered[p.name] = self.from_outside(component, p, heard)
         masks = {p.name: self.component_mask(p, delivered[p.name], keys) for p in populations}
         weights = {q.name: self.get_parameter(q.name) for q in component.projections}
-        found = component.differentiable(
+        found, _ = component.differentiable(
             delivered, weights, masks, membrane="membranes" in record, sums="synaptic_input" in record
         )
         return {
@@ -313,12 +313,44 @@ class DiscreteNetwork(torch.nn.Module):
             sums = sums.expand(self.spec.n_steps, *sums.shape[1:]).contiguous()
         if self.pipelined:
             sums = later(sums)
-        leak = self._leaks.get(name if name in self.spec.graph.by_name else self.spec.output)
+        return self.leaked(name, sums)
+
+    def leaked(self, name: str, sums: torch.Tensor) -> torch.Tensor:
+        """A readout from what reaches it, shape (T, B, classes); ``sums`` are nobody else's.
+
+        Parameters
+        ----------
+        name : str
+            As in `read`.
+        sums : torch.Tensor, shape (T, B, classes)
+
+        Returns
+        -------
+        torch.Tensor
+        """
+        leak = self._leak(name)
         if leak is None:
             return sums
         readout = leak(sums, overwrite=True)[1]
         assert readout is not None
         return readout
+
+    def _leak(self, name: str) -> Recurrence | None:
+        return self._leaks.get(name if name in self.spec.graph.by_name else self.spec.output)
+
+    def decay(self, readout: str) -> float | None:
+        """By what a leaky readout is multiplied in each step; None for one without memory.
+
+        Parameters
+        ----------
+        readout : str
+
+        Returns
+        -------
+        float or None
+        """
+        leak = self._leak(readout)
+        return None if leak is None else float(leak.program.constants["decay"])
 
     @property
     def pipelined(self) -> bool:
