@@ -18,7 +18,7 @@ from brianlearn.discrete.run.error_paths import readout_weights, total
 from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.run.targets import output_target
 from brianlearn.discrete.run.three_factor import layer_masks, wanted_factors
-from brianlearn.discrete.step.encoding import encode_all
+from brianlearn.discrete.run.trains import Trains, given_trains
 from brianlearn.discrete.step.stepper import Stepper
 from brianlearn.learning.rules.paths import Fixed, readout_groups, transposed
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
@@ -30,6 +30,9 @@ __all__ = ["learn_batch"]
 #: Multiplications of all forward maps in one step below which one thread computes. Threads that meet after every
 #: operation of some 100 us gain little, and where they share their cores with other programs they lose a factor of ten.
 SHORT_STEP = 10**8
+
+#: Values of an input that are unpacked at a time.
+UNPACKED = 2**18
 
 #: Changes the network's parameters in place, given the mean gradient of this step.
 Apply = Callable[[Mapping[str, torch.Tensor]], None]
@@ -111,6 +114,34 @@ class _Layer:
         return self.values.get("psi", self.values["psi_gated"])
 
 
+class _Source:
+    """What an input sends in one step after the other; some steps are unpacked at a time.
+
+    Parameters
+    ----------
+    trains : Trains
+    channels_last : bool
+        Whether each step lies in memory as a convolution reads it, (height, width, channels).
+    """
+
+    def __init__(self, trains: Trains, *, channels_last: bool) -> None:
+        self.trains, self._last = trains, channels_last
+        self._length = max(1, UNPACKED // (trains.samples * trains.n))
+        self._part, self._begin, self._end = torch.empty(0), 0, 0
+
+    def at(self, t: int) -> torch.Tensor:
+        """What is sent in a step, shape (samples, *shape)."""
+        if not self._begin <= t < self._end:
+            self._begin, self._end = t, min(t + self._length, self.trains.steps)
+            part = self.trains.part(self._begin, self._end)
+            if len(part) != self._end - self._begin:  # the same in every step
+                self._begin, self._end = 0, self.trains.steps
+            if self._last:
+                part = part.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+            self._part = part
+        return self._part[min(t - self._begin, len(self._part) - 1)]
+
+
 class _Online:
     """The state of one batch."""
 
@@ -126,14 +157,11 @@ class _Online:
         spec = network.spec
         self.network, self.rule, self.readouts, self.keys = network, rule, readouts, keys
         self.steps, self.burn_in = spec.n_steps, rule.burn_in_steps(spec)
+        like, self.samples = next(network.parameters()).detach(), len(labels)
         self.sources = {}
-        for name, source in encode_all(spec, inputs, next(network.parameters()), keys).items():
+        for name, trains in given_trains(spec, inputs, self.samples, like, keys).items():
             convolved = any(network.synapses(q.name).is_conv for q in spec.projections if q.source == name)
-            if convolved and source.shape[2] > 1:  # as a convolution reads it
-                source = source.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
-            self.sources[name] = source
-        like = next(iter(self.sources.values()))
-        self.samples = like.shape[1]
+            self.sources[name] = _Source(trains, channels_last=convolved and trains.shape[0] > 1)
         targets = output_target(labels, like, spec.classes)
         self.targets = targets if targets.ndim == 3 else None  # of all steps, where they differ
         self.target = targets[0] if targets.ndim == 3 else targets  # of this step
@@ -200,13 +228,8 @@ class _Online:
     def _record(self, logits: torch.Tensor, loss: torch.Tensor, counts: dict[str, torch.Tensor]) -> BatchRecord:
         """What was measured, from sums over the steps after the burn-in, and spikes of all."""
         given = {}
-        for name in (p.name for p in self.network.spec.graph.inputs):
-            source = self.sources[name]
-            axes = [k for k in range(source.ndim) if k != 1]
-            if len(source) == self.steps:
-                given[name] = source.sum(dim=axes)
-            else:  # a direct current
-                given[name] = (source != 0).to(self.target).sum(dim=axes) * self.steps
+        for p in self.network.spec.graph.inputs:
+            given[p.name] = self.sources[p.name].trains.counts()
         steps = self.steps - self.network.spec.burn_in_steps
         return BatchRecord(logits / steps, loss.mean(dim=1) / steps, {**given, **counts})
 
@@ -255,7 +278,7 @@ class _Online:
 
     def _forward(self, t: int) -> None:
         """Step t of all populations."""
-        heard = {name: source[min(t, len(source) - 1)] for name, source in self.sources.items()}
+        heard = {name: source.at(t) for name, source in self.sources.items()}
         read: set[str] = set()
         for name, source, weight in self.given:
             self._read_in(name, heard[source].flatten(1), weight, first=name not in read)
@@ -362,7 +385,7 @@ class _Pipelined(_Online):
             if t >= measured:
                 logits += y
                 loss += (y - self.target).square_()
-            self.heard |= {name: source[min(t, len(source) - 1)] for name, source in self.sources.items()}
+            self.heard |= {name: source.at(t) for name, source in self.sources.items()}
             for layer, sums in zip(self.layers, delivered, strict=True):
                 assert layer.neurons is not None
                 layer.values = layer.neurons(sums)
@@ -373,7 +396,7 @@ class _Pipelined(_Online):
 
     def _rest(self) -> None:
         """The state before the first step: no spikes and no errors, in the memory layout that they will have."""
-        self.heard = {name: torch.zeros_like(source[0]) for name, source in self.sources.items()}
+        self.heard = {name: torch.zeros_like(source.at(0)) for name, source in self.sources.items()}
         self.delta, self.gated = {}, {}
         for layer in self.layers:
             delivered = self._delivered(layer, self.heard).contiguous()

@@ -359,7 +359,7 @@ class _Fused(torch.autograd.Function):
             results += found.values()
             if "delivered" in kinds:
                 ctx.mark_non_differentiable(found["delivered"])
-        results += [passage.ended[name][0][state] for name, state in _states(component)]
+        results += [passage.ended[name][0][state].detach() for name, state in _states(component)]
         if save:
             passage.keep()
         ctx.passage, ctx.kinds = (passage if save else None), kinds

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete.step.encoding import encode_all
-from brianlearn.network.inputs import NamedInputs
-from brianlearn.network.population import Population
+from brianlearn.discrete.step.encoding import encode_all, encode_population
+from brianlearn.network.encoders import Encoder
+from brianlearn.network.inputs import NamedInputs, keys_of
 from brianlearn.network.samples.samples import Recordings
 from brianlearn.network.spec import NetworkSpec
 
@@ -71,6 +71,24 @@ class Trains:
         bits = np.packbits(fired.cpu().numpy(), axis=2)
         self._packed[step : step + len(flat), sample : sample + flat.shape[1]] = bits
 
+    def put_list(self, sample: int, step: np.ndarray, neuron: np.ndarray) -> None:
+        """Store the spikes of a sample that has none so far.
+
+        Parameters
+        ----------
+        sample : int
+        step, neuron : numpy.ndarray of int, shape (n_spikes,)
+            By step, then neuron, each pair once.
+        """
+        if self._packed is None:
+            self._packed = np.zeros((self.steps, self.samples, -(-self.n // 8)), np.uint8)
+        if not len(step):
+            return
+        byte = step.astype(np.int64) * self._packed.shape[2] + (neuron >> 3)
+        first = np.flatnonzero(np.diff(byte, prepend=-1))
+        bits = np.bitwise_or.reduceat((128 >> (neuron & 7)).astype(np.uint8), first)
+        self._packed[step[first], sample, neuron[first] >> 3] = bits
+
     def part(self, first: int, last: int) -> torch.Tensor:
         """What is sent in the steps ``first:last``, of which those before 0 are silent.
 
@@ -114,25 +132,36 @@ def given_trains(
 ) -> dict[str, Trains]:
     """What all inputs of a network send, by population; parameters as in `encode_all`.
 
-    Trials are encoded some at a time, where inputs can be divided.
+    Recordings go from their lists to bits; other inputs are encoded some trials at a time.
     """
-    populations = [p for p in spec.populations if p.name not in {q.name for q in (*spec.neurons, *spec.graph.readouts)}]
-    size = max(1, AT_ONCE // (4 * spec.n_steps * sum(p.n for p in populations)))
-    size = size if _divisible(inputs, populations) else samples
+    steps, fed = spec.n_steps, {p.name: p for p in spec.graph.fed}
+    parts = inputs.parts if isinstance(inputs, NamedInputs) else inputs
+    if not isinstance(parts, Mapping):
+        parts = dict.fromkeys(fed, parts) if len(fed) == 1 else {}
+    if parts.keys() != fed.keys():
+        encode_all(spec, inputs, like, keys)  # says what is wrong
     found: dict[str, Trains] = {}
-    for first in range(0, samples, size):
-        part = inputs[first : first + size] if size < samples else inputs
-        for name, values in encode_all(spec, part, like, keys[first : first + size]).items():
-            if name not in found:
-                found[name] = Trains(spec.n_steps, samples, tuple(values.shape[2:]), like)
-            found[name].put(values, sample=first, constant=len(values) != spec.n_steps)
+    for p in (*spec.graph.inputs, *spec.graph.sources):
+        if p.name in found:
+            continue
+        encoder, own, given = p.neuron, keys_of(spec, p.name, keys), parts.get(p.name, ())
+        trains = found[p.name] = Trains(steps, samples, p.shape, like)
+        listed = isinstance(given, Recordings) and tuple(given.shape) == tuple(p.shape)
+        if listed and isinstance(encoder, Encoder) and encoder.takes_recordings:
+            for k, (step, neuron) in enumerate(encoder.spikes(given, steps, np.empty((0, 2), np.uint64))):
+                trains.put_list(k, step, neuron)
+            continue
+        if p.name in fed:
+            takes = isinstance(encoder, Encoder) and encoder.takes_recordings  # as an array, with time first
+            size = samples if takes else max(1, AT_ONCE // (like.element_size() * steps * p.n))
+        else:
+            size = samples
+            given = encoder.own_values(samples, p.shape, spec.dt) if isinstance(encoder, Encoder) else ()
+        for first in range(0, samples, size):
+            part = slice(first, first + size)
+            if p in spec.graph.inputs:
+                values = encode_population(p, steps, given if size >= samples else given[part], like, own[part])
+            else:  # the source of biases fires in every step
+                values = like.new_ones(1, samples, *p.shape)
+            trains.put(values, sample=first, constant=len(values) != steps)
     return found
-
-
-def _divisible(inputs: Any, populations: list[Population]) -> bool:
-    """Whether the first axis of inputs are samples: of spike trains as arrays, it is time."""
-    if isinstance(inputs, Mapping):
-        return False
-    parts = inputs.parts.values() if isinstance(inputs, NamedInputs) else [inputs]
-    takes = any(getattr(p.neuron, "takes_recordings", False) for p in populations)
-    return all(isinstance(part, Recordings) or not takes for part in parts)
