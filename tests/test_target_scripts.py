@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import runpy
 from pathlib import Path
@@ -54,3 +55,24 @@ def test_stimuli_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert after[0] == pytest.approx(result.test_van_rossum, abs=0.006)
     assert (result.run / "sequences.png").stat().st_size > 10000
     assert bl.evaluate(result.run, progress=False).test_van_rossum == result.test_van_rossum
+
+
+def test_cues_say_which_side_had_more() -> None:
+    script = runpy.run_path(str(SPECS / "evidence_accumulation.py"))
+    samples, steps = script["trials"](40, 3), script["STEPS"]
+    spikes = samples.inputs.dense(steps).reshape(40, steps, 3, 10)
+    left, right, question = spikes.sum(axis=(1, 3)).T
+    assert np.array_equal(samples.labels, (right > left).astype(int)) and 0 < samples.labels.mean() < 1
+    answer = steps - script["ANSWER"]
+    assert question.min() > 20 and not spikes[:, :answer, 2].any() and not spikes[:, 180:, :2].any()
+    spec = script["experiment"]().spec
+    assert spec.n_steps == steps and spec.burn_in_steps == answer
+
+
+@pytest.mark.slow
+def test_evidence_is_accumulated(tmp_path: Path) -> None:
+    script = runpy.run_path(str(SPECS / "evidence_accumulation.py"))
+    made = dataclasses.replace(script["experiment"]("eprop"), epochs=5, runs=tmp_path)
+    untrained = bl.Learner(made.spec, made.rule, engine="discrete")
+    assert untrained.infer(untrained.init(), made.data.load()[1]).accuracy < 0.65
+    assert made.run(progress=False).test_accuracy > 0.75
