@@ -5,7 +5,7 @@ three cues of 40 ms, a delay of 200 ms, 50 ms for the answer. No membrane rememb
 adapt do (1 s): neurons that have heard many cues answer the question with fewer spikes.
 
 ``python network_specs/evidence_accumulation.py`` compares BPTT and e-prop with adaptive neurons, and e-prop without
-adaptation. ``brianlearn train network_specs/evidence_accumulation.py`` trains one: ``--rule bptt`` or ``eprop``,
+adaptation. ``brianlearn train network_specs/evidence_accumulation.py`` trains one: ``--method bptt`` or ``eprop``,
 ``--no-adaptive``.
 """
 
@@ -47,12 +47,12 @@ class Cues(bl.DataSource):
         return trials(self.n, self.seed), trials(self.n_test, self.seed + 1)
 
 
-def experiment(rule: str = "eprop", adaptive: bool = True) -> bl.Experiment:
+def experiment(method: str = "eprop", adaptive: bool = True) -> bl.Experiment:
     """100 neurons that hear the cues and themselves; 50 that hear these, and whose spikes are the answer.
 
     Parameters
     ----------
-    rule : str
+    method : str
         ``"eprop"`` or ``"bptt"``.
     adaptive : bool
         Whether the thresholds of the 100 adapt.
@@ -79,7 +79,7 @@ def experiment(rule: str = "eprop", adaptive: bool = True) -> bl.Experiment:
     )
     epochs = 10
     schedule = bl.Cosine(epochs)
-    back = rule == "bptt"
+    back = method == "bptt"
     return bl.Experiment(
         spec,
         rule=bl.SurrogateBPTT(bl.CrossEntropy()) if back else bl.EProp(),
@@ -94,12 +94,12 @@ def experiment(rule: str = "eprop", adaptive: bool = True) -> bl.Experiment:
 def run(epochs: int | None = None, runs: str = "runs", seed: int = 0) -> dict[str, float]:
     """Train all three, and print how many of the test trials they answer rightly."""
     found = {}
-    for name, rule, adaptive in (
+    for name, method, adaptive in (
         ("e-prop", "eprop", True),
         ("BPTT", "bptt", True),
         ("e-prop without adaptation", "eprop", False),
     ):
-        setup = experiment(rule, adaptive)
+        setup = experiment(method, adaptive)
         setup = dataclasses.replace(setup, name="evidence", runs=runs, seed=seed, epochs=epochs or setup.epochs)
         result = setup.run()
         found[name] = result.test_accuracy

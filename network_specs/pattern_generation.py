@@ -6,7 +6,7 @@ same network from the same weights. The readout stays as it was drawn with e-pro
 
 ``python network_specs/pattern_generation.py`` trains with all three, prints their normalised squared errors (1 is that
 of the mean of each trace), and draws traces and outputs. ``brianlearn train network_specs/pattern_generation.py``
-trains with one of them: ``--rule bptt``, ``eprop-random`` or ``eprop-symmetric``.
+trains with one of them: ``--method bptt``, ``eprop-symmetric`` or ``eprop-random``.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from brianlearn.report.plots import save_figure
 
 STEPS = 1000  # of 1 ms
 REPEATS = 10  # of the one trial, in an epoch
-RULES = {
+METHODS = {
     "bptt": bl.SurrogateBPTT(bl.MSE(), train_readout=True),
     "eprop-symmetric": bl.EProp(signal="symmetric"),
     "eprop-random": bl.EProp(signal="random"),
@@ -57,13 +57,13 @@ class Traces(bl.DataSource):
         return train, bl.Samples(clock(1), wanted)
 
 
-def experiment(rule: str = "bptt", neurons: int = 200, data_seed: int = 0) -> bl.Experiment:
+def experiment(method: str = "bptt", neurons: int = 200, data_seed: int = 0) -> bl.Experiment:
     """Two populations that hear themselves, one behind the other.
 
     Parameters
     ----------
-    rule : str
-        ``"bptt"``, ``"eprop-random"`` or ``"eprop-symmetric"``.
+    method : str
+        ``"bptt"``, ``"eprop-symmetric"`` or ``"eprop-random"``.
     neurons : int
         Of each population.
     data_seed : int
@@ -87,9 +87,9 @@ def experiment(rule: str = "bptt", neurons: int = 200, data_seed: int = 0) -> bl
     epochs = 100
     return bl.Experiment(
         spec,
-        rule=RULES[rule],
+        rule=METHODS[method],
         # gradients through a thousand steps of a recurrent network are now and then ten times as large
-        optimiser=bl.Adam(1e-3, schedule=bl.Cosine(epochs), clip_norm=1.0 if rule == "bptt" else None),
+        optimiser=bl.Adam(1e-3, schedule=bl.Cosine(epochs), clip_norm=1.0 if method == "bptt" else None),
         data=Traces(data_seed),
         epochs=epochs,
         batch_size=1,
@@ -104,7 +104,7 @@ def run(epochs: int | None = None, runs: str = "runs", seed: int = 0, data_seed:
     axes = figure.subplots(3, sharex=True)
     for ax, trace in zip(axes, wanted.T, strict=True):
         ax.plot(trace, color="0.6", lw=3, label="wanted")
-    for name in RULES:
+    for name in METHODS:
         setup = experiment(name, data_seed=data_seed)
         setup = dataclasses.replace(setup, runs=runs, seed=seed, epochs=epochs or setup.epochs, name=f"pattern_{name}")
         result = setup.run()

@@ -120,6 +120,20 @@ def test_gradients_are_those_of_autograd() -> None:
         np.testing.assert_allclose(gradient, parameter.grad.numpy(), rtol=0, atol=1e-12, err_msg=key)
 
 
+def test_long_trials_in_parts() -> None:
+    """The same loss, distance and weights where a trial runs in parts of five steps."""
+    spec, (x, trains) = network(burn_in=2), drawn()
+    whole, parts = (
+        bl.Learner(spec, bl.STBP(bl.VanRossum(4 * ms)), bl.SGD(0.5), dtype="float64", batch_size=2, engine=engine)
+        for engine in (bl.Discrete(), bl.Discrete(checkpoint_steps=5))
+    )
+    expected, first = whole.learn(whole.init(), bl.Samples(x, trains))
+    found, other = parts.learn(parts.init(), bl.Samples(x, trains))
+    assert other.van_rossum == first.van_rossum and other.loss == pytest.approx(first.loss, abs=1e-12)
+    for key, weights in expected.weights.items():
+        np.testing.assert_allclose(found.weights[key], weights, rtol=0, atol=1e-10, err_msg=key)
+
+
 def test_a_network_learns_a_sequence_for_each_input() -> None:
     x = np.eye(5)[:3] * 0.9 + 0.1
     trains = np.zeros((3, T, OUT), bool)
