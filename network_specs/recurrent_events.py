@@ -1,6 +1,6 @@
 """Digits before an event camera: excitatory neurons that hear themselves, and one another through inhibitory ones.
 
-Run it with ``python network_specs/recurrent_events.py`` (BPTT), ``--rule tfr`` (e-prop with random feedback, where the
+Run it with ``python network_specs/recurrent_events.py`` (BPTT), ``--method tfr`` (e-prop with random feedback: the
 rule has traces), and ``--no-recurrent`` for the same network without its cycles.
 """
 
@@ -9,14 +9,14 @@ from brian2 import ms
 import brianlearn as bl
 
 
-def experiment(recurrent: bool = True, rule: str = "bptt") -> bl.Experiment:
+def experiment(recurrent: bool = True, method: str = "bptt") -> bl.Experiment:
     """100 excitatory and 25 inhibitory neurons; cycles have delays of 1 and 2 ms, and signs.
 
     Parameters
     ----------
     recurrent : bool
         Whether there are cycles.
-    rule : str
+    method : str
         ``"bptt"``, or ``"tfr"`` with eligibility traces.
     """
     neuron = bl.CubaLIF(R=4.0)
@@ -38,7 +38,7 @@ def experiment(recurrent: bool = True, rule: str = "bptt") -> bl.Experiment:
             bl.Projection("inhibit", "inhibitory", "excitatory", delay=1 * ms, sign="inhibitory"),
         ]
     spec = bl.NetworkSpec(populations=populations, projections=projections, duration=60 * ms)
-    learning = bl.SurrogateBPTT() if rule == "bptt" else bl.TFR(eligibility="trace")
+    learning = bl.SurrogateBPTT() if method == "bptt" else bl.TFR(eligibility="trace")
     return bl.Experiment(
         spec, rule=learning, optimiser=bl.Adam(2e-3), data="digits_events", epochs=20, batch_size=32, engine="discrete"
     )

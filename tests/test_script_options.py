@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import typer
 from brian2 import ms
 from typer.testing import CliRunner
 
 import brianlearn as bl
 from brianlearn.cli import app
 from brianlearn.errors import SpecError
-from brianlearn.scripts.options import ScriptUsageError, script_options, usage
+from brianlearn.scripts.options import ScriptUsageError, option_names, script_options, usage
 
 SPECS = Path(__file__).parents[1] / "network_specs"
 
@@ -140,3 +141,15 @@ def test_stbp_networks(dataset: str) -> None:
     experiment = runpy.run_path(str(SPECS / "stbp_paper.py"), run_name="test")["experiment"](dataset)
     assert experiment.spec.n_steps == 25 and experiment.spec.readout is None
     assert [type(layer).__name__ for layer in experiment.spec.layers[:2]] == ["Conv", "Conv"]
+
+
+def test_options_of_the_scripts_are_not_those_of_the_command_line() -> None:
+    """The command line takes its own options itself: a script's parameter of such a name would never be given."""
+    train = typer.main.get_command(app).commands["train"]
+    own = {option for parameter in train.params for option in parameter.opts}
+    assert "--rule" in own
+    taken = {}
+    for path in SPECS.glob("*.py"):
+        experiment = runpy.run_path(str(path), run_name="test").get("experiment")
+        taken[path.name] = own & set(option_names(experiment)) if callable(experiment) else set()
+    assert not {name: options for name, options in taken.items() if options}
