@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brian2 import ms
+from hypothesis import settings
 
 from brianlearn.network import Conv, CubaLIF, Dense, Input, NetworkSpec, Readout
 
 #: Seconds for a test that compiles C++ or trains; pyproject.toml has the limit of the others.
 SLOW_TIMEOUT = 900
+
+
+# time limits are pytest's: on a busy machine an example may take any time
+settings.register_profile("brianlearn", deadline=None)
+settings.load_profile("brianlearn")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
