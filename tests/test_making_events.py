@@ -10,7 +10,7 @@ import brian2
 import numpy as np
 import pytest
 from brian2 import Hz, ms, mV, second, us
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import brianlearn as bl
@@ -92,6 +92,7 @@ def test_multiples_of_dt_are_on_the_grid(dt: float, kind: Any) -> None:
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=30), st.integers(1, 20000))
+@example(times=[33263828], dt=1)
 def test_microseconds_are_binned_as_whole_numbers_are_divided(times: list[int], dt: int) -> None:
     zeros = np.zeros(len(times), int)
     made = bl.Events.from_xytp((zeros, zeros, np.array(times, int), zeros), dt=dt * us, shape=(1, 1, 1))

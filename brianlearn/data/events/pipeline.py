@@ -96,7 +96,8 @@ class Pipeline:
         _, height, width = self.shape
         row, column = events.y * height // self.height, events.x * width // self.width
         # in a step that begins at a multiple of dt that floating point puts just above the event's time
-        steps = np.floor(events.time * 1e-6 / self.dt + 1e-9)
+        steps = events.time * 1e-6 / self.dt
+        steps = np.floor(steps + np.maximum(1e-9, 4 * np.finfo(float).eps * steps))
         if steps.max(initial=0.0) >= 2**62 // (2 * height * width):
             raise DataError(
                 "recording",
