@@ -123,8 +123,7 @@ class PoissonBackground(Encoder):
                 expected=f"at most {1 / float(dt):g} Hz",
                 remedy="use more neurons, or a shorter dt",
             )
-        each = np.broadcast_to(chance.reshape(-1) if chance.size == size else chance.ravel(), (size,)).reshape(shape)
-        return np.broadcast_to(each, (n, *shape))
+        return np.broadcast_to(np.broadcast_to(chance.ravel(), (size,)).reshape(shape), (n, *shape))
 
     def raster(self, values: np.ndarray, n_steps: int, seeds: np.ndarray) -> np.ndarray:
         return PoissonEncoder().raster(values, n_steps, seeds)
