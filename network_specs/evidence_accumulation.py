@@ -11,6 +11,7 @@ adaptation. ``brianlearn train network_specs/evidence_accumulation.py`` trains o
 
 import argparse
 import dataclasses
+from typing import Literal
 
 import numpy as np
 from brian2 import Hz, ms
@@ -47,7 +48,7 @@ class Cues(bl.DataSource):
         return trials(self.n, self.seed), trials(self.n_test, self.seed + 1)
 
 
-def experiment(method: str = "eprop", adaptive: bool = True) -> bl.Experiment:
+def experiment(method: Literal["eprop", "bptt"] = "eprop", adaptive: bool = True) -> bl.Experiment:
     """100 neurons that hear the cues and themselves; 50 that hear these, and whose spikes are the answer.
 
     Parameters
@@ -94,11 +95,12 @@ def experiment(method: str = "eprop", adaptive: bool = True) -> bl.Experiment:
 def run(epochs: int | None = None, runs: str = "runs", seed: int = 0) -> dict[str, float]:
     """Train all three, and print how many of the test trials they answer rightly."""
     found = {}
-    for name, method, adaptive in (
+    compared: list[tuple[str, Literal["eprop", "bptt"], bool]] = [
         ("e-prop", "eprop", True),
         ("BPTT", "bptt", True),
         ("e-prop without adaptation", "eprop", False),
-    ):
+    ]
+    for name, method, adaptive in compared:
         setup = experiment(method, adaptive)
         setup = dataclasses.replace(setup, name="evidence", runs=runs, seed=seed, epochs=epochs or setup.epochs)
         result = setup.run()

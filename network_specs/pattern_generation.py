@@ -12,6 +12,7 @@ trains with one of them: ``--method bptt``, ``eprop-symmetric`` or ``eprop-rando
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from brian2 import ms
@@ -22,7 +23,8 @@ from brianlearn.report.plots import save_figure
 
 STEPS = 1000  # of 1 ms
 REPEATS = 10  # of the one trial, in an epoch
-METHODS = {
+Method = Literal["bptt", "eprop-symmetric", "eprop-random"]
+METHODS: dict[Method, bl.Rule] = {
     "bptt": bl.SurrogateBPTT(bl.MSE(), train_readout=True),
     "eprop-symmetric": bl.EProp(signal="symmetric"),
     "eprop-random": bl.EProp(signal="random"),
@@ -57,7 +59,7 @@ class Traces(bl.DataSource):
         return train, bl.Samples(clock(1), wanted)
 
 
-def experiment(method: str = "bptt", neurons: int = 200, data_seed: int = 0) -> bl.Experiment:
+def experiment(method: Method = "bptt", neurons: int = 200, data_seed: int = 0) -> bl.Experiment:
     """Two populations that hear themselves, one behind the other.
 
     Parameters

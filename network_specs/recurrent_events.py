@@ -1,15 +1,19 @@
 """Digits before an event camera: excitatory neurons that hear themselves, and one another through inhibitory ones.
 
-Run it with ``python network_specs/recurrent_events.py`` (BPTT), ``--method tfr`` (e-prop with random feedback: the
-rule has traces), and ``--no-recurrent`` for the same network without its cycles.
+Run it with ``python network_specs/recurrent_events.py`` (BPTT), ``--method eprop`` (random feedback), ``--method tfr``
+(with traces), and ``--no-recurrent`` for the same network without its cycles.
 """
+
+from typing import Literal
 
 from brian2 import ms
 
 import brianlearn as bl
 
+RULES = {"bptt": bl.SurrogateBPTT(), "eprop": bl.EProp(), "tfr": bl.TFR(eligibility="trace")}
 
-def experiment(recurrent: bool = True, method: str = "bptt") -> bl.Experiment:
+
+def experiment(recurrent: bool = True, method: Literal["bptt", "eprop", "tfr"] = "bptt") -> bl.Experiment:
     """100 excitatory and 25 inhibitory neurons; cycles have delays of 1 and 2 ms, and signs.
 
     Parameters
@@ -17,7 +21,7 @@ def experiment(recurrent: bool = True, method: str = "bptt") -> bl.Experiment:
     recurrent : bool
         Whether there are cycles.
     method : str
-        ``"bptt"``, or ``"tfr"`` with eligibility traces.
+        ``"bptt"``, ``"eprop"``, or ``"tfr"`` with eligibility traces.
     """
     neuron = bl.CubaLIF(R=4.0)
     populations = [
@@ -29,8 +33,8 @@ def experiment(recurrent: bool = True, method: str = "bptt") -> bl.Experiment:
     projections = [
         bl.Projection("feed", "input", "excitatory", weights=bl.Normal(2.0)),
         bl.Projection("drive", "excitatory", "inhibitory", sign="excitatory"),
-        bl.Projection("out", "excitatory", "readout", weights=bl.Uniform(1.0)),
-        bl.Projection("out_inhibitory", "inhibitory", "readout", weights=bl.Uniform(1.0)),
+        bl.Projection("out", "excitatory", "readout", weights=bl.Uniform(0.2)),
+        bl.Projection("out_inhibitory", "inhibitory", "readout", weights=bl.Uniform(0.2)),
     ]
     if recurrent:
         projections += [
@@ -38,9 +42,14 @@ def experiment(recurrent: bool = True, method: str = "bptt") -> bl.Experiment:
             bl.Projection("inhibit", "inhibitory", "excitatory", delay=1 * ms, sign="inhibitory"),
         ]
     spec = bl.NetworkSpec(populations=populations, projections=projections, duration=60 * ms)
-    learning = bl.SurrogateBPTT() if method == "bptt" else bl.TFR(eligibility="trace")
     return bl.Experiment(
-        spec, rule=learning, optimiser=bl.Adam(2e-3), data="digits_events", epochs=20, batch_size=32, engine="discrete"
+        spec,
+        rule=RULES[method],
+        optimiser=bl.Adam(2e-3),
+        data="digits_events",
+        epochs=20,
+        batch_size=32,
+        engine="discrete",
     )
 
 

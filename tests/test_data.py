@@ -186,6 +186,7 @@ def test_unknown_data_set():
         "dvs_gesture",
         "cifar10_dvs",
         "shd",
+        "spoken_words",
         "ssc",
     } == {*known_data()}
     with pytest.raises(DataError, match="takes no path"):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -259,6 +259,25 @@ def test_two_processes_cannot_run_one_study(tmp_path: Path) -> None:
 
     with locked(study.folder), pytest.raises(RunFolderError, match="another run"):
         Study.open(study.folder).resume(workers=1, progress=False)
+
+
+def chosen(
+    method: Literal["bptt", "eprop"] = "bptt", size: Literal[1, 2] | None = None, **other: Any
+) -> dict[str, int]:
+    return {"value": len(method) + (size or 0)}
+
+
+def test_values_that_a_parameter_does_not_take(tmp_path: Path) -> None:
+    for axes, fixed, said in (
+        ({"method": ["bptt", "epropp"]}, {}, r"'method' does not take(.|\n)*'epropp'(.|\n)*did you mean 'eprop'"),
+        ({"seed": [1]}, {"size": 3}, r"'size' does not take(.|\n)*got: +3\n +expected: 1, 2, None"),
+        ({"size": [1 * ms]}, {}, "'size' does not take"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            Study(chosen, axes, fixed=fixed).run(workers=1, folder=tmp_path / "refused", progress=False)
+        assert not (tmp_path / "refused").exists()
+    axes = {"method": ["bptt", "eprop"], "size": [1, 2], "tau": [1 * ms]}
+    assert Study(chosen, axes).run(workers=1, folder=tmp_path / "a", progress=False).done == 4
 
 
 @pytest.mark.parametrize(

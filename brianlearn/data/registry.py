@@ -17,6 +17,7 @@ from brianlearn.data import (
     mnist_events,
     nmnist,
     shd,
+    spoken_words,
 )
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.pipeline import Pipeline
@@ -176,6 +177,12 @@ _ENTRIES = {
             shd.SHD,
             "spoken digits before an artificial cochlea, 20 classes, 700 channels, about 1 s",
             also_complete=((8332, 2088),),  # as first published
+        ),
+        Entry(
+            "spoken_words",
+            "words of four vowels in 20 orders before a simulated cochlea, 700 channels, about 0.7 s; built in",
+            (1600, 400),
+            spikes=lambda dt, path: spoken_words.load_spoken_words(dt),
         ),
         _heidelberg(shd.SSC, "spoken words before an artificial cochlea, 35 classes, 700 channels, 1 s"),
     )

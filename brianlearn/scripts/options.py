@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type
 
 from brianlearn.errors import SpecError
 
-__all__ = ["ScriptUsageError", "option_names", "option_rows", "script_options", "usage"]
+__all__ = ["ScriptUsageError", "choices", "option_names", "option_rows", "script_options", "usage"]
 
 _PLAIN = (str, int, float, bool)
 
@@ -87,6 +87,32 @@ def option_rows(experiment: Callable[..., Any], script: str) -> list[tuple[str, 
 def option_names(experiment: Callable[..., Any]) -> list[str]:
     """The script's own options by name, such as ``--arch``."""
     return [_option(name) for name in inspect.signature(experiment).parameters]
+
+
+def choices(function: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
+    """Parameters that take some values alone, and these: those annotated as a Literal, or as a Literal or None.
+
+    Parameters
+    ----------
+    function : callable
+        Its other annotations may be anything.
+
+    Returns
+    -------
+    dict of str to tuple
+    """
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError, AttributeError, SyntaxError):  # names that are there for type checkers alone
+        return {}
+    found = {}
+    for name in inspect.signature(function).parameters:
+        parts = get_args(hints.get(name)) if get_origin(hints.get(name)) in (Union, UnionType) else (hints.get(name),)
+        if any(get_origin(part) is Literal for part in parts) and all(
+            get_origin(part) is Literal or part is NoneType for part in parts
+        ):
+            found[name] = tuple(v for part in parts for v in (get_args(part) if part is not NoneType else (None,)))
+    return found
 
 
 def _option(name: str) -> str:

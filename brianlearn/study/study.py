@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brianlearn.errors import RunFolderError, SpecError
+from brian2.units.fundamentalunits import Quantity
+
+from brianlearn.errors import RunFolderError, SpecError, did_you_mean
 from brianlearn.machine.cores import core_count
 from brianlearn.machine.environment import versions
 from brianlearn.machine.leftovers import remove_leftovers
+from brianlearn.scripts.options import choices
 from brianlearn.study.axes import Axis, Span
 from brianlearn.study.condition import condition
 from brianlearn.study.executor import Executor, Outcome
@@ -290,6 +293,18 @@ class Study:
                 got=", ".join(missing),
                 expected="an axis, fixed={...}, or a default in the function",
             )
+        given = {name: axis.values for name, axis in self.axes.items()}
+        given |= {name: (value,) for name, value in self.fixed.items()}
+        for name, known in choices(task.function()).items():
+            wrong = [v for v in given.get(name, ()) if isinstance(v, Quantity) or v not in known]
+            if wrong:
+                raise SpecError(
+                    f"{task.name}()",
+                    f"its parameter {name!r} does not take this value",
+                    got=", ".join(map(repr, wrong)),
+                    expected=", ".join(map(repr, known)),
+                    remedy=did_you_mean(wrong[0], map(str, known)),
+                )
 
     # running --------------------------------------------------------------------------------------------------------
 
