@@ -4,6 +4,10 @@ Written from the definition: what arrives through a projection with a delay of d
 of the same trial, x_p[t] = s_source[t - d]; within a step populations follow one another along projections without a
 delay. A weight's gradient is g_p += 2/n^R (psi gate L)_target[t] outer x_p[t] (or the trace of x_p), where L comes down
 through projections without a delay alone. A bias is the weight of a source that fires in every step: 1, or its trace.
+
+Under the timing "brian2" all populations of a step are integrated and fire; then everything that arrives in the step is
+delivered, and then those that fired are reset. Traces take the place of membranes: they hear, like these, what was
+delivered in the step before.
 """
 
 from __future__ import annotations
@@ -27,17 +31,30 @@ NEURONS = {
     "delta": bl.LIF(tau_m=8 * ms),
     "adaptive": bl.AdaptiveLIF(tau_m=10 * ms, tau_a=15 * ms),
 }
+#: Neurons whose reset changes the variable to which spikes are delivered, or that take none while they are refractory.
+ENTANGLED = {
+    "subtracts": bl.LIF(tau_m=8 * ms, reset="v -= 1"),
+    "forgets": bl.CubaLIF(R=4.0, tau_s=3 * ms, reset="v = 0; I = 0.1"),
+    "frozen": bl.LIF(equations="dv/dt = -v/tau_m : 1 (unless refractory)", refractory=2 * ms),
+    "frozen for one step": bl.LIF(equations="dv/dt = -v/tau_m : 1 (unless refractory)", refractory=1 * ms),
+}
 
 
 @st.composite
-def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSpec:
-    """Populations 1 to 4 with cycles, delays of 0 to 5 steps, dense and sparse projections, biases, 1 or 2 readouts."""
+def graphs(
+    draw: Any, neurons: tuple[str, ...] = tuple(NEURONS), timing: str = "same_step", least: int = 1
+) -> bl.NetworkSpec:
+    """Populations 1 to 4 with cycles, delays of 0 to 5 steps, dense and sparse projections, biases, 1 or 2 readouts.
+
+    In a cycle, one delay is ``least`` steps at least.
+    """
+    kinds = {**NEURONS, **ENTANGLED}
     n = draw(st.integers(1, 4))
     names = [f"p{k}" for k in range(n)]
     sizes = [draw(st.integers(3, 7)) for _ in names]
     populations = [bl.Population("input", (6,), bl.IntegrateAndFireEncoder())]
     populations += [
-        bl.Population(name, size, NEURONS[draw(st.sampled_from(neurons))])
+        bl.Population(name, size, kinds[draw(st.sampled_from(neurons))])
         for name, size in zip(names, sizes, strict=True)
     ]
     projections = []
@@ -60,7 +77,7 @@ def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSp
             project(name, names[k + 1], 0)
     for _ in range(draw(st.integers(1, 4))):
         a, b = draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))
-        project(names[a], names[b], draw(st.integers(0 if a < b else 1, 5)))
+        project(names[a], names[b], draw(st.integers(0 if a < b else least, 5)))
     tau = draw(st.sampled_from([None, 5 * ms]))
     populations.append(bl.Population("out", CLASSES, bl.LinearReadout(tau=tau)))
     bias = draw(st.sampled_from([False, bl.Uniform(0.5)]))
@@ -70,7 +87,11 @@ def graphs(draw: Any, neurons: tuple[str, ...] = tuple(NEURONS)) -> bl.NetworkSp
         projections.append(bl.Projection("aside", source, "out", weights=bl.Uniform(1.0)))
     order = draw(st.permutations(populations))
     return bl.NetworkSpec(
-        populations=order, projections=projections, duration=T * ms, burn_in=draw(st.integers(0, 2)) * ms
+        populations=order,
+        projections=projections,
+        duration=T * ms,
+        burn_in=draw(st.integers(0, 2)) * ms,
+        timing=timing,
     )
 
 
@@ -90,6 +111,33 @@ def by_weight(p: bl.Projection, found: np.ndarray, shape: tuple[int, ...]) -> np
     result = np.zeros(prod(shape))
     np.add.at(result, p.connectivity.weight, found[p.connectivity.post, p.connectivity.pre])
     return result
+
+
+class AsBrian2(reference.Population):
+    """A population whose step has Brian2's order: integration, threshold, delivery, reset."""
+
+    def fire(self) -> reference.LayerStep:
+        neuron, v = self.neuron, self.neuron.membrane
+        self.since_spike = self.since_spike + 1
+        self.ready = self.since_spike >= neuron.refractory
+        moving = {name: self.ready if name in neuron.frozen else np.ones_like(self.ready) for name in neuron.states}
+        state = neuron.step(dict(self.state), moving)
+        gate = np.ones(self.ready.shape)
+        if neuron.floor is not None:
+            gate = (state[v] >= neuron.floor).astype(float)
+            state[v] = np.maximum(state[v], neuron.floor)
+        distance = state[v] - neuron.threshold(state)
+        self.fired = self.ready & (distance > 0)
+        self.since_spike = np.where(self.fired, 0, self.since_spike)
+        self.state = state
+        return reference.LayerStep(self.fired.astype(float), self.ready * neuron.psi(distance / neuron.v_scale), gate)
+
+    def deliver(self, sums: np.ndarray) -> None:
+        neuron, name = self.neuron, self.neuron.input
+        takes = self.ready & ~self.fired if name in neuron.frozen else np.ones_like(self.ready)
+        state = {**self.state, name: self.state[name] + takes * neuron.weight_unit * sums}
+        after = neuron.reset(state)
+        self.state = {name: np.where(self.fired, after[name], state[name]) for name in state}
 
 
 def simulate(
@@ -121,7 +169,9 @@ def simulate(
     g_bias = {p.name: np.zeros(p.n_post) for p in onto_neurons if p.name in bias}
     kind = "" if rule is None else type(rule).__name__
     for k in range(len(x)):
-        run = {n: reference.Population(reference.Dense(n, by_name[n].n, neurons[n]), (by_name[n].n,)) for n in order}
+        as_brian2 = spec.timing == "brian2"
+        kind_of = AsBrian2 if as_brian2 else reference.Population
+        run = {n: kind_of(reference.Dense(n, by_name[n].n, neurons[n]), (by_name[n].n,)) for n in order}
         traces = {p.name: reference.Trace(neurons[p.target], (p.n_pre,)) for p in onto_neurons}
         of_ones = {n: reference.Trace(neurons[n], (1,)) for n in order}
         y, local = np.zeros(CLASSES), {n: np.zeros(CLASSES) for n in order}
@@ -132,9 +182,16 @@ def simulate(
                 past = t - delay[p.name]
                 return spikes[p.source][k, past] if past >= 0 else np.zeros(p.n_pre)
 
+            before = {p.name: arrives(p, t - 1) for p in onto_neurons}
+            for n in order if as_brian2 else ():
+                done[n] = run[n].fire()
+                spikes[n][k, t] = done[n].spikes
             for n in order:
                 onto = [p for p in onto_neurons if p.target == n]
                 heard |= {p.name: arrives(p) for p in onto}
+                if as_brian2:
+                    run[n].deliver(sum(W[p.name] @ heard[p.name] + bias.get(p.name, 0.0) for p in onto))
+                    continue
                 done[n] = run[n].receive(sum(W[p.name] @ heard[p.name] + bias.get(p.name, 0.0) for p in onto))
                 spikes[n][k, t] = done[n].spikes
             y = decay * y + sum(W[q.name] @ spikes[q.source][k, t] + bias.get(q.name, 0.0) for q in onto_readouts)
@@ -142,10 +199,12 @@ def simulate(
                 logits[k] += y / (T - burn_in)
             if rule is None:
                 continue
+            moved, one = (before, np.full(1, float(t > 0))) if as_brian2 else (heard, np.ones(1))
             eligible = {
-                name: traces[name].advance(s) if rule.eligibility == "trace" else s for name, s in heard.items()
+                name: traces[name].advance(moved[name]) if rule.eligibility == "trace" else s
+                for name, s in heard.items()
             }
-            ones = {n: of_ones[n].advance(np.ones(1))[0] if rule.eligibility == "trace" else 1.0 for n in order}
+            ones = {n: of_ones[n].advance(one)[0] if rule.eligibility == "trace" else 1.0 for n in order}
             L: dict[str, np.ndarray] = {}
             for n in reversed(order):
                 own = [q for q in onto_readouts if q.source == n]

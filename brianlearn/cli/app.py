@@ -109,6 +109,7 @@ class TimingName(StrEnum):
     """When a spike reaches the next layer."""
 
     same_step = "same-step"
+    brian2 = "brian2"
     pipelined = "pipelined"
 
 
@@ -125,7 +126,9 @@ Json = Annotated[bool, typer.Option("--json", help="The last line of the output 
 JsonList = Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON array of objects.")]
 Engine = Annotated[EngineName | None, typer.Option(help="auto: brian where it can run the rule, else discrete.")]
 Device = Annotated[str | None, typer.Option(help=f"{DEVICES}.")]
-Timing = Annotated[TimingName | None, typer.Option(help="When a spike reaches the next layer: same-step or pipelined.")]
+Timing = Annotated[
+    TimingName | None, typer.Option(help="The order within a time step: same-step, brian2 or pipelined.")
+]
 Defining = Annotated[
     Path | None,
     typer.Option("--script", help="Script that defines classes of your own of which the run holds objects."),

@@ -28,14 +28,14 @@ class Graph(Storable):
     ----------
     populations : sequence of Population
     projections : sequence of Projection
-        Without cycles of projections that have no delay.
+        Cycles of projections that have no delay are refused where a spike takes no time (`check_cycles`).
     layers : mapping, optional
         Population -> the layer that declared it, of a chain.
 
     Raises
     ------
     SpecError
-        Names that are missing or there twice, cycles without a delay, populations that nothing reaches.
+        Names that are missing or there twice, populations that nothing reaches.
     ShapeError
         Shapes that do not fit, naming the projection.
     """
@@ -115,32 +115,51 @@ class Graph(Storable):
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Names of all populations, each behind those that it hears in the same step.
+        """Names of all populations, each behind those that it hears without a delay.
+
+        In a cycle without a delay (`check_cycles`), the one that was declared first comes first.
+        """
+        heard, found = self._heard_at_once, list[str]()
+        while len(found) < len(heard):
+            left = [name for name in heard if name not in found]
+            found.append(next((name for name in left if heard[name] <= set(found)), left[0]))
+        if not any(p.is_readout for p in self.populations):  # the output is the last one
+            found.sort(key=lambda name: not self._leads_on(name))
+        return tuple(found)
+
+    @cached_property
+    def _heard_at_once(self) -> dict[str, set[str]]:
+        """Population -> those that it hears without a delay."""
+        return {
+            p.name: {q.source for q in self._every_projection if q.target == p.name and not q.delayed}
+            for p in self._every_population
+        }
+
+    @cached_property
+    def cycle(self) -> tuple[str, ...]:
+        """Names along a cycle of projections without a delay, the first one again at the end; empty without one."""
+        heard = {name: set(sources) for name, sources in self._heard_at_once.items()}
+        while ready := [name for name, sources in heard.items() if not sources & heard.keys()]:
+            for name in ready:
+                del heard[name]
+        return tuple(_cycle(heard)) if heard else ()
+
+    def check_cycles(self) -> None:
+        """Refuse cycles in which spikes take no time.
 
         Raises
         ------
         SpecError
-            A cycle without a delay, by name.
+            A cycle of projections without a delay, by name.
         """
-        heard = {
-            p.name: {q.source for q in self._every_projection if q.target == p.name and not q.delayed}
-            for p in self._every_population
-        }
-        found: list[str] = []
-        while len(found) < len(heard):
-            ready = [name for name, sources in heard.items() if name not in found and sources <= set(found)]
-            if not ready:
-                raise SpecError(
-                    "NetworkSpec",
-                    "projections without a delay form a cycle",
-                    got=" -> ".join(_cycle(heard, found)),
-                    expected="cycles in which a spike takes a step at least",
-                    remedy="give one of them a delay, e.g. bl.Projection(..., delay=1*ms)",
-                )
-            found.append(ready[0])
-        if not any(p.is_readout for p in self.populations):  # the output is the last one
-            found.sort(key=lambda name: not self._leads_on(name))
-        return tuple(found)
+        if self.cycle:
+            raise SpecError(
+                "NetworkSpec",
+                "projections without a delay form a cycle",
+                got=" -> ".join(self.cycle),
+                expected="cycles in which a spike takes a step at least",
+                remedy="give one of them a delay, e.g. bl.Projection(..., delay=1*ms), or take timing='brian2'",
+            )
 
     def _leads_on(self, name: str) -> bool:
         """Whether another population hears this one."""
@@ -174,24 +193,9 @@ class Graph(Storable):
     @cached_property
     def _placed(self) -> tuple[dict[str, Population], tuple[Projection, ...]]:
         """Populations with their shapes, in order, and projections between them."""
-        declared = {p.name: p for p in self._every_population}
-        made: dict[str, Population] = {}
-        for name in self.order:
-            population, onto = declared[name], [q for q in self.projections if q.target == name]
-            shape = population.shape
-            for q in onto if shape is None else ():
-                if q.source not in made:  # with a delay, from a population that is behind this one in a step
-                    continue
-                shape = shape or q.connection.target_shape(q.name, _shape(made[q.source]), q.source)
-            if shape is None:
-                raise ShapeError(
-                    f"population {name!r}",
-                    "its shape is not known",
-                    got="no shape, and no projection that says one",
-                    expected=f"bl.Population({name!r}, shape, neuron)",
-                )
-            population = _with_shape(population, tuple(shape))
-            made[name] = population
+        shapes = self._shapes()
+        made = {p.name: _with_shape(p, shapes[p.name]) for p in self._every_population}
+        made = {name: made[name] for name in self.order}
         placed = [
             q.placed(self.layers.get(name, made[name]), _shape(made[q.source]), _shape(made[name]))
             for name in self.order
@@ -199,6 +203,26 @@ class Graph(Storable):
             if q.target == name
         ]
         return made, tuple(placed)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all populations: declared, or that which a projection from a known one says."""
+        shapes = {p.name: tuple(p.shape) for p in self._every_population if p.shape is not None}
+        while unknown := [name for name in self.order if name not in shapes]:
+            found: dict[str, tuple[int, ...]] = {}
+            for name in unknown:
+                for q in self.projections:
+                    if q.target == name and q.source in shapes and name not in found:
+                        shape = q.connection.target_shape(q.name, shapes[q.source], q.source)
+                        found |= {} if shape is None else {name: tuple(shape)}
+                shapes |= found
+            if not found:
+                raise ShapeError(
+                    f"population {unknown[0]!r}",
+                    "its shape is not known",
+                    got="no shape, and no projection that says one",
+                    expected=f"bl.Population({unknown[0]!r}, shape, neuron)",
+                )
+        return shapes
 
     def _check_roles(self) -> None:
         populations, _ = self._placed
@@ -341,12 +365,11 @@ def _once(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _cycle(heard: Mapping[str, set[str]], done: Sequence[str]) -> list[str]:
-    """Names along a cycle among the populations that are left, in the direction of spikes."""
-    left = [name for name in heard if name not in done]
-    path = [left[0]]
+def _cycle(heard: Mapping[str, set[str]]) -> list[str]:
+    """Names along a cycle, in the direction of spikes, among populations each of which hears another one of them."""
+    path = [next(iter(heard))]
     while True:
-        before = next(name for name in sorted(heard[path[-1]]) if name not in done)
+        before = next(name for name in sorted(heard[path[-1]]) if name in heard)
         if before in path:
             return [before, *reversed(path[path.index(before) :])]
         path.append(before)

@@ -27,7 +27,8 @@ from brianlearn.network.unit_names import quantity_text
 
 __all__ = ["NetworkSpec", "Projection"]
 
-TIMINGS = ("same_step", "pipelined")
+#: The order of what happens in a time step (docs/schedule.md).
+TIMINGS = ("same_step", "brian2", "pipelined")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -49,11 +50,15 @@ class NetworkSpec(Storable):
         Time step.
     burn_in : brian2.Quantity, optional
         Start of a trial that neither the prediction nor the loss uses.
-    timing : {"same_step", "pipelined"}, optional
-        When a spike reaches the next layer: in the same step, or in the next one (chains only).
+    timing : {"same_step", "brian2", "pipelined"}, optional
+        The order within a time step (docs/schedule.md). ``"same_step"``: a spike reaches the next layer within the step
+        in which it was fired. ``"brian2"``: the order of Brian2's own schedule; spikes are delivered after all
+        thresholds and before all resets, so that what they do is seen in the next step. ``"pipelined"``: all layers
+        deliver before they integrate, in the next step (chains only).
     populations, projections : sequence of Population, of Projection
-        In the place of a chain: any graph, with a delay in every cycle. The first readout that is declared is the
-        output that makes predictions; where there is none, the one population that leads to nothing.
+        In the place of a chain: any graph, with a delay in every cycle (but under the timing ``"brian2"``). The first
+        readout that is declared is the output that makes predictions; where there is none, the one population that
+        leads to nothing.
     declared : Graph, optional
         For copies: the populations and projections, checked, of a network that is declared by them.
 
@@ -173,6 +178,8 @@ class NetworkSpec(Storable):
                 expected=" or ".join(TIMINGS),
                 remedy=did_you_mean(self.timing, TIMINGS),
             )
+        if self.timing != "brian2":
+            self.graph.check_cycles()
         for name in ("dt", "duration", "burn_in"):
             value = take_quantity("NetworkSpec", name, getattr(self, name))
             object.__setattr__(self, name, value)
@@ -220,7 +227,7 @@ class NetworkSpec(Storable):
                 "NetworkSpec",
                 "pipelined timing is for chains of layers",
                 got="populations that several projections reach or leave, delays, or biases",
-                expected="timing='same_step'",
+                expected="timing='same_step', or 'brian2'",
             )
         self._check_neuron_counts()
         self.warnings  # noqa: B018 - looks, and refuses or warns
@@ -239,6 +246,20 @@ class NetworkSpec(Storable):
     def burn_in_steps(self) -> int:
         """Time steps that prediction and loss leave out."""
         return round(float(self.burn_in) / float(self.dt))
+
+    def arrival_steps(self, projection: Projection) -> int:
+        """Steps from the one in which a spike was fired to the one whose integration hears it.
+
+        Parameters
+        ----------
+        projection : Projection
+
+        Returns
+        -------
+        int
+            The delay; under the timing ``"brian2"`` one more, because spikes are delivered after the integration.
+        """
+        return projection.delay_steps(self.dt) + (self.timing == "brian2")
 
     @cached_property
     def graph(self) -> Graph:

@@ -93,7 +93,7 @@ def evaluate(
     data : DataSet or (Samples, Samples), optional
         Needed where the run's data had no name.
     progress : bool or Progress, optional
-    timing : {"same_step", "pipelined"}, optional
+    timing : {"same_step", "brian2", "pipelined"}, optional
         When spikes reach the next layer; as in training where it is not given.
 
     Returns

@@ -26,7 +26,7 @@ def export_run(
     folder : path-like
         Must not exist.
     to : {"cpp", "genn"}
-    timing : {"same_step", "pipelined"}, optional
+    timing : {"same_step", "brian2", "pipelined"}, optional
         That of the run where it is not given.
 
     Returns

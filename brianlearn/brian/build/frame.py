@@ -104,7 +104,7 @@ def place(obj: Any, when: str, order: int = 0) -> None:
 
 
 class Frame:
-    """The frame of one network with same-step timing; parts add their objects to `net`."""
+    """The frame of one network; parts add their objects to `net`."""
 
     def __init__(self, plan: Plan, standalone: bool) -> None:
         self.plan, self.spec, self.rule = plan, plan.spec, plan.rule
@@ -131,7 +131,7 @@ class Frame:
         """A network without objects, with its slots."""
         network = Network()
         inputs, late = (p.name for p in self.spec.graph.sources), map(self.plan.heard_as, self.plan.delayed)
-        network.schedule = Schedule(self.plan.layers, tuple(inputs), tuple(late)).slots()
+        network.schedule = Schedule(self.plan.layers, tuple(inputs), tuple(late), as_brian2=self.plan.as_brian2).slots()
         return network
 
     def _step_clock(self) -> Clock:

@@ -17,14 +17,17 @@ __all__ = ["Builder"]
 
 
 class Builder(Readouts):
-    """Builds the objects of one network with same-step timing, part by part."""
+    """Builds the objects of one network with same-step timing, or that of Brian2, part by part."""
 
     def build(self) -> BrianNetwork:
         net = self.net
         for given in self.spec.graph.sources:
             self._encoder(given)
-        for population in self.spec.neurons:
+        for population in self.spec.neurons if self.spec.graph.cycle else ():  # sources of others, all of them
             self._neurons(population)
+        for population in self.spec.neurons:
+            if population.name not in net.groups:
+                self._neurons(population)
             for p in self.spec.onto(population.name):
                 if not p.delayed:
                     self._weights(p, learned=self._teaches(p))

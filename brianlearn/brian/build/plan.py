@@ -120,6 +120,11 @@ class Plan:
         return self.spec.timing == "pipelined"
 
     @property
+    def as_brian2(self) -> bool:
+        """Whether a time step has the order of Brian2's own schedule."""
+        return self.spec.timing == "brian2"
+
+    @property
     def mirrors(self) -> bool:
         """Whether errors go down through mirror synapses; under pipelined timing they always do."""
         return self.rule is not None and (self.pipelined or self.rule.feedback == "mirror")
@@ -208,6 +213,7 @@ class Plan:
                 p,
                 "" if sources.count(self.heard_as(p)) == 1 else p.name,
                 self.heard_as(p),
+                self.as_brian2,
             )
             for p in self.spec.projections
         }

@@ -100,7 +100,9 @@ class Populations(Frame):
         group = self._source(p.name, p.n, model, **options)
         self._start_of_trial(p, group)
         if step.refractory is not None:
-            self._regularly(group, step.refractory, f"{p.name}_deliver", "refractory", order=-1)
+            # before anything that writes variables (unless refractory)
+            first = (f"{p.name}_integrate", -2) if self.plan.as_brian2 else (f"{p.name}_deliver", -1)
+            self._regularly(group, step.refractory, first[0], "refractory", order=first[1])
             ready = "not_refractory = True\nlastspike = -10000*second"
             # before the rest of the reset: Brian2 writes variables (unless refractory) only where not_refractory
             self._regularly(group, ready, "start", "ready", order=-1, clock=self.net.trial_clock)

@@ -1,7 +1,8 @@
 """The order of slots within one time step.
 
 Brian2 runs the objects of a time step slot by slot (``Network.schedule``). Same-step timing gives every layer slots of
-its own, so that a spike reaches the next layer within the step in which it was fired.
+its own, so that a spike reaches the next layer within the step in which it was fired. The timing of Brian2 has the same
+slots in the order of Brian2's own schedule: all integrate, all fire, spikes are delivered, all are reset.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _DEFAULTS = ("groups", "thresholds", "synapses", "resets")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Slots of same-step timing.
+    """Slots of same-step timing, and of the timing of Brian2.
 
     Attributes
     ----------
@@ -27,11 +28,14 @@ class Schedule:
         Names of the inputs.
     late : tuple of str
         Groups that repeat what others fired, after a delay.
+    as_brian2 : bool
+        Whether they are in the order of Brian2's own schedule.
     """
 
     layers: tuple[str, ...]
     inputs: tuple[str, ...] = ("input",)
     late: tuple[str, ...] = ()
+    as_brian2: bool = False
 
     def slots(self) -> list[str]:
         """All slots in order."""
@@ -40,6 +44,17 @@ class Schedule:
     def _slots(self) -> Iterator[str]:
         yield "start"
         yield from _DEFAULTS
+        yield from self._as_brian2() if self.as_brian2 else self._same_step()
+        for part in ("decay", "deliver", "error"):
+            yield f"readout_{part}"
+        for layer in reversed(self.layers):
+            yield f"{layer}_feedback"
+        yield "plasticity"
+        yield "optimise"
+        yield "end"
+
+    def _same_step(self) -> Iterator[str]:
+        """One population after the other."""
         for name in self.late:
             yield f"{name}_threshold"
             yield f"{name}_reset"
@@ -49,13 +64,18 @@ class Schedule:
         for layer in self.layers:
             for part in ("deliver", "integrate", "threshold", "reset"):
                 yield f"{layer}_{part}"
-        for part in ("decay", "deliver", "error"):
-            yield f"readout_{part}"
-        for layer in reversed(self.layers):
-            yield f"{layer}_feedback"
-        yield "plasticity"
-        yield "optimise"
-        yield "end"
+
+    def _as_brian2(self) -> Iterator[str]:
+        """All populations at once: Brian2's slots groups, thresholds, synapses and resets."""
+        fire = (*self.late, *self.inputs, *self.layers)
+        for part, names in (
+            ("integrate", (*self.inputs, *self.layers)),
+            ("threshold", fire),
+            ("deliver", self.layers),
+            ("reset", fire),
+        ):
+            for name in names:
+                yield f"{name}_{part}"
 
 
 def meaning(slot: str) -> str:

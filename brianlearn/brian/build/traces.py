@@ -22,12 +22,15 @@ class Trace:
         What its names end with, where the group keeps several.
     source : str
         The group that keeps it.
+    before_spike : bool
+        Whether spikes of a step are added before anything learns in it, though they are heard in the next one alone.
     """
 
     response: LinearResponse
     projection: Projection
     suffix: str
     source: str
+    before_spike: bool = False
 
     @property
     def event(self) -> str:
@@ -37,7 +40,8 @@ class Trace:
     @property
     def variable(self) -> str:
         """The variable that is the presynaptic factor."""
-        return self.name(self.response.membrane)
+        name = self.name(self.response.membrane)
+        return f"{name}_next" if self.before_spike else name
 
     @property
     def states(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class Component:
         self.names, self._recurrences, self._maps, self._kernels = tuple(names), recurrences, maps, kernels
         self.inner = {name: [q for q in spec.onto(name) if q.source in names] for name in names}
         self.projections = [q for onto in self.inner.values() for q in onto]
-        self.delays = {q.name: q.delay_steps(spec.dt) for q in self.projections}
+        self.delays = {q.name: spec.arrival_steps(q) for q in self.projections}
         back = [q for name in reversed(self.names) for q in self.inner[name]]
         back.sort(key=lambda q: -self.delays[q.name])  # what was heard last comes first
         self.outer_of = {name: [q for q in back if q.source == name] for name in names}

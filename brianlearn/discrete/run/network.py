@@ -84,7 +84,12 @@ class DiscreteNetwork(torch.nn.Module):
         recurrences: dict[str, Recurrence] = {}
         maps: dict[str, SynapticMap] = {}
         for population in spec.neurons:
-            program = neuron_program(spec.onto(population.name)[0], dt)
+            program = neuron_program(
+                spec.onto(population.name)[0],
+                dt,
+                delivered_before_reset=spec.timing == "brian2",
+                reset_kept=reset_path == "kept",
+            )
             recurrences[population.name] = Recurrence(
                 program, population.shape, reset_kept=reset_path == "kept", kernels=kernels
             )
@@ -266,7 +271,7 @@ class DiscreteNetwork(torch.nn.Module):
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
         parts = []
         for p in self.spec.onto(population.name) if onto is None else onto:
-            source = after(heard[p.source], p.delay_steps(self.spec.dt), self.spec.n_steps)
+            source = after(heard[p.source], self.spec.arrival_steps(p), self.spec.n_steps)
             synapses = self._maps[p.name]
             delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
             if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step

@@ -63,8 +63,8 @@ def learn_batch(
     BatchRecord
     """
     with torch.no_grad(), _threads(network, len(labels)):
-        kind = _Pipelined if network.pipelined else _Online
-        return kind(network, rule, readouts, inputs, labels, keys).run(apply)
+        kinds = {"pipelined": _Pipelined, "brian2": _AsBrian2}
+        return kinds.get(network.spec.timing, _Online)(network, rule, readouts, inputs, labels, keys).run(apply)
 
 
 @contextmanager
@@ -89,6 +89,7 @@ class _Arrival:
     weight: torch.Tensor
     source: torch.Tensor | None = None
     trace: Stepper | None = None
+    delivered: torch.Tensor | None = None  # in the step before, where neurons hear it in this one
 
 
 @dataclass(eq=False)
@@ -106,6 +107,7 @@ class _Layer:
     read: dict[str, torch.Tensor] = field(default_factory=dict)  # readout -> weights from here
     fixed: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of its paths from readouts
     values: Mapping[str, torch.Tensor] | None = None
+    waiting: torch.Tensor | None = None  # what was delivered after the threshold, for the next step
 
     @property
     def psi(self) -> torch.Tensor:
@@ -283,27 +285,40 @@ class _Online:
         for name, source, weight in self.given:
             self._read_in(name, heard[source].flatten(1), weight, first=name not in read)
             read.add(name)
-        for layer in self.layers:
-            delivered = self._delivered(layer, heard)
-            if layer.neurons is None:
-                layer.neurons = self._start(layer, delivered)
-            layer.values = layer.neurons(delivered)
-            spikes = layer.values["spike"]
-            if layer.masks is not None:
-                layer.mask = layer.masks[t] if layer.masks.ndim == 3 else layer.masks
-            seen = spikes if layer.mask is None else spikes * layer.mask
-            for name, weight in layer.read.items():
-                self._read_in(name, seen, weight, first=name not in read)
-                read.add(name)
-            heard[layer.p.name] = unflatten(seen.unsqueeze(0), layer.p.shape, layer.channels_last)[0]
-            for arrival in layer.arrivals:
-                if arrival.trace is not None:
-                    assert arrival.source is not None
-                    flat = arrival.source.flatten(2)[0].contiguous()
-                    trace = arrival.trace(flat)[arrival.trace.program.membrane]
-                    arrival.source = trace.view(1, self.samples, *arrival.p.in_shape)
+        self._fire(t, heard, read)
         for name, past in self.past.items():
             past.append(heard[name].clone())  # the next step overwrites it
+
+    def _fire(self, t: int, heard: dict[str, torch.Tensor], read: set[str]) -> None:
+        """Step t of the populations that fire: one after the other, each with what those before it sent."""
+        for layer in self.layers:
+            self._run(t, layer, self._delivered(layer, heard), heard, read)
+            for arrival in layer.arrivals:
+                self._follow(arrival)
+
+    def _run(
+        self, t: int, layer: _Layer, delivered: torch.Tensor, heard: dict[str, torch.Tensor], read: set[str]
+    ) -> None:
+        """One population: its spikes, and what readouts and others hear of them."""
+        if layer.neurons is None:
+            layer.neurons = self._start(layer, delivered)
+        layer.values = layer.neurons(delivered)
+        spikes = layer.values["spike"]
+        if layer.masks is not None:
+            layer.mask = layer.masks[t] if layer.masks.ndim == 3 else layer.masks
+        seen = spikes if layer.mask is None else spikes * layer.mask
+        for name, weight in layer.read.items():
+            self._read_in(name, seen, weight, first=name not in read)
+            read.add(name)
+        heard[layer.p.name] = unflatten(seen.unsqueeze(0), layer.p.shape, layer.channels_last)[0]
+
+    def _follow(self, arrival: _Arrival) -> None:
+        """Put the trace of what came through a projection in the place of it, where the rule learns with traces."""
+        if arrival.trace is not None:
+            assert arrival.source is not None
+            flat = arrival.source.flatten(2)[0].contiguous()
+            trace = arrival.trace(flat)[arrival.trace.program.membrane]
+            arrival.source = trace.view(1, self.samples, *arrival.p.in_shape)
 
     def _read_in(self, name: str, spikes: torch.Tensor, weight: torch.Tensor, *, first: bool) -> None:
         """Add to a readout what one population sends; the ``first`` of a step lets it decay."""
@@ -354,6 +369,37 @@ class _Online:
             )
             parts.append(down[0])
         return parts
+
+
+class _AsBrian2(_Online):
+    """The state of one batch under the timing of Brian2: spikes are delivered when all have fired."""
+
+    def _fire(self, t: int, heard: dict[str, torch.Tensor], read: set[str]) -> None:
+        if t == 0:
+            self._rest(heard)
+        for layer in self.layers:
+            assert layer.waiting is not None
+            self._run(t, layer, layer.waiting, heard, read)
+            for arrival in layer.arrivals:
+                arrival.source = arrival.delivered
+                self._follow(arrival)
+        for layer in self.layers:
+            traces = [arrival.source for arrival in layer.arrivals]
+            layer.waiting = self._delivered(layer, heard)
+            for arrival, trace in zip(layer.arrivals, traces, strict=True):
+                if arrival.trace is not None:
+                    assert arrival.source is not None
+                    arrival.delivered, arrival.source = arrival.source.clone(), trace  # the next step overwrites it
+
+    def _rest(self, heard: Mapping[str, torch.Tensor]) -> None:
+        """The state before the first step: nothing was delivered, in the memory layout that it will have."""
+        silent = {name: torch.zeros_like(sent) for name, sent in heard.items()}
+        silent |= {layer.p.name: self.target.new_zeros(self.samples, *layer.p.shape) for layer in self.layers}
+        for layer in self.layers:
+            layer.waiting = torch.zeros_like(self._delivered(layer, silent))
+            silent[layer.p.name] = unflatten(layer.waiting.unsqueeze(0), layer.p.shape, layer.channels_last)[0]
+            for arrival in layer.arrivals:
+                arrival.delivered = arrival.source
 
 
 class _Pipelined(_Online):

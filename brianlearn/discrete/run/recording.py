@@ -16,6 +16,7 @@ from brianlearn.discrete.run.targets import output_target
 from brianlearn.discrete.run.three_factor import PopulationRun, forward, third_factors, traces
 from brianlearn.discrete.step.plain import evaluate
 from brianlearn.discrete.step.program import at_end, end_value
+from brianlearn.errors import SpecError
 from brianlearn.learning.recording import taps_of
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
@@ -42,6 +43,8 @@ class Watch:
     ------
     EquationError
         Subexpressions that cannot be computed in discrete time, by name.
+    SpecError
+        State variables and traces under the timing ``"brian2"``, where a step ends with what the next one begins with.
     """
 
     def __init__(
@@ -49,11 +52,25 @@ class Watch:
     ) -> None:
         self.network, self.rule, self.fixed = network, rule, fixed
         self.record = [tap for tap in record if tap.over_time]
+        self._check_timing()
         self._subexpressions = {
             tap: end_value(network.spec.onto(tap.layer)[0], float(network.spec.dt), tap.variable)
             for tap in self.record
             if tap.variable in self._texts(tap.layer)
         }
+
+    def _check_timing(self) -> None:
+        inside = [
+            f"{tap.variable} of {tap.layer}" for tap in self.record if tap.variable not in ("readout", "psi", "L")
+        ]
+        if inside and self.network.spec.timing == "brian2":
+            raise SpecError(
+                "engine 'discrete', timing 'brian2'",
+                "the values at the end of a step are not there: spikes are delivered with the next step",
+                got=", ".join(inside),
+                expected="spikes, the readout, psi or L",
+                remedy="record it on engine='brian'",
+            )
 
     def _texts(self, layer: str) -> Sequence[str]:
         population = self.network.spec.graph.by_name.get(layer)

@@ -106,7 +106,7 @@ class Segments:
         self.edges = [*range(0, spec.n_steps, length), spec.n_steps]
         self.components = [_component(network, names) for names in spec.graph.components]
         self.masks = {p.name: self._mask(p, keys) for p in spec.neurons}
-        delays = {q.name: q.delay_steps(spec.dt) for q in spec.projections}
+        delays = {q.name: spec.arrival_steps(q) for q in spec.projections}
         self.delays = delays
         self.longest = {
             p.name: max((delays[q.name] for q in spec.projections if q.source == p.name), default=0)

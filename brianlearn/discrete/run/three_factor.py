@@ -44,15 +44,33 @@ class Arrival:
     p : Projection
     synapses : SynapticMap
     source : torch.Tensor, shape (T, B, *in_shape)
-        What its synapses saw; (1, B, *in_shape) for a direct current.
+        What its synapses saw, the presynaptic factor x_p of local rules; (1, B, *in_shape) for a direct current.
     listed : Listed or None
         The same in lists.
+    heard : torch.Tensor, shape (T, B, *in_shape)
+        What of it the neurons had heard when they were integrated: under the timing ``"brian2"`` that of the step
+        before, otherwise the same.
     """
 
     p: Projection
     synapses: SynapticMap
     source: torch.Tensor
     listed: Listed | None
+    heard: torch.Tensor
+
+    @classmethod
+    def of(cls, network: DiscreteNetwork, q: Projection, sent: torch.Tensor) -> Arrival:
+        """What a projection brings of what its source ``sent``, shape (T, B, *in_shape) or (1, B, *in_shape)."""
+        spec, synapses = network.spec, network.synapses(q.name)
+        delay, until = q.delay_steps(spec.dt), spec.arrival_steps(q)
+        source = after(sent, delay, spec.n_steps)
+        heard = source if until == delay else after(sent, until, spec.n_steps)
+        return cls(q, synapses, source, synapses.lists(source), heard)
+
+    def delivered(self, weight: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """What reaches the population in every step, and its order in memory."""
+        listed = self.listed if self.heard is self.source else self.synapses.lists(self.heard)
+        return self.synapses(self.heard, weight, listed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,9 +245,8 @@ def _alone(
     """A population that does not hear itself, over the whole sequence; ``heard``: spikes of the others."""
     steps, arrivals, parts = network.spec.n_steps, [], []
     for q in network.spec.onto(p.name):
-        synapses, source = network.synapses(q.name), after(heard[q.source], q.delay_steps(network.spec.dt), steps)
-        arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
-        delivered, last = synapses(source, network.get_parameter(q.name).detach(), arrivals[-1].listed)
+        arrivals.append(Arrival.of(network, q, heard[q.source]))
+        delivered, last = arrivals[-1].delivered(network.get_parameter(q.name).detach())
         if len(delivered) != steps:  # a direct current is the same in every step
             delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
         parts.append((delivered, last))
@@ -261,8 +278,7 @@ def _together(
     every = {**heard, **{run.p.name: run.heard.unflatten(2, run.p.shape) for run in runs}}
     for run in runs:
         for q in spec.onto(run.p.name):
-            synapses, source = network.synapses(q.name), after(every[q.source], q.delay_steps(spec.dt), spec.n_steps)
-            run.arrivals.append(Arrival(q, synapses, source, synapses.lists(source)))
+            run.arrivals.append(Arrival.of(network, q, every[q.source]))
     return runs
 
 
@@ -323,6 +339,8 @@ def _gradient(
     found = {}
     for arrival in run.arrivals:
         source, listed, mine = arrival.source, arrival.listed, error
+        if rule.credit == "through_time" and arrival.heard is not source:
+            source, listed = arrival.heard, None
         if rule.credit == "online":
             if rule.eligibility == "trace":
                 source, listed = traces(network, arrival)[0], None
@@ -338,11 +356,11 @@ def _gradient(
 
 
 def traces(network: DiscreteNetwork, arrival: Arrival, states: Sequence[str] | None = None) -> list[torch.Tensor]:
-    """Traces of what a projection's synapses saw, shape (T, B, *in_shape): the membrane's, or of some states."""
-    steps, source = network.spec.n_steps, arrival.source
+    """Traces of what came through a projection, shape (T, B, *in_shape): the membrane's, or of some states."""
+    steps, source = network.spec.n_steps, arrival.heard
     if len(source) != steps:
         source = source.expand(steps, *source.shape[1:])
-    last = source.ndim == 5 and not source.is_contiguous() and len(arrival.source) == steps
+    last = source.ndim == 5 and not source.is_contiguous() and len(arrival.heard) == steps
     flat = (source.permute(0, 1, 3, 4, 2) if last else source).flatten(2).contiguous()
     response = network.trace(arrival.p.name)
     if states is None:

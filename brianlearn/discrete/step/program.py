@@ -43,6 +43,10 @@ def at_end(state: str) -> str:
     return f"{state}_end__"
 
 
+#: States of neurons to which spikes are delivered before their reset: whether they fired in the step before, and
+#: whether they took what was delivered then.
+FIRED_BEFORE, READY_BEFORE = "fired_before__", "ready_before__"
+
 #: Names that the generated code uses for itself, beside those that start with ``grad_`` or end with two underscores.
 _OURS = {
     DELIVERED,
@@ -164,7 +168,16 @@ class _Builder:
         self.values |= {name: float(constant.value) for name, constant in DEFAULT_CONSTANTS.items()}
         self.values |= {p.name: p.value if p.shared else np.ravel(p.value) for p in step.parameters}
         self.values |= {"dt": dt, "i": np.arange(n, dtype=float), "N": float(n)}
-        self.taken = {*self.values, *parsed.state_names, *DERIVATIVES, "where", "not_refractory", DELIVERED}
+        self.taken = {
+            *self.values,
+            *parsed.state_names,
+            FIRED_BEFORE,
+            READY_BEFORE,
+            *DERIVATIVES,
+            "where",
+            "not_refractory",
+            DELIVERED,
+        }
         self.current: dict[str, ast.expr] = {name: ast.Name(name) for name in parsed.state_names}
         self.frozen = {n for n in parsed.state_names if "unless refractory" in parsed.equations[n].flags}
         for name in (*parsed.state_names, *self.subexpressions, *neuron.constants):
@@ -202,6 +215,21 @@ class _Builder:
             if conditional and target in self.frozen and self.period > 1:
                 new = ast.Call(ast.Name("where"), [ast.Name("not_refractory"), new, self.current[target]], [])
             self.assign(target, new)
+
+    def reset_if_fired(self, code: str, *, reset_kept: bool) -> None:
+        """Append the reset's statements, for neurons that fired in the step before."""
+        before = dict(self.current)
+        self.run(code)
+        for target in self.current:
+            new, old = self.current[target], before.get(target, self.current[target])
+            if ast.dump(new) == ast.dump(old):
+                continue
+            choice: ast.expr = ast.Call(ast.Name("where"), [expression(f"{FIRED_BEFORE} > 0.5"), new, old], [])
+            if reset_kept:  # the same value, with a derivative by what fired
+                choice = expression(
+                    f"{FIRED_BEFORE}*({ast.unparse(new)}) + (1.0 - {FIRED_BEFORE})*({ast.unparse(old)})"
+                )
+            self.assign(target, choice)
 
     def assign(self, target: str, value: ast.expr) -> None:
         if not isinstance(value, ast.Name | ast.Constant):
@@ -250,7 +278,9 @@ def _steps(period: object, dt: float) -> int:
     return 0 if period is None else int((float(period) + 1e-3 * dt) / dt)  # type: ignore[arg-type]
 
 
-def neuron_program(p: Projection, dt: float) -> Program:
+def neuron_program(
+    p: Projection, dt: float, *, delivered_before_reset: bool = False, reset_kept: bool = False
+) -> Program:
     """The program of the neurons that a projection leads to.
 
     Parameters
@@ -259,6 +289,12 @@ def neuron_program(p: Projection, dt: float) -> Program:
         Onto neurons that fire.
     dt : float
         Seconds.
+    delivered_before_reset : bool
+        Whether what reaches the neurons in a step was delivered in the step before, after the threshold and before the
+        reset (timing ``"brian2"``). Where the order makes a difference, a step of the program then begins with that
+        delivery and that reset.
+    reset_kept : bool
+        Whether the spike that resets passes gradient, also where the reset waits for the next step.
 
     Returns
     -------
@@ -283,10 +319,20 @@ def neuron_program(p: Projection, dt: float) -> Program:
     b = _Builder(p.target, neuron, step, dt, p.n_post)
     exact = step.update is not None
     unit = float(np.asarray(neuron.weight_unit))
+    waits = delivered_before_reset and _order_matters(neuron)
+    frozen = neuron.input in b.frozen and neuron.refractory is not None
     delivery = f"{neuron.input} + {DELIVERED}" + ("" if unit == 1.0 else f"*{unit!r}")
-    if exact and neuron.input in b.frozen:
-        delivery += "*int(not_refractory)"
-    b.run(f"{neuron.input} = {delivery}", conditional=not exact)
+    if waits:
+        took = b.read(expression(delivery))
+        if frozen:
+            ready = expression(f"{READY_BEFORE} > 0.5")
+            took = ast.Call(ast.Name("where"), [ready, took, b.current[neuron.input]], [])
+        b.assign(neuron.input, took)
+        b.reset_if_fired(neuron.reset, reset_kept=reset_kept)
+    else:
+        if exact and neuron.input in b.frozen:
+            delivery += "*int(not_refractory)"
+        b.run(f"{neuron.input} = {delivery}", conditional=not exact)
     b.run(step.update if step.update is not None else update_code(neuron), conditional=not exact)
     gate = None
     if step.floor is not None:
@@ -303,13 +349,36 @@ def neuron_program(p: Projection, dt: float) -> Program:
     psi = b.read(next(assignments(psi_text))[1])
     distance, before, body = b.named("x_psi"), {s: b.current[s] for s in parsed.state_names}, tuple(b.body)
     b.body = []
-    b.run(neuron.reset)
-    after = {s: b.current[s] for s in parsed.state_names if ast.dump(b.current[s]) != ast.dump(before[s])}
     initial = {name: float(np.asarray(neuron.initial.get(name, 0.0))) for name in parsed.state_names}
+    after: dict[str, ast.expr]
+    if waits:
+        before |= {FIRED_BEFORE: ast.Constant(0.0)}
+        after, initial = {FIRED_BEFORE: ast.Constant(1.0)}, {**initial, FIRED_BEFORE: 0.0}
+        if frozen:
+            before |= {
+                READY_BEFORE: expression("where(not_refractory, 1.0, 0.0)") if b.period > 1 else ast.Constant(1.0)
+            }
+            after, initial = {**after, READY_BEFORE: ast.Constant(0.0)}, {**initial, READY_BEFORE: 1.0}
+    else:
+        b.run(neuron.reset)
+        after = {s: b.current[s] for s in parsed.state_names if ast.dump(b.current[s]) != ast.dump(before[s])}
     spike = Spike(distance, fires, psi, tuple(b.body), after)
-    states = {name: name for name in parsed.state_names}
+    states = {name: name for name in initial}
     program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate)
     return _hoisted(program, b.values, b.taken)
+
+
+def _order_matters(neuron: Neuron) -> bool:
+    """Whether it makes a difference that spikes are delivered before the reset of the step, and not after it."""
+    if neuron.refractory is not None and "unless refractory" in neuron.parsed.equations[neuron.input].flags:
+        return True  # what has just fired takes nothing
+    reset, subexpressions = set(), neuron.parsed.equations.subexpr_names
+    for target, value in assignments(neuron.reset):
+        reset |= {target} | names(value)
+    while found := reset & set(subexpressions):
+        for name in found:
+            reset = (reset - {name}) | names(expression(neuron.parsed.equations[name].expr.code))
+    return neuron.input in reset
 
 
 def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, np.ndarray]]:

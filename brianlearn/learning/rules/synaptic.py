@@ -309,12 +309,12 @@ class SynapticRule(LocalRule):
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         super().check(spec, batch_size)
-        if spec.timing != "same_step":
+        if spec.timing == "pipelined":
             raise RuleError(
                 "SynapticRule",
-                "it runs with same-step timing",
+                "it does not run with pipelined timing",
                 got=f"timing={spec.timing!r}",
-                expected="timing='same_step'",
+                expected="timing='same_step' or 'brian2'",
             )
         self._check_burn_in(spec)
         if isinstance(self.third_factor, LocalRule):

@@ -11,7 +11,7 @@ from brianlearn.errors import RuleError
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.rules.local import LocalRule, choice
-from brianlearn.learning.rules.paths import OF_RULES, Fixed, Paths, Transpose, readout_groups
+from brianlearn.learning.rules.paths import OF_RULES, Fixed, Paths, Transpose, readout_groups, transposed
 from brianlearn.network.population import Population
 from brianlearn.network.spec import NetworkSpec, Projection
 
@@ -236,6 +236,17 @@ class ThreeFactorRule(LocalRule, abstract=True):
                         got=f"{path.name!r} comes from {source!r}",
                         expected=f"weights whose source is {layer!r}",
                     )
+        place, down = {p.name: k for k, p in enumerate(spec.neurons)}, transposed(paths)
+        around = [q.name for q in spec.projections if q.name in down and place[q.source] >= place[q.target]]
+        if around:  # in a cycle, the order of populations does not follow from its projections
+            raise RuleError(
+                owner,
+                "errors would go round a cycle of projections without a delay",
+                got=f"the cycle {' -> '.join(spec.graph.cycle)}, and errors down through {', '.join(around)}",
+                expected="no cycle in what errors go down through",
+                remedy="give one of them a delay, or use TFR(), DFA(), EProp(), whose errors come from readouts alone, "
+                "or back-propagation through time: STBP(), SurrogateBPTT()",
+            )
         heard, own = readout_groups(spec, paths), {q.name for q in spec.readout_projections}
         for path in (path for found in paths.values() for path in found if isinstance(path, Fixed)):
             if path.readout not in heard:
