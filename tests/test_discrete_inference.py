@@ -299,16 +299,17 @@ def _neuron(**changes: Any) -> Neuron:
 @pytest.mark.parametrize(
     ("neuron", "what"),
     [
-        (dict(equations="dv/dt = -v/tau + 0.1*xi*tau**-0.5 : 1"), "xi"),
-        (dict(equations="dv/dt = (rand() - v)/tau : 1", method="euler"), "rand()"),
         (dict(equations="dv/dt = (sin(t/tau) - v)/tau : 1"), "t "),
-        (dict(reset="v = 0.1*randn()"), "randn()"),
         (
             dict(equations="dspike/dt = -spike/tau : 1", threshold="spike > 1", reset="spike = 0", input="spike"),
             "'spike'",
         ),
         (
-            dict(equations="dv/dt = (u - v)/tau : 1\nu = v**2 : 1 (constant over dt)", method="euler"),
+            dict(
+                equations="dv/dt = (u - v)/tau : 1\nu = int(not_refractory) : 1 (constant over dt)",
+                method="euler",
+                refractory=3 * ms,
+            ),
             "constant over dt",
         ),
     ],

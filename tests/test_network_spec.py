@@ -274,7 +274,13 @@ WRONG = {
     "two durations": (lambda: network(duration=[1, 2] * ms), SpecError, "NetworkSpec", "1., 2.", "one finite time"),
     "only burn-in": (lambda: network(burn_in=10 * ms), SpecError, "NetworkSpec", "burn_in 10", "burn_in < duration"),
     "negative dt": (lambda: network(dt=-1 * ms), SpecError, "NetworkSpec", "-1. ms", "> 0"),
-    "unknown timing": (lambda: network(timing="later"), SpecError, "NetworkSpec", "'later'", "same_step or brian2 or pipelined"),
+    "unknown timing": (
+        lambda: network(timing="later"),
+        SpecError,
+        "NetworkSpec",
+        "'later'",
+        "same_step or brian2 or pipelined",
+    ),
 }
 
 

@@ -117,9 +117,9 @@ def test_a_readout_that_differs_is_no_agreement() -> None:
 def test_what_only_one_engine_runs_is_refused(script: Path) -> None:
     refused = call(script, "--rule", "bptt")
     assert refused.exit_code == 1 and "discrete" in refused.output
-    noisy = bl.LIF(equations="dv/dt = -v/tau_m + 0.1*xi*tau_m**-0.5 : 1", method="euler")
-    spec = spec_of([bl.Dense(5, noisy)])
-    with pytest.raises(bl.BrianLearnError, match="stochastic"):
+    timed = bl.LIF(equations="dv/dt = -v/tau_m + 0.1*sin(t/tau_m)/tau_m : 1", method="euler")
+    spec = spec_of([bl.Dense(5, timed)])
+    with pytest.raises(bl.BrianLearnError, match="depends on the time since the start of the run"):
         verify(spec, initial_weights(spec), bl.load("digits").test[:2], device="numpy")
     with pytest.raises(bl.BrianLearnError, match="no samples"):
         verify(spec, {}, bl.Samples(np.zeros((0, 1, 8, 8))), device="numpy")

@@ -30,7 +30,6 @@ from brianlearn.brian.build.projections import frozen
 from brianlearn.brian.build.shared_weights import connect_shared
 from brianlearn.brian.build.statements import group_equations, pooled
 from brianlearn.network.neurons.equations import unit_text
-from brianlearn.network.neurons.update_code import update_code
 from brianlearn.network.population import Population
 from brianlearn.network.spec import Projection
 
@@ -106,7 +105,7 @@ class PipelinedBuilder(Builder):
             lines += ["delta_gated = gate*delta"] if step.floor is not None else []
         lines += [self._delivery(p), "received = 0"]
         noise = self.noise[p.name]
-        lines.append(step.update if step.update is not None else noise.seeded(update_code(neuron), "update"))
+        lines.append(step.update if step.update is not None else noise.update(inlined=True))
         lines += [step.floor] if step.floor is not None else []
         lines += [step.psi] if learning else []
         options: dict[str, Any] = dict(threshold=noise.threshold, reset=noise.reset)

@@ -14,7 +14,7 @@ import torch
 
 from brianlearn.discrete.maps.base import SynapticMap, unflatten
 from brianlearn.discrete.maps.step_map import StepMap
-from brianlearn.discrete.run.passage import Masks, Moment, Values, mask_of, run_fused
+from brianlearn.discrete.run.passage import DrawsOf, Masks, Moment, Values, mask_of, run_fused
 from brianlearn.discrete.run.passage import Passage as _Passage
 from brianlearn.discrete.step.plain import plain_start, plain_step
 from brianlearn.discrete.step.recurrence import Recurrence
@@ -80,6 +80,7 @@ class Component:
         weights: Mapping[str, torch.Tensor],
         masks: Masks,
         wanted: Mapping[str, Sequence[str]],
+        draws: DrawsOf | None = None,
     ) -> Values:
         """All steps, without a gradient.
 
@@ -94,6 +95,8 @@ class Component:
             Population -> its dropout mask.
         wanted : mapping
             Population -> names that are stored beside its spikes.
+        draws : mapping, optional
+            Population -> where its neurons draw random numbers.
 
         Returns
         -------
@@ -102,8 +105,8 @@ class Component:
         """
         with torch.no_grad():
             if not self._fused(delivered):
-                return self._plain(delivered, weights, masks, wanted)[0]
-            passage = _Passage(self, delivered, weights, masks)
+                return self._plain(delivered, weights, masks, wanted, draws=draws)[0]
+            passage = _Passage(self, delivered, weights, masks, draws=draws)
             for name in self.names:
                 kernels = self.recurrence(name).kernels_with_factors(delivered[name].dtype)
                 passage.start(name, kernels, wanted[name], overwrite=True)
@@ -118,6 +121,7 @@ class Component:
         membrane: bool = False,
         sums: bool = False,
         begin: Moment | None = None,
+        draws: DrawsOf | None = None,
     ) -> tuple[Values, Moment]:
         """All steps, with gradients of what was delivered and of the weights.
 
@@ -129,6 +133,8 @@ class Component:
             Whether membranes are wanted, and all that arrived (which carries no gradient).
         begin : Moment, optional
             Where a part of a trial goes on, with a gradient of its states and of what was heard; else it starts.
+        draws : mapping, optional
+            As in `run`; from the first of these steps on.
 
         Returns
         -------
@@ -140,13 +146,13 @@ class Component:
         if not self._fused(delivered):
             of = {name: self._recurrences[name].program.membrane for name in self.names}
             found, end = self._plain(
-                delivered, weights, masks, {name: (of[name],) if membrane else () for name in self.names}, begin
+                delivered, weights, masks, {name: (of[name],) if membrane else () for name in self.names}, begin, draws
             )
             for name in self.names if membrane else ():
                 found[name]["membrane"] = found[name].pop(of[name])
             return found, end
         kinds = ("spike", *(["membrane"] if membrane else []), *(["delivered"] if sums else []))
-        return run_fused(self, delivered, weights, masks, kinds, begin)
+        return run_fused(self, delivered, weights, masks, kinds, begin, draws)
 
     def recurrence(self, name: str) -> Recurrence:
         """The neurons of a population.
@@ -184,10 +190,11 @@ class Component:
         masks: Masks,
         wanted: Mapping[str, Sequence[str]],
         begin: Moment | None = None,
+        draws: DrawsOf | None = None,
     ) -> tuple[Values, Moment]:
         """All steps with plain operations of torch, which follows them where gradients are wanted."""
         steps, samples = next(iter(delivered.values())).shape[:2]
-        states, constants, programs = {}, {}, {}
+        states, constants, programs, noise = {}, {}, {}, draws or {}
         for name in self.names:
             recurrence, like = self._recurrences[name], delivered[name][0].flatten()
             programs[name] = recurrence.local_program if wanted[name] else recurrence.program
@@ -210,10 +217,11 @@ class Component:
                         source = seen[q.source][past].view(1, samples, *q.in_shape)
                         part, last = self._maps[q.name](source, weights[q.name])
                         sums = sums + (unflatten(part, q.out_shape, True).flatten(2) if last else part)[0]
+                drawn = noise[name].functions(t, sums.flatten()) if name in noise else {}
                 values, state, since = plain_step(
                     programs[name],
                     sums.flatten(),
-                    constants[name],
+                    {**constants[name], **drawn},
                     *states[name],
                     reset_kept=self._recurrences[name].reset_kept,
                 )

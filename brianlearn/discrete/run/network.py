@@ -20,12 +20,14 @@ from brianlearn.discrete.maps.bits import weighted
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.pipelined import later
-from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
+from brianlearn.discrete.step.draws import Draws
+from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes, random_keys
 from brianlearn.discrete.step.program import filter_program, neuron_program, response_program
 from brianlearn.discrete.step.recurrence import Recurrence
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.weights import check_weights, initial_weights
+from brianlearn.network.neurons.noise import noise_keys
 from brianlearn.network.population import Population
 from brianlearn.network.spec import NetworkSpec, Projection
 
@@ -89,6 +91,7 @@ class DiscreteNetwork(torch.nn.Module):
                 dt,
                 delivered_before_reset=spec.timing == "brian2",
                 reset_kept=reset_path == "kept",
+                inlined=self.pipelined,
             )
             recurrences[population.name] = Recurrence(
                 program, population.shape, reset_kept=reset_path == "kept", kernels=kernels
@@ -127,8 +130,8 @@ class DiscreteNetwork(torch.nn.Module):
         record : sequence of str
             What to return beside spikes and readout: ``"membranes"``, ``"synaptic_input"``, ``"psps"``.
         keys : numpy.ndarray of uint64, shape (B, 2), optional
-            One random key per presentation (`LearnerState.sample_keys`), for encoders that draw and for dropout;
-            from torch's generator where it is not given.
+            One random key per presentation (`LearnerState.sample_keys`), for encoders that draw, for dropout and for
+            neurons with noise; from torch's generator where it is not given.
 
         Returns
         -------
@@ -142,12 +145,13 @@ class DiscreteNetwork(torch.nn.Module):
         spec, steps = self.spec, self.spec.n_steps
         heard = encode_all(spec, inputs, next(self.parameters()), keys)
         spikes = given_spikes(spec, heard)
+        draws = self.draws(next(iter(spikes.values())).shape[1], keys)
         recorded: dict[str, dict[str, torch.Tensor]] = {name: {} for name in RECORDS}
         for names in spec.graph.components:
-            ran = self._ran_together(names, heard, record, keys) if names in self._components else {}
+            ran = self._ran_together(names, heard, record, keys, draws) if names in self._components else {}
             for name in names:
                 p = spec.graph.by_name[name]
-                fired, membrane, delivered, last = ran.get(name) or self._ran(p, heard, record)
+                fired, membrane, delivered, last = ran.get(name) or self._ran(p, heard, record, draws)
                 spikes[p.name] = source = unflatten(fired, p.shape, last)
                 if membrane is not None:
                     recorded["membranes"][p.name] = unflatten(membrane, p.shape, last)
@@ -180,8 +184,30 @@ class DiscreteNetwork(torch.nn.Module):
         output = readouts.pop(self.spec.output, None)
         return DiscreteActivity(spikes, output, self.spec.burn_in_steps, **recorded, others=readouts)
 
+    def draws(self, samples: int, keys: np.ndarray | None) -> dict[str, Draws]:
+        """Where neurons draw random numbers, by population; nothing for those without noise.
+
+        Parameters
+        ----------
+        samples : int
+        keys : numpy.ndarray of uint64, shape (B, 2), or None
+            As in `forward`.
+
+        Returns
+        -------
+        dict of str to Draws
+        """
+        noisy = [p for p in self.spec.neurons if self._recurrences[p.name].program.draws]
+        if noisy and keys is None:
+            keys = random_keys(samples)
+        return {p.name: Draws(noise_keys(p.name, keys), np.arange(p.n)) for p in noisy}  # type: ignore[arg-type]
+
     def _ran(
-        self, p: Population, heard: Mapping[str, torch.Tensor], record: Sequence[str]
+        self,
+        p: Population,
+        heard: Mapping[str, torch.Tensor],
+        record: Sequence[str],
+        draws: Mapping[str, Draws],
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, bool]:
         """A population over the whole sequence: spikes, membranes, what arrived, and the order in memory."""
         delivered, last = self._delivered(p, heard)
@@ -192,12 +218,18 @@ class DiscreteNetwork(torch.nn.Module):
             channels_last=last,
             membrane="membranes" in record,
             overwrite="synaptic_input" not in record,  # the sums are nobody else's
+            draws=draws.get(p.name),
         )
         assert fired is not None
         return fired, membrane, delivered, last
 
     def _ran_together(
-        self, names: Sequence[str], heard: Mapping[str, torch.Tensor], record: Sequence[str], keys: np.ndarray | None
+        self,
+        names: Sequence[str],
+        heard: Mapping[str, torch.Tensor],
+        record: Sequence[str],
+        keys: np.ndarray | None,
+        draws: Mapping[str, Draws],
     ) -> dict[str, tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, bool]]:
         """The same for populations that hear one another."""
         component, delivered = self._components[tuple(names)], {}
@@ -207,7 +239,7 @@ class DiscreteNetwork(torch.nn.Module):
         masks = {p.name: self.component_mask(p, delivered[p.name], keys) for p in populations}
         weights = {q.name: self.get_parameter(q.name) for q in component.projections}
         found, _ = component.differentiable(
-            delivered, weights, masks, membrane="membranes" in record, sums="synaptic_input" in record
+            delivered, weights, masks, membrane="membranes" in record, sums="synaptic_input" in record, draws=draws
         )
         return {
             n: (found[n]["spike"], found[n].get("membrane"), found[n].get("delivered", delivered[n]), False)
@@ -510,7 +542,7 @@ def export(
     Raises
     ------
     SpecError
-        What cannot be exported, by name: noise, functions that are random or have no derivative.
+        What cannot be exported, by name: functions that have no derivative or no random numbers with a seed.
     WeightsError
         Weights of another network.
 

@@ -158,6 +158,7 @@ class _Online:
     ) -> None:
         spec = network.spec
         self.network, self.rule, self.readouts, self.keys = network, rule, readouts, keys
+        self.draws = network.draws(len(labels), keys)
         self.steps, self.burn_in = spec.n_steps, rule.burn_in_steps(spec)
         like, self.samples = next(network.parameters()).detach(), len(labels)
         self.sources = {}
@@ -252,7 +253,7 @@ class _Online:
             response = self.network.trace(arrival.p.name)
             like = delivered.new_empty(self.samples, arrival.p.n_pre)
             arrival.trace = response.stepper((response.program.membrane,), self.samples, like, channels_last=False)
-        return recurrence.stepper(names, self.samples, delivered, channels_last=last)
+        return recurrence.stepper(names, self.samples, delivered, channels_last=last, draws=self.draws.get(p.name))
 
     def _delivered(self, layer: _Layer, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What reaches a population in a step; ``heard``: what others send, by name, shape (samples, *shape)."""

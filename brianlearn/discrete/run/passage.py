@@ -10,6 +10,7 @@ import torch
 
 from brianlearn.discrete.maps.base import Listed, SynapticMap
 from brianlearn.discrete.maps.bits import Bits
+from brianlearn.discrete.step.draws import Draws, with_draws
 from brianlearn.discrete.step.kernel_source import GRAD_DELIVERED
 from brianlearn.discrete.step.kernels import Kernels, StepKernel
 from brianlearn.discrete.step.plain import plain_start
@@ -18,12 +19,14 @@ from brianlearn.network.spec import Projection
 if TYPE_CHECKING:
     from brianlearn.discrete.run.component import Component
 
-__all__ = ["Masks", "Moment", "Passage", "Values", "mask_of", "run_fused"]
+__all__ = ["DrawsOf", "Masks", "Moment", "Passage", "Values", "mask_of", "run_fused"]
 
 #: Population -> what it did in all steps, by name: ``"spike"``, names of its program; shape (T, B, neurons).
 Values = dict[str, dict[str, torch.Tensor]]
 #: Population -> its dropout mask, (B, neurons) or (T, B, neurons), or None.
 Masks = Mapping[str, torch.Tensor | None]
+#: Population that draws random numbers -> where.
+DrawsOf = Mapping[str, Draws]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +104,9 @@ class Passage:
         weights: Mapping[str, torch.Tensor],
         masks: Masks,
         begin: Moment | None = None,
+        draws: DrawsOf | None = None,
     ) -> None:
-        self.component, self.masks, self.begin = component, masks, begin
+        self.component, self.masks, self.begin, self.draws = component, masks, begin, draws or {}
         self.weights = {name: weight.detach() for name, weight in weights.items()}
         self.before = {} if begin is None else {name: heard.detach() for name, heard in begin.heard.items()}
         self.delivered = {name: delivered[name].detach().contiguous() for name in component.names}
@@ -155,7 +159,8 @@ class Passage:
                     if heard is not None:
                         self.maps[q.name].add(heard, self.delivered[name][t])
                 states, (given, *kept) = run[name]
-                self._steps[name]([given[t], *states, *(row[t] for row in kept)], self.constants[name])
+                constants = with_draws(self.constants[name], self.draws.get(name), t)
+                self._steps[name]([given[t], *states, *(row[t] for row in kept)], constants)
                 mask = mask_of(self.masks.get(name), t)
                 if mask is not None:
                     torch.mul(self.stored[name]["spike"][t], mask, out=self.seen[name][t])
@@ -250,7 +255,8 @@ class Passage:
                         down = torch.zeros_like(error)
                         self.maps[q.name].add_back(found[q.target][later], down)
                         error.addcmul_(down, mask)
-                kernels.back([*states, *(row[t] for row in rows)], self.constants[name], spent)
+                constants = with_draws(self.constants[name], self.draws.get(name), t)
+                kernels.back([*states, *(row[t] for row in rows)], constants, spent)
         gradients = {q.name: self._gradient(q, found[q.target]) for q in component.projections}
         return Back(found, gradients, at_start, {name: self._back_before(name, found) for name in self.before})
 
@@ -286,13 +292,14 @@ def run_fused(
     masks: Masks,
     kinds: Sequence[str],
     begin: Moment | None,
+    draws: DrawsOf | None = None,
 ) -> tuple[Values, Moment]:
     """All steps with kernels, with a gradient; ``kinds``: what is wanted of each population.
 
     Parameters
     ----------
     component : Component
-    delivered, weights, masks, begin
+    delivered, weights, masks, begin, draws
         As in `Component.differentiable`.
     kinds : sequence of str
         ``"spike"``, ``"membrane"``, ``"delivered"``.
@@ -307,7 +314,7 @@ def run_fused(
     if begin is not None:
         tensors += [begin.states[name][s] for name, s in _states(component)] + list(begin.heard.values())
     passage: list[Passage] = []
-    results = iter(_Fused.apply(component, masks, tuple(kinds), begin, passage, *tensors))
+    results = iter(_Fused.apply(component, masks, tuple(kinds), begin, draws, passage, *tensors))
     values = {name: {what: next(results) for what in kinds} for name in component.names}
     states: dict[str, dict[str, torch.Tensor]] = {name: {} for name in component.names}
     for name, state in _states(component):
@@ -332,6 +339,7 @@ class _Fused(torch.autograd.Function):
         masks: Masks,
         kinds: Sequence[str],
         begin: Moment | None,
+        draws: DrawsOf | None,
         ran: list[Passage],
         *tensors: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
@@ -339,7 +347,7 @@ class _Fused(torch.autograd.Function):
         given = iter(tensors)
         delivered = {name: next(given) for name in component.names}
         weights = {q.name: next(given) for q in component.projections}
-        passage = Passage(component, delivered, weights, masks, begin)
+        passage = Passage(component, delivered, weights, masks, begin, draws)
         ran.append(passage)
         for name in component.names:
             kernels = component.recurrence(name).kernels(
@@ -390,7 +398,7 @@ class _Fused(torch.autograd.Function):
             results += [back.heard[name] for name in passage.begin.heard]
         if once:
             passage.forget()
-        return None, None, None, None, None, *results
+        return None, None, None, None, None, None, *results
 
 
 def _graph_is_kept() -> bool:

@@ -106,6 +106,7 @@ class Segments:
         self.edges = [*range(0, spec.n_steps, length), spec.n_steps]
         self.components = [_component(network, names) for names in spec.graph.components]
         self.masks = {p.name: self._mask(p, keys) for p in spec.neurons}
+        self.draws = network.draws(samples, keys)
         delays = {q.name: spec.arrival_steps(q) for q in spec.projections}
         self.delays = delays
         self.longest = {
@@ -140,6 +141,7 @@ class Segments:
         spikes: dict[str, torch.Tensor] = {}
         states: dict[str, dict[str, torch.Tensor]] = {}
         since: dict[str, torch.Tensor] = {}
+        draws = {name: drawn.since(first) for name, drawn in self.draws.items()}
         for component in self.components:
             delivered = {name: self._delivered(component, name, first, last, heard) for name in component.names}
             before = {name: self._masked(name, a) for name, a in begin.fired.items() if name in component.names}
@@ -150,7 +152,7 @@ class Segments:
                 {name: a for name, a in before.items() if name in inside},
             )
             weights = {q.name: network.get_parameter(q.name) for q in component.projections}
-            values, end = component.differentiable(delivered, weights, self.masks, begin=moment)
+            values, end = component.differentiable(delivered, weights, self.masks, begin=moment, draws=draws)
             states |= end.states
             since |= end.since
             for name in component.names:

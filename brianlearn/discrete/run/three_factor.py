@@ -23,6 +23,7 @@ from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.error_paths import fixed_tensors, readout_errors, total
 from brianlearn.discrete.run.network import DiscreteNetwork
 from brianlearn.discrete.run.targets import output_target, squared_error
+from brianlearn.discrete.step.draws import Draws
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes
 from brianlearn.discrete.step.program import at_end
 from brianlearn.discrete.step.recurrence import Passage
@@ -206,13 +207,15 @@ def forward(
     spec = network.spec
     heard = encode_all(spec, inputs, next(network.parameters()), keys)
     spikes = given_spikes(spec, heard)
+    draws = network.draws(len(keys), keys)
     runs: list[PopulationRun] = []
     for together in spec.graph.components:
         component = network.component(together)
         if component is not None:
-            found = _together(network, names, component, heard, keys)
+            found = _together(network, names, component, heard, keys, draws)
         else:
-            found = [_alone(network, names, spec.graph.by_name[name], heard, keys, save=save) for name in together]
+            alone = [spec.graph.by_name[name] for name in together]
+            found = [_alone(network, names, p, heard, keys, draws.get(p.name), save=save) for p in alone]
         for run in found:
             runs.append(run)
             spikes[run.p.name] = unflatten(run.passage.values["spike"], run.p.shape, run.channels_last)
@@ -239,6 +242,7 @@ def _alone(
     p: Population,
     heard: Mapping[str, torch.Tensor],
     keys: np.ndarray,
+    draws: Draws | None,
     *,
     save: bool,
 ) -> PopulationRun:
@@ -253,7 +257,7 @@ def _alone(
     delivered, last = arrive(parts, p.shape)
     if network.pipelined:
         delivered = pipelined.later(delivered)
-    passage = network.recurrence(p.name).factors(delivered, names(p), channels_last=last, save=save)
+    passage = network.recurrence(p.name).factors(delivered, names(p), channels_last=last, save=save, draws=draws)
     fired = passage.values["spike"]
     mask = layer_masks(network, p, fired.shape[1], fired, keys, channels_last=last)
     return PopulationRun(p, arrivals, last, passage, mask)
@@ -265,6 +269,7 @@ def _together(
     component: Component,
     heard: Mapping[str, torch.Tensor],
     keys: np.ndarray,
+    draws: Mapping[str, Draws],
 ) -> list[PopulationRun]:
     """Populations that hear one another, over the whole sequence; ``heard``: spikes of the others."""
     spec = network.spec
@@ -273,7 +278,7 @@ def _together(
     masks = {p.name: network.component_mask(p, delivered[p.name], keys) for p in populations}
     weights = {q.name: network.get_parameter(q.name).detach() for q in component.projections}
     wanted = {p.name: names(p) for p in populations}
-    values = component.run(delivered, weights, masks, wanted)
+    values = component.run(delivered, weights, masks, wanted, draws)
     runs = [PopulationRun(p, [], False, Passage(values[p.name], _no_way_back), masks[p.name]) for p in populations]
     every = {**heard, **{run.p.name: run.heard.unflatten(2, run.p.shape) for run in runs}}
     for run in runs:

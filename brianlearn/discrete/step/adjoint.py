@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
+from brianlearn.discrete.step.draws import is_draw
 from brianlearn.discrete.step.expressions import Assign, expression, gradients, names
 from brianlearn.discrete.step.program import DELIVERED, Program
 
@@ -94,7 +95,7 @@ def adjoint(program: Program, *, reset_kept: bool, membrane: bool) -> Adjoint:
     spike = program.spike
     active = {*program.states.values(), DELIVERED}
     for statement in (*program.body, *(spike.reset if spike else ())):
-        if names(statement.value) & active:
+        if names(statement.value) & active and not is_draw(statement.value):
             active.add(statement.target)
     out = _Lines(active)
     if spike is not None:

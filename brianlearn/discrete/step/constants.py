@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brianlearn.discrete.step.draws import is_draw
 from brianlearn.discrete.step.expressions import evaluate, is_boolean, names
 
 __all__ = ["Hoist", "simplified"]
@@ -63,7 +64,7 @@ class Hoist(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         operation = isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call)
-        constant = isinstance(node, ast.expr) and names(node) <= set(self.values)
+        constant = isinstance(node, ast.expr) and names(node) <= set(self.values) and not is_draw(node)
         if operation and constant and not isinstance(node, ast.UnaryOp | ast.Constant):
             return ast.Name(self._name(node))  # type: ignore[arg-type]
         if isinstance(node, ast.Call):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brianlearn.discrete.step.draws import is_draw
 from brianlearn.network.neurons.statements import assignments, expression, names, substitute
 
 __all__ = [
@@ -175,6 +176,8 @@ def _partials(node: ast.expr) -> Iterator[tuple[ast.expr, ast.expr | str | None]
             yield node.right, expression(f"-floor({a}/{b})")
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         args = [f"({ast.unparse(argument)})" for argument in node.args]
+        if is_draw(node):  # a random number is what it is: Poisson numbers are whole, whatever their mean
+            return
         if node.func.id == "where":
             yield node.args[1], f"where({args[0]}, {{}}, 0.0)"
             yield node.args[2], f"where({args[0]}, 0.0, {{}})"

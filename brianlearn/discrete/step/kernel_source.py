@@ -10,8 +10,10 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 
 from brianlearn.discrete.step.adjoint import FIRED, GRAD_AFTER, PSI, SPIKE, Adjoint
+from brianlearn.discrete.step.draws import KERNEL_ARGUMENTS, is_draw, kernel_call, kernel_functions
 from brianlearn.discrete.step.expressions import Assign
 from brianlearn.discrete.step.program import DELIVERED, Program, at_end
+from brianlearn.network.neurons.noise import SEEDED
 
 __all__ = [
     "BLOCK",
@@ -53,9 +55,9 @@ def exprel_derivative(x):
 '''
 
 
-def header(dtype: str) -> str:
-    """Imports and helpers of a module of kernels in ``"float32"`` or ``"float64"``."""
-    return _HEADER.format(dtype=dtype)
+def header(dtype: str, *, draws: bool = False) -> str:
+    """Imports and helpers of a module of kernels in ``"float32"`` or ``"float64"``, ``draws``: random numbers."""
+    return _HEADER.format(dtype=dtype) + (kernel_functions() if draws else "")
 
 
 class _Numba(ast.NodeTransformer):
@@ -69,6 +71,8 @@ class _Numba(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         args = [self.visit(a) for a in node.args]
         assert isinstance(node.func, ast.Name)
+        if is_draw(node):
+            return kernel_call(node, ast.unparse(args[1]) if node.func.id == SEEDED["poisson"] else None)
         match node.func.id:
             case "where":
                 return ast.IfExp(*args)
@@ -104,6 +108,13 @@ def constant_arguments(program: Program) -> tuple[list[str], list[str]]:
     return scalars, [name for name in program.constants if name not in scalars]
 
 
+def _draw_arguments(program: Program) -> tuple[list[str], list[str]]:
+    """What a kernel of a program with draws takes more, and what of it is cut for each block of neurons."""
+    if not program.draws:
+        return [], []
+    return [*KERNEL_ARGUMENTS], [a.removesuffix("__") for a in KERNEL_ARGUMENTS[:-1]]
+
+
 def _lines(depth: int, lines: Iterable[str]) -> list[str]:
     return ["    " * depth + line for line in lines]
 
@@ -124,9 +135,11 @@ def _loops(
 ) -> str:
     """The frame of both kernels: blocks of neurons, time, neurons."""
     scalars, fields = constant_arguments(program)
+    draw_arguments, places = _draw_arguments(program)
     arguments = ["first__", "last__", "steps__", *(f"{a}__" for a in arrays), *scalars, *(f"{f}__" for f in fields)]
-    rows = [f"{a}_t__ = {a}__[t__, start__:stop__]" for a in arrays]
-    local = [f"{f}_n__ = {f}__[start__:stop__]" for f in fields]
+    arguments += draw_arguments
+    rows = [f"{a}_t__ = {a}__[t__, start__:stop__]" for a in arrays] + ["at__ = from__ + t__"] * program.draws
+    local = [f"{f}_n__ = {f}__[start__:stop__]" for f in (*fields, *places)]
     clear = [f"{w}__[i__] = {value}" for w, value in initial.items()]
     lines = [f"def {name}({', '.join(arguments)}):"]
     lines += _lines(1, allocate)
@@ -154,7 +167,7 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
     Returns
     -------
     str
-        ``forward(first, last, steps, delivered, *outputs, *constants)`` on neurons ``first:last``; arrays
+        ``forward(first, last, steps, delivered, *outputs, *constants, *draws)`` on neurons ``first:last``; arrays
         (steps, neurons).
     """
     states = program.states
@@ -168,6 +181,11 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
     arrays = [DELIVERED, *(o for o in outputs if o != overwrite)]
     time = "range(steps__)"
     return _loops("forward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
+
+
+def _places(names: Sequence[str]) -> list[str]:
+    """Arrays of a single step under the names that they have within blocks."""
+    return _lines(1, [*(f"{name}_n__ = {name}__" for name in names), *(["at__ = from__"] if names else [])])
 
 
 def step_source(program: Program, outputs: Sequence[str], overwrite: str | None = None) -> str:
@@ -190,8 +208,10 @@ def step_source(program: Program, outputs: Sequence[str], overwrite: str | None 
     scalars, fields = constant_arguments(program)
     arrays = [DELIVERED, *(f"{s}_state" for s in program.states), *(["since_spike"] if program.refractory else [])]
     written = [o for o in outputs if o != overwrite]
-    arguments = [*(f"{a}__" for a in (*arrays, *written)), *scalars, *(f"{f}__" for f in fields)]
-    lines = [f"def step(first__, last__, steps__, {', '.join(arguments)}):", "    for i__ in range(first__, last__):"]
+    draw_arguments, places = _draw_arguments(program)
+    arguments = [*(f"{a}__" for a in (*arrays, *written)), *scalars, *(f"{f}__" for f in fields), *draw_arguments]
+    lines = [f"def step(first__, last__, steps__, {', '.join(arguments)}):", *_places(places)]
+    lines += ["    for i__ in range(first__, last__):"]
     lines += _lines(2, [f"{f} = {f}__[i__]" for f in fields])
     values = _at_end(program)
     kept = (f"{DELIVERED if o == overwrite else o}__[i__] = {values.get(o, o)}" for o in outputs)
@@ -269,8 +289,9 @@ def backward_step_source(program: Program, adjoint: Adjoint, *, membrane: bool, 
     arrays = backward_arrays(program, adjoint, membrane=membrane)
     states = [f"{GRAD_AFTER}{s}_state" for s in program.states]
     given = [a for a in arrays if overwrite is None or a != GRAD_DELIVERED]
-    arguments = [*(f"{a}__" for a in (*states, *given)), *scalars, *(f"{f}__" for f in fields)]
-    lines = [f"def backward_step(first__, last__, steps__, {', '.join(arguments)}):"]
+    draw_arguments, places = _draw_arguments(program)
+    arguments = [*(f"{a}__" for a in (*states, *given)), *scalars, *(f"{f}__" for f in fields), *draw_arguments]
+    lines = [f"def backward_step(first__, last__, steps__, {', '.join(arguments)}):", *_places(places)]
     lines += ["    for i__ in range(first__, last__):", *_lines(2, [f"{f} = {f}__[i__]" for f in fields])]
     lines += _lines(2, _one_step_back(program, adjoint, arrays, "__[i__]", overwrite or GRAD_DELIVERED))
     return "\n".join(lines) + "\n"

@@ -71,10 +71,11 @@ class Kernels:
     def source(self) -> str:
         """The text of the kernels, for training."""
         backward = backward_source(self.program, self.adjoint, membrane=self.membrane)
-        return "\n\n".join([header(self.dtype), forward_source(self.program, self.stored), backward])
+        forward = forward_source(self.program, self.stored)
+        return "\n\n".join([header(self.dtype, draws=self.program.draws), forward, backward])
 
     def constants(self, repeats: int, order: np.ndarray | None) -> list[Any]:
-        """The kernels' last arguments: scalars, then one value per neuron and sample.
+        """The kernels' last arguments but for draws: scalars, then one value per neuron and sample.
 
         Parameters
         ----------
@@ -186,7 +187,8 @@ class Kernels:
     def _function(self, key: object, source: Callable[[], str], name: str) -> Callable[..., None]:
         """A compiled kernel; its text is made once, which takes longer than running it on a small layer."""
         if key not in self._functions:
-            self._functions[key] = _compiled(header(self.dtype) + "\n\n" + source(), name, self.dtype)
+            text = header(self.dtype, draws=self.program.draws) + "\n\n" + source()
+            self._functions[key] = _compiled(text, name, self.dtype)
         return self._functions[key]
 
 
@@ -205,7 +207,7 @@ class StepKernel:
     """
 
     def __init__(self, program: Program, dtype: str, outputs: Sequence[str], overwrite: str | None = None) -> None:
-        source = header(dtype) + "\n\n" + step_source(program, outputs, overwrite)
+        source = header(dtype, draws=program.draws) + "\n\n" + step_source(program, outputs, overwrite)
         self._kernel = _compiled(source, "step", dtype)
 
     def __call__(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:

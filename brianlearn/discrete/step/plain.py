@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from brianlearn.discrete.step.draws import Draws
 from brianlearn.discrete.step.expressions import Assign, elementwise, expression
 from brianlearn.discrete.step.program import DELIVERED, Program, at_end
 from brianlearn.network.neurons.statements import FUNCTIONS
@@ -121,6 +122,7 @@ def run_plain(
     *,
     reset_kept: bool,
     record: Mapping[str, list[torch.Tensor]] | None = None,
+    draws: Draws | None = None,
 ) -> tuple[torch.Tensor | None, torch.Tensor]:
     """Run a sequence.
 
@@ -134,6 +136,8 @@ def run_plain(
         Whether the spike that resets passes gradient.
     record : mapping, optional
         Names of the program -> lists, which their values are appended to, one tensor (neurons,) per step.
+    draws : Draws, optional
+        Of a program that draws random numbers.
 
     Returns
     -------
@@ -144,8 +148,9 @@ def run_plain(
     """
     state, since = plain_start(program, delivered[0])
     spikes, membranes = [], []
-    for x in delivered:
-        values, state, since = plain_step(program, x, constants, state, since, reset_kept=reset_kept)
+    for t, x in enumerate(delivered):
+        drawn = constants if draws is None else {**constants, **draws.functions(t, x)}
+        values, state, since = plain_step(program, x, drawn, state, since, reset_kept=reset_kept)
         membranes.append(values[program.membrane])
         for name, kept in (record or {}).items():
             kept.append(torch.as_tensor(values[name]).detach().expand_as(x))
@@ -169,7 +174,10 @@ def plain_step(
     *,
     reset_kept: bool,
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor]:
-    """One step: all values by name (``"spike"`` among them), the new state and the steps since the last spike."""
+    """One step: all values by name (``"spike"`` among them), the new state and the steps since the last spike.
+
+    ``constants``: also the functions that draw (`Draws.functions`).
+    """
     values: dict[str, Any] = {**constants, DELIVERED: x, "not_refractory": since >= program.refractory_steps}
     values |= {name: state[s] for s, name in program.states.items()}
     _run(program.body, values)

@@ -11,12 +11,14 @@ import ast
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 
 from brianlearn.discrete.step.constants import Hoist, simplified
+from brianlearn.discrete.step.draws import is_draw, shortened
 from brianlearn.discrete.step.expressions import (
     DERIVATIVES,
     Assign,
@@ -28,8 +30,8 @@ from brianlearn.discrete.step.expressions import (
 from brianlearn.errors import EquationError
 from brianlearn.learning.rules.eligibility import LinearResponse
 from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.neurons.noise import SEEDED, SeededTexts
 from brianlearn.network.neurons.step import NeuronStep, neuron_step
-from brianlearn.network.neurons.update_code import update_code
 from brianlearn.network.projection import Projection
 
 __all__ = ["Program", "Spike", "at_end", "end_value", "filter_program", "neuron_program", "response_program"]
@@ -134,6 +136,12 @@ class Program:
         factors = (Assign("psi", self.spike.psi), Assign("psi_gated", gated))
         return dataclasses.replace(self, body=(*self.body, *factors))
 
+    @cached_property
+    def draws(self) -> bool:
+        """Whether random numbers are drawn in the step."""
+        reset = self.spike.reset if self.spike is not None else ()
+        return any(is_draw(statement.value) for statement in (*self.body, *reset))
+
     @property
     def refractory(self) -> bool:
         """Whether a spike can keep a neuron from spiking in the next step."""
@@ -160,10 +168,10 @@ class Program:
 class _Builder:
     """Collects statements in single-assignment form."""
 
-    def __init__(self, owner: str, neuron: Neuron, step: NeuronStep, dt: float, n: int) -> None:
+    def __init__(self, owner: str, neuron: Neuron, texts: SeededTexts, step: NeuronStep, dt: float, n: int) -> None:
         self.owner, self.neuron = owner, neuron
         parsed = neuron.parsed
-        self.subexpressions = {name: parsed.equations[name] for name in parsed.equations.subexpr_names}
+        self.subexpressions = texts.subexpressions
         self.values: dict[str, object] = {name: float(unit) for name, unit in DEFAULT_UNITS.items()}
         self.values |= {name: float(constant.value) for name, constant in DEFAULT_CONSTANTS.items()}
         self.values |= {p.name: p.value if p.shared else np.ravel(p.value) for p in step.parameters}
@@ -189,24 +197,50 @@ class _Builder:
                     expected=f"other names than {', '.join(sorted(_OURS))}, grad_... and ...__",
                     remedy="rename it",
                 )
-        for name, equation in self.subexpressions.items():
-            if "constant over dt" in equation.flags:
-                raise self._refusal(expression(equation.expr.code), name, "is marked (constant over dt)")
         self.period = _steps(neuron.refractory, dt)
         self.body: list[Assign] = []
+        self.drawn: dict[str, ast.expr] = {}
+        self.lag = 0  # of which step before this one statements are
 
     def read(self, node: ast.expr) -> ast.expr:
         """An expression in terms of current values; subexpressions are put in where they are used."""
+        node = shortened(node)
         self._check(node)
         values = {}
         for name in names(node):
             if name in self.current:
                 values[name] = self.current[name]
             elif name in self.subexpressions:
-                values[name] = self.read(expression(self.subexpressions[name].expr.code))
+                if name in self.neuron.held:
+                    raise self._refusal(node, name, "is held from the start of the step on: (constant over dt)")
+                values[name] = self.read(expression(self.subexpressions[name]))
             elif name == "not_refractory":
                 values[name] = ast.Name(name) if self.period > 1 else ast.Constant(True)
-        return simplified(substitute(node, values))
+        return _Drawn(self).visit(simplified(substitute(node, values)))
+
+    def hold(self) -> None:
+        """Compute what is constant over a step, at its start."""
+        for name in self.neuron.held:
+            node = expression(self.subexpressions[name])
+            self.current[name] = value = self.read(node)
+            if "not_refractory" in names(value):
+                raise self._refusal(node, name, "is (constant over dt) and reads the refractoriness before the step")
+            self.assign(name, value)
+
+    def draw(self, node: ast.Call) -> ast.expr:
+        """The name of a random number, which is drawn once in a step."""
+        assert isinstance(node.func, ast.Name)
+        node = ast.Call(node.func, [*node.args, *([ast.Constant(self.lag)] if self.lag else [])], [])
+        text = ast.unparse(node)
+        if text not in self.drawn:
+            function = next(name for name, seeded in SEEDED.items() if text.startswith(f"{seeded}("))
+            name, k = f"{function}_{ast.unparse(node.args[0])}", 0
+            while (new := name if not k else f"{name}_{k}") in self.taken:
+                k += 1
+            self.taken.add(new)
+            self.body.append(Assign(new, node))
+            self.drawn[text] = ast.Name(new)
+        return self.drawn[text]
 
     def run(self, code: str, *, conditional: bool = False) -> None:
         """Append statements; ``conditional``: writing a frozen variable waits for the end of refractoriness."""
@@ -219,7 +253,9 @@ class _Builder:
     def reset_if_fired(self, code: str, *, reset_kept: bool) -> None:
         """Append the reset's statements, for neurons that fired in the step before."""
         before = dict(self.current)
+        self.lag = 1
         self.run(code)
+        self.lag = 0
         for target in self.current:
             new, old = self.current[target], before.get(target, self.current[target])
             if ast.dump(new) == ast.dump(old):
@@ -256,7 +292,7 @@ class _Builder:
             if isinstance(call, ast.Call):
                 assert isinstance(call.func, ast.Name)
                 name = call.func.id
-                if name not in DERIVATIVES:
+                if name not in DERIVATIVES and not is_draw(call):
                     random = name in DEFAULT_FUNCTIONS and not DEFAULT_FUNCTIONS[name].stateless
                     raise self._refusal(node, f"{name}()", "is random" if random else "has no known derivative")
         for name in sorted(names(node)):
@@ -273,13 +309,24 @@ class _Builder:
         )
 
 
+class _Drawn(ast.NodeTransformer):
+    """Puts the names of random numbers in the place of the calls that draw them."""
+
+    def __init__(self, builder: _Builder) -> None:
+        self.builder = builder
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        new = ast.Call(node.func, [self.visit(a) for a in node.args], [])
+        return self.builder.draw(new) if is_draw(new) else new
+
+
 def _steps(period: object, dt: float) -> int:
     """The refractory period in steps, as Brian2's ``timestep`` counts them."""
     return 0 if period is None else int((float(period) + 1e-3 * dt) / dt)  # type: ignore[arg-type]
 
 
 def neuron_program(
-    p: Projection, dt: float, *, delivered_before_reset: bool = False, reset_kept: bool = False
+    p: Projection, dt: float, *, delivered_before_reset: bool = False, reset_kept: bool = False, inlined: bool = False
 ) -> Program:
     """The program of the neurons that a projection leads to.
 
@@ -295,6 +342,8 @@ def neuron_program(
         delivery and that reset.
     reset_kept : bool
         Whether the spike that resets passes gradient, also where the reset waits for the next step.
+    inlined : bool
+        Whether random numbers in subexpressions count as those of the state update (`SeededTexts.update`).
 
     Returns
     -------
@@ -307,16 +356,11 @@ def neuron_program(
     """
     neuron: Neuron = p.layer.neuron
     parsed = neuron.parsed
-    if parsed.equations.is_stochastic:
-        raise EquationError(
-            p.target,
-            "the neuron cannot be exported: its equations are stochastic",
-            got=", ".join(sorted(parsed.equations.stochastic_variables)),
-            expected="deterministic equations",
-            remedy="leave the noise out, or run the network on engine='brian'",
-        )
-    step = neuron_step(neuron, dt)
-    b = _Builder(p.target, neuron, step, dt, p.n_post)
+    texts = SeededTexts(neuron, 1)  # the number of steps is not read: draws count those of the trial
+    step = texts.step(neuron_step(neuron, dt))
+    b = _Builder(p.target, neuron, texts, step, dt, p.n_post)
+    if not delivered_before_reset:
+        b.hold()
     exact = step.update is not None
     unit = float(np.asarray(neuron.weight_unit))
     waits = delivered_before_reset and _order_matters(neuron)
@@ -328,22 +372,25 @@ def neuron_program(
             ready = expression(f"{READY_BEFORE} > 0.5")
             took = ast.Call(ast.Name("where"), [ready, took, b.current[neuron.input]], [])
         b.assign(neuron.input, took)
-        b.reset_if_fired(neuron.reset, reset_kept=reset_kept)
+        b.reset_if_fired(texts.reset, reset_kept=reset_kept)
     else:
         if exact and neuron.input in b.frozen:
             delivery += "*int(not_refractory)"
         b.run(f"{neuron.input} = {delivery}", conditional=not exact)
-    b.run(step.update if step.update is not None else update_code(neuron), conditional=not exact)
+    if delivered_before_reset:
+        b.hold()
+    b.run(step.update if step.update is not None else texts.update(inlined=inlined), conditional=not exact)
     gate = None
     if step.floor is not None:
         gate_text, floor_text = step.floor.split("\n", 1)
         gate = b.read(next(assignments(gate_text))[1])  # for local rules; in gradients it is the floor's derivative
         b.run(floor_text, conditional=not exact)
-    b.current["membrane"] = b.read(expression(parsed.membrane))
+    b.current["membrane"] = b.read(expression(texts.seeded(parsed.membrane, "threshold")))
     membrane = b.named("membrane")
     distance_text, psi_text = step.psi.split("\n")
     b.run(distance_text)
-    fires = b.read(expression(f"({parsed.membrane}) > ({parsed.threshold})"))
+    membrane_text, threshold_text = texts.seeded(f"{parsed.membrane}\0{parsed.threshold}", "threshold").split("\0")
+    fires = b.read(expression(f"({membrane_text}) > ({threshold_text})"))
     if b.period > 1:
         fires = ast.BoolOp(ast.And(), [fires, ast.Name("not_refractory")])
     psi = b.read(next(assignments(psi_text))[1])
@@ -360,7 +407,7 @@ def neuron_program(
             }
             after, initial = {**after, READY_BEFORE: ast.Constant(0.0)}, {**initial, READY_BEFORE: 1.0}
     else:
-        b.run(neuron.reset)
+        b.run(texts.reset)
         after = {s: b.current[s] for s in parsed.state_names if ast.dump(b.current[s]) != ast.dump(before[s])}
     spike = Spike(distance, fires, psi, tuple(b.body), after)
     states = {name: name for name in initial}
@@ -404,13 +451,14 @@ def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, 
         What cannot be computed in discrete time, by name.
     """
     neuron: Neuron = p.layer.neuron
-    b = _Builder(p.target, neuron, neuron_step(neuron, dt), dt, p.n_post)
+    b = _Builder(p.target, neuron, SeededTexts(neuron, 1), neuron_step(neuron, dt), dt, p.n_post)
     b.current = {state: ast.Name(at_end(state)) for state in neuron.parsed.state_names}
     found = b.read(ast.Name(name))
-    if "not_refractory" in names(found):
+    if "not_refractory" in names(found) or b.drawn:
+        why = "it draws random numbers" if b.drawn else "it depends on whether the neuron is refractory"
         raise EquationError(
             p.target,
-            f"{name!r} cannot be recorded: it depends on whether the neuron is refractory",
+            f"{name!r} cannot be recorded: {why}",
             got=neuron.parsed.equations[name].expr.code,
             expected="an expression of state variables and constants",
             remedy="record its state variables, or record it on engine='brian'",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from brianlearn.discrete.step.draws import Draws, with_draws
 from brianlearn.discrete.step.kernels import Kernels, have_numba
 from brianlearn.discrete.step.plain import run_plain, tensors
 from brianlearn.discrete.step.program import Program
@@ -82,13 +83,23 @@ class Recurrence:
             self._kernels[key] = Kernels(self.local_program, name, reset_kept=self.reset_kept, membrane=False)
         return self._kernels[key]
 
+    def _order(self, channels_last: bool) -> np.ndarray | None:
+        """Which neuron lies at each place in memory; None for the order of the population."""
+        return np.arange(np.prod(self.shape)).reshape(self.shape).transpose(1, 2, 0).ravel() if channels_last else None
+
+    def draws(self, draws: Draws | None, *, channels_last: bool) -> Draws | None:
+        """The draws of neurons in the order of memory; None for a program without."""
+        if not self.program.draws:
+            return None
+        assert draws is not None
+        order = self._order(channels_last)
+        return draws if order is None else draws.reordered(order)
+
     def constants(self, samples: int, like: torch.Tensor, *, fused: bool, channels_last: bool = False) -> Any:
         """The values of constants, for kernels or for plain torch."""
         key = (samples, like.dtype, like.device, channels_last, fused)
         if key not in self._constants:
-            order = None
-            if channels_last:
-                order = np.arange(np.prod(self.shape)).reshape(self.shape).transpose(1, 2, 0).ravel()
+            order = self._order(channels_last)
             if len(self._constants) > 8:
                 self._constants.clear()
             if fused:
@@ -99,7 +110,13 @@ class Recurrence:
         return self._constants[key]
 
     def __call__(
-        self, delivered: torch.Tensor, *, channels_last: bool = False, membrane: bool = False, overwrite: bool = False
+        self,
+        delivered: torch.Tensor,
+        *,
+        channels_last: bool = False,
+        membrane: bool = False,
+        overwrite: bool = False,
+        draws: Draws | None = None,
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Run a sequence.
 
@@ -113,6 +130,8 @@ class Recurrence:
             Whether to return the membrane.
         overwrite : bool
             Whether the memory of ``delivered`` may be used again: nobody else reads it, now or in a backward pass.
+        draws : Draws, optional
+            Where neurons draw random numbers, in the order of the population.
 
         Returns
         -------
@@ -122,7 +141,9 @@ class Recurrence:
         flat = delivered.flatten(1).contiguous()
         fused = self.has_kernels(flat)
         constants = self.constants(samples, flat, channels_last=channels_last, fused=fused)
+        drawn = self.draws(draws, channels_last=channels_last)
         if fused:
+            constants = with_draws(constants, drawn)
             dtype = str(flat.dtype).removeprefix("torch.")
             wanted = membrane or self.program.spike is None
             kernels = self.kernels(dtype, membrane=wanted)
@@ -130,12 +151,18 @@ class Recurrence:
             named = dict(zip(kernels.outputs, results, strict=True))
             spikes, value = named.get("spike"), named.get(self.program.membrane)
         else:
-            spikes, value = run_plain(self.program, flat, constants, reset_kept=self.reset_kept)
+            spikes, value = run_plain(self.program, flat, constants, reset_kept=self.reset_kept, draws=drawn)
         shaped = [None if x is None else x.view(delivered.shape) for x in (spikes, value)]
         return shaped[0], shaped[1] if membrane or self.program.spike is None else None
 
     def factors(
-        self, delivered: torch.Tensor, names: Sequence[str], *, channels_last: bool = False, save: bool = False
+        self,
+        delivered: torch.Tensor,
+        names: Sequence[str],
+        *,
+        channels_last: bool = False,
+        save: bool = False,
+        draws: Draws | None = None,
     ) -> Passage:
         """Run a sequence for a local rule, and overwrite ``delivered``.
 
@@ -150,13 +177,17 @@ class Recurrence:
             Whether neurons lie in memory as (height, width, channels).
         save : bool
             Whether `Passage.pull_back` will be called.
+        draws : Draws, optional
+            As in `__call__`.
         """
         shape = delivered.shape
         flat = delivered.detach().flatten(1)
         fused = self.has_kernels(flat)
         constants = self.constants(shape[1], flat, channels_last=channels_last, fused=fused)
+        drawn = self.draws(draws, channels_last=channels_last)
         program, spiking = self.local_program, self.program.spike is not None
         if fused:
+            constants = with_draws(constants, drawn)
             kernels = self.kernels_with_factors(flat.dtype)
             stored = kernels.forward(flat, constants, save=save, overwrite=True, record=names)
 
@@ -168,7 +199,7 @@ class Recurrence:
             record: dict[str, list[torch.Tensor]] = {name: [] for name in names}
             with torch.set_grad_enabled(save):
                 flat.requires_grad_(save)
-                spikes, _ = run_plain(program, flat, constants, reset_kept=self.reset_kept, record=record)
+                spikes, _ = run_plain(program, flat, constants, reset_kept=self.reset_kept, record=record, draws=drawn)
 
             def pull_back(error: torch.Tensor) -> torch.Tensor:
                 assert spikes is not None
@@ -180,12 +211,21 @@ class Recurrence:
         kept = ("spike", *names) if spiking else names
         return Passage({name: values[name].view(shape) for name in kept}, pull_back)
 
-    def stepper(self, names: Sequence[str], samples: int, like: torch.Tensor, *, channels_last: bool) -> Stepper:
+    def stepper(
+        self,
+        names: Sequence[str],
+        samples: int,
+        like: torch.Tensor,
+        *,
+        channels_last: bool,
+        draws: Draws | None = None,
+    ) -> Stepper:
         """Start trials that are run step by step; parameters as in `factors`, and number of samples."""
         program = self.local_program
         fused = self.has_kernels(like)
         constants = self.constants(samples, like, channels_last=channels_last, fused=fused)
-        return Stepper(program, names, constants, like, fused=fused)
+        drawn = self.draws(draws, channels_last=channels_last)
+        return Stepper(program, names, constants, like, fused=fused, draws=drawn)
 
 
 class _Fused(torch.autograd.Function):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from brianlearn.discrete.step.draws import Draws, with_draws
 from brianlearn.discrete.step.kernels import StepKernel
 from brianlearn.discrete.step.plain import plain_start, plain_step
 from brianlearn.discrete.step.program import Program
@@ -29,12 +30,22 @@ class Stepper:
         Gives sizes, type and device.
     fused : bool
         Whether a kernel runs it.
+    draws : Draws, optional
+        Of a program that draws random numbers.
     """
 
     def __init__(
-        self, program: Program, names: Sequence[str], constants: Any, like: torch.Tensor, *, fused: bool
+        self,
+        program: Program,
+        names: Sequence[str],
+        constants: Any,
+        like: torch.Tensor,
+        *,
+        fused: bool,
+        draws: Draws | None = None,
     ) -> None:
         self.program, self.names, self.constants = program, tuple(names), constants
+        self._draws, self._step = draws, 0
         self.shape = like.shape
         flat = like.detach().flatten()
         self._state, self._since = plain_start(program, flat)
@@ -59,11 +70,14 @@ class Stepper:
         dict
             Name -> tensor (samples, neurons), which the next step may overwrite.
         """
-        flat = delivered.flatten()
+        flat, t, constants = delivered.flatten(), self._step, self.constants
+        self._step += 1
         if self._kernel is not None:
-            self._kernel([flat.numpy(), *self._arrays], self.constants)
+            self._kernel([flat.numpy(), *self._arrays], with_draws(constants, self._draws, t))
             return {name: value.view(self.shape) for name, value in self._values.items()}
+        if self._draws is not None:
+            constants = {**constants, **self._draws.functions(t, flat)}
         values, self._state, self._since = plain_step(
-            self.program, flat, self.constants, self._state, self._since, reset_kept=False
+            self.program, flat, constants, self._state, self._since, reset_kept=False
         )
         return {name: torch.as_tensor(values[name]).expand_as(flat).view(self.shape) for name in self.names}

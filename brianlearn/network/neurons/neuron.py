@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from brian2 import second
 from brian2.core.functions import DEFAULT_FUNCTIONS
-from brian2.equations.equations import DIFFERENTIAL_EQUATION
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION, extract_constant_subexpressions
 from brian2.parsing.expressions import parse_expression_dimensions
-from brian2.stateupdaters.base import StateUpdateMethod
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.stateupdaters.explicit import ExplicitStateUpdater
 from brian2.stateupdaters.exponential_euler import get_conditionally_linear_system
 from brian2.units.fundamentalunits import get_dimensions
 from brian2.utils.stringtools import get_identifiers
@@ -161,7 +162,18 @@ class Neuron(Storable):
                 return "exponential_euler"
             except ValueError:  # not linear in one of the variables, the others held
                 return "euler"
-        return "euler"
+        return "heun" if self._noise == "multiplicative" else "euler"
+
+    @property
+    def _noise(self) -> str | None:
+        """``"additive"`` or ``"multiplicative"``, as Brian2 tells them apart; None without white noise."""
+        return extract_constant_subexpressions(self.parsed.equations)[0].stochastic_type
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Subexpressions marked ``(constant over dt)``: computed at the start of a step, and held; in their order."""
+        found = self.parsed.equations.ordered
+        return tuple(e.varname for e in found if e.type == SUBEXPRESSION and "constant over dt" in e.flags)
 
     @property
     def random(self) -> tuple[str, ...]:
@@ -312,6 +324,7 @@ class Neuron(Storable):
                 expected=", ".join(["auto", "exact", *self._brian2_methods()]),
                 remedy=did_you_mean(self.method, ["auto", "exact", *self._brian2_methods()]),
             )
+        self._check_noise()
         states = [eq.varname for eq in self.parsed.equations.values() if eq.type == DIFFERENTIAL_EQUATION]
         if self.parsed.membrane in self.parsed.constants:
             raise EquationError(
@@ -319,6 +332,31 @@ class Neuron(Storable):
                 "the left side of the threshold is a constant",
                 got=self.threshold,
                 expected=f"one of {', '.join(states)}",
+            )
+
+    def _check_noise(self) -> None:
+        """White noise needs a method that integrates it, of its kind and number."""
+        noise = self._noise
+        if noise is None or self.method == "auto":
+            return
+        method = StateUpdateMethod.stateupdaters[self.method]
+        if isinstance(method, ExplicitStateUpdater):
+            able = method.stochastic is not None and (noise == "additive" or method.stochastic == noise)
+            try:
+                if method.custom_check is not None:
+                    method.custom_check(self.parsed.equations, self.parsed.variables)
+            except UnsupportedEquationsException:
+                able = False
+        else:
+            able = self.method != "exponential_euler"
+        if not able:
+            amplitude = "amplitudes depend on state variables" if noise == "multiplicative" else "amplitude is constant"
+            raise EquationError(
+                self._owner,
+                f"the method does not integrate white noise whose {amplitude}",
+                got=f"method={self.method!r}, {', '.join(sorted(self.parsed.equations.stochastic_variables))}",
+                expected="'heun', or 'milstein' with one kind of noise each" + ", or 'euler'" * (noise == "additive"),
+                remedy="use method='auto'",
             )
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brian2.equations.equations import Equations
 from brian2.equations.refractory import add_refractoriness
 from brian2.stateupdaters.base import StateUpdateMethod
 
@@ -14,7 +15,7 @@ __all__ = ["update_code"]
 _ONE_STAGE = ("euler", "exponential_euler")
 
 
-def update_code(neuron: Neuron) -> str:
+def update_code(neuron: Neuron, equations: Equations | None = None) -> str:
     """The abstract code of Brian2's state updater for ``neuron``.
 
     It is the text from which Brian2 generates its own code: assignments to temporary variables and, at the end, to
@@ -28,6 +29,8 @@ def update_code(neuron: Neuron) -> str:
     ----------
     neuron : Neuron
         One whose ``method_used`` is not ``"exact"``.
+    equations : brian2.Equations, optional
+        The same equations in other words; the neuron's own where they are not given.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def update_code(neuron: Neuron) -> str:
         If the method cannot integrate the equations.
     """
     parsed = neuron.parsed
-    equations = parsed.equations
+    equations = parsed.equations if equations is None else equations
     if neuron.refractory is not None and neuron.method_used not in _ONE_STAGE:
         equations = add_refractoriness(equations)
     try:
