@@ -41,7 +41,7 @@ def experiment(
         words = "spoken_words" if find_heidelberg(SHD) is None else "shd"
     populations = [
         bl.Population("cochlea", (1, 1, 700), bl.Spikes()),
-        bl.Population("hidden", neurons, bl.CubaLIF(tau_m=50 * ms, tau_s=20 * ms, surrogate=bl.FastSigmoid(slope=5))),
+        bl.Population("hidden", neurons, bl.CubaLIF(tau_m=50 * ms, tau_s=20 * ms)),
         bl.Population("words", 20, bl.LinearReadout(tau=50 * ms)),
     ]
     projections = [

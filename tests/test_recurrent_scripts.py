@@ -35,7 +35,7 @@ def test_words_differ_in_when_their_vowels_come_alone() -> None:
     for samples, each in ((data.train, 80), (data.test, 20)):
         assert (np.bincount(samples.labels) == each).all()
     spikes = data.train.inputs.dense(100)
-    assert data.train.inputs.durations.max() < 100 and 1000 < spikes.sum() / 1600 < 1600
+    assert data.train.inputs.durations.max() < 100 and 900 < spikes.sum() / 1600 < 1100
     bands = spikes.reshape(1600, 100, 14, 50).sum(axis=3)
     by_class = [data.train.labels == k for k in range(20)]
     # how much a band of channels fires in all is the same in all classes; how much in the first 200 ms is not
@@ -70,7 +70,9 @@ def test_vowels_excite_the_places_of_their_formants() -> None:
     assert gliding.digest() != cochlea.hear(word, word, 1e-3).digest()
 
 
-@pytest.mark.parametrize("wrong", [dict(vowel=0), dict(rate=-1), dict(width=0), dict(glide=-1), dict(spontaneous=-0.1)])
+@pytest.mark.parametrize(
+    "wrong", [dict(vowel=0), dict(rate=-1), dict(width=0), dict(closure=-1), dict(spontaneous=-0.1)]
+)
 def test_a_cochlea_that_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=f"{next(iter(wrong))} is out of range"):
         Cochlea(**wrong)
@@ -137,4 +139,4 @@ def test_words_need_memory(tmp_path: Path) -> None:
         optimiser = dataclasses.replace(made.optimiser, schedule=bl.Cosine(8))
         made = dataclasses.replace(made, epochs=8, optimiser=optimiser, runs=tmp_path)
         found[recurrent] = made.run(progress=False).test_accuracy
-    assert found[True] > 0.8 and found[False] < 0.6
+    assert found[True] > 0.6 and found[False] < 0.2

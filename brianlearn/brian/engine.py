@@ -119,6 +119,7 @@ class BrianEngine:
             )
         refuse(spec, rule, batch_size, optimiser, device)
         self.device = resolve_device(device)
+        _refuse_function(rule, self.device)
         if profile and self.device in GENN_DEVICES:
             raise RuleError(
                 f"device {device!r}",
@@ -225,7 +226,12 @@ class BrianEngine:
         n = len(samples)
         if plan.workers == 1:
             values = inputs(plan, state, samples, learning=True, learning_rate=learning_rate)
-            outputs = device.run(values, trials_to_run(plan, n, learning=True))
+            n_trials = trials_to_run(plan, n, learning=True)
+            if plan.reward_function is not None:
+                assert isinstance(device, RuntimeDevice)
+                outputs = device.learn(values, n_trials, samples)
+            else:
+                outputs = device.run(values, n_trials)
             return new_state(plan, state, outputs, n), collect(plan, outputs, n)
         assert isinstance(device, StandaloneDevice)
         shards = shards_of_batches(n, plan.batch_size, plan.workers)
@@ -358,6 +364,7 @@ def refuse(
     """
     if device in GENN_DEVICES:
         refuse_genn(device, spec, rule, optimiser)
+    _refuse_function(rule, device)
     _refuse_random(spec)
     if rule is not None and optimiser is not None:
         rule.check_optimiser(optimiser)
@@ -389,6 +396,18 @@ def refuse(
         )
     if rule is not None and rule.eligibility == "trace":
         _refuse_names(spec, rule)
+
+
+def _refuse_function(rule: LocalRule | None, device: str) -> None:
+    """Refuse to compile a reward that a function of Python computes."""
+    reward = None if rule is None or rule.synaptic is None else rule.synaptic.reward
+    if reward is not None and reward.function is not None and device in ("cpp_standalone", *GENN_DEVICES):
+        raise RuleError(
+            f"device {device!r}, Reward",
+            "a compiled program cannot call a function of Python",
+            got=repr(reward.value),
+            expected="device='numpy' or 'cython', or a reward that is a text, e.g. bl.Reward('2*correct - 1')",
+        )
 
 
 def _refuse_random(spec: NetworkSpec) -> None:

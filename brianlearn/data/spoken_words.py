@@ -39,14 +39,17 @@ class Cochlea:
 
     A vowel is three formants, which glide from their places in a neutral vowel to those of this one. Each excites the
     channels around its place on the basilar membrane, with the width of an auditory filter, most strongly when the
-    vowel begins (hair cells adapt). Spikes are drawn at these rates, and spontaneous ones in all channels. Speakers
-    differ in the length of their vocal tracts, which scales all formants, and in their pace; what one of them says
-    differs each time in formants, pace, the length of each vowel, its onset and its loudness.
+    vowel begins (hair cells adapt). Between vowels there is silence, as while a stop consonant closes the mouth. Spikes
+    are drawn at these rates, and spontaneous ones in all channels. Speakers differ in the length of their vocal tracts,
+    which scales all formants, and in their pace; what one of them says differs each time in formants, pace, the length
+    of each sound, its onset and its loudness.
 
     Parameters
     ----------
     vowel : float
         Seconds that a vowel lasts, in the mean.
+    closure : float
+        Seconds without sound between two vowels, in the mean.
     glide : float
         Seconds in which formants reach their places.
     rate : float
@@ -76,7 +79,8 @@ class Cochlea:
     (2, (1, 1, 700))
     """
 
-    vowel: float = 0.15
+    vowel: float = 0.1
+    closure: float = 0.08
     glide: float = 0.03
     rate: float = 500.0
     spontaneous: float = 0.5
@@ -86,7 +90,7 @@ class Cochlea:
     def __post_init__(self) -> None:
         for name, right in (
             *((name, getattr(self, name) > 0) for name in ("vowel", "rate", "width")),
-            *((name, getattr(self, name) >= 0) for name in ("glide", "spontaneous", "seed")),
+            *((name, getattr(self, name) >= 0) for name in ("closure", "glide", "spontaneous", "seed")),
         ):
             if not right:
                 raise DataError("Cochlea", f"{name} is out of range", got=getattr(self, name), expected="more")
@@ -141,9 +145,11 @@ class Cochlea:
         vowels = np.array([[list(FORMANTS).index(name) for name in each] for each in WORDS])[word]
         formants = np.array(list(FORMANTS.values()))[vowels] * tract[speaker, None, None]
         places = place(formants * rng.normal(1.0, 0.02, formants.shape))
-        lasts = (pace[speaker] * rng.normal(1.0, 0.05, len(word)))[:, None] * rng.normal(1.0, 0.08, vowels.shape)
-        lasts = self.vowel * lasts.clip(1 / 3, 2)
-        begins = rng.uniform(0.0, 0.06, (len(word), 1)) + np.cumsum(lasts, axis=1) - lasts
+        pace = (pace[speaker] * rng.normal(1.0, 0.05, len(word)))[:, None]
+        lasts, silent = (
+            mean * (pace * rng.normal(1.0, 0.08, vowels.shape)).clip(1 / 3, 2) for mean in (self.vowel, self.closure)
+        )
+        begins = rng.uniform(0.0, 0.06, (len(word), 1)) + np.cumsum(lasts + silent, axis=1) - lasts - silent
         return places, begins, lasts, rng.uniform(0.8, 1.2, (len(word), 1))
 
 

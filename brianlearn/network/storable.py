@@ -22,7 +22,16 @@ from typing import Any, ClassVar
 from brianlearn.docstrings import show_inherited_fields
 from brianlearn.errors import BrianLearnError, SpecError
 
-__all__ = ["SCRIPT", "STUDY_SCRIPT", "Storable", "known_classes", "not_storable", "stored_class", "stored_name"]
+__all__ = [
+    "SCRIPT",
+    "STUDY_SCRIPT",
+    "Storable",
+    "known_classes",
+    "module_name",
+    "not_storable",
+    "stored_class",
+    "stored_name",
+]
 
 #: What a script's module is called while the command line loads it.
 SCRIPT = "brianlearn_script"
@@ -30,7 +39,8 @@ SCRIPT = "brianlearn_script"
 STUDY_SCRIPT = "brianlearn_study_"
 _REMEDY = (
     "a run folder must say all that is needed to run again: use what the package has, or a dataclass at the top level "
-    "of your script that is a subclass of bl.Rule, bl.Loss, bl.Optimiser, bl.Encoder, ..."
+    "of your script that is a subclass of bl.Rule, bl.Loss, bl.Optimiser, bl.Encoder, ...; a function as the reward is "
+    "written `def name(...)` at the top level"
 )
 
 
@@ -172,11 +182,17 @@ def _is_ours(cls: type) -> bool:
 
 
 def _name(cls: type) -> str:
-    return cls.__name__ if _is_ours(cls) else f"{_module(cls.__module__)}:{cls.__qualname__}"
+    return cls.__name__ if _is_ours(cls) else f"{module_name(cls.__module__)}:{cls.__qualname__}"
 
 
-def _module(name: str) -> str:
-    """The name under which a class's module could be imported, also where it runs as a script."""
+def module_name(name: str) -> str:
+    """The name under which the module of a class or function could be imported, also where it runs as a script.
+
+    Parameters
+    ----------
+    name : str
+        Its ``__module__``.
+    """
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     if name in ("__main__", "__mp_main__") and spec is not None:  # python -m package.module

@@ -135,24 +135,27 @@ def load_script(script: Path) -> Any:
 
 
 def run_script(script: Path) -> dict[str, Any]:
-    """The names that a script defines; its classes are then known to run folders.
+    """The names that a script defines; its classes and functions are then known to run folders.
 
     Raises
     ------
     SpecError
         A script that fails, or that trains while it is loaded.
     """
+    from brianlearn.learning.functions import know_functions
     from brianlearn.network.storable import SCRIPT
     from brianlearn.training.loading import loading
 
     sys.path.insert(0, str(script.resolve().parent))  # as Python does for a script: it may import its neighbours
     try:
         with loading(str(script)):
-            return runpy.run_path(str(script), run_name=SCRIPT)
+            names = runpy.run_path(str(script), run_name=SCRIPT)
     except (BrianLearnError, Terminated):
         raise
     except (Exception, SystemExit) as error:
         raise _failed(script, error) from error
+    know_functions(names)
+    return names
 
 
 def call_experiment(experiment: Any, script: str, arguments: Sequence[str], known: Sequence[str] = ()) -> Experiment:

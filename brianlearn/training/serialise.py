@@ -8,6 +8,7 @@ quantities as a value in base units with the name of the unit.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions
 
 from brianlearn import data, learning, network
 from brianlearn.errors import BrianLearnError, SpecError
+from brianlearn.learning.functions import function_name, stored_function
 from brianlearn.network.neurons.equations import unit_text
 from brianlearn.network.quantities import parse_unit
 from brianlearn.network.storable import known_classes, not_storable, stored_class, stored_name
@@ -43,12 +45,13 @@ def to_dict(obj: Any) -> Any:
     -------
     dict, list, str, float, int, bool or None
         Objects are ``{"$type": name, field: value, ...}``, with the name ``module:class`` for classes of one's own;
-        quantities ``{"$type": "Quantity", "value": base units, "unit": "second"}``.
+        quantities ``{"$type": "Quantity", "value": base units, "unit": "second"}``; functions of one's own that a part
+        of an experiment takes ``{"$type": "function", "name": "module:function"}``.
 
     Raises
     ------
     SpecError
-        If something cannot be stored: functions, and classes inside of functions or that are no dataclasses.
+        If something cannot be stored: other functions, and classes inside of functions or that are no dataclasses.
 
     Examples
     --------
@@ -83,6 +86,8 @@ def to_dict(obj: Any) -> Any:
         return {key: to_dict(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
         return [to_dict(value) for value in obj]
+    if inspect.isroutine(obj):
+        return {TYPE: "function", "name": function_name(obj)}
     name, fields = stored_name(obj), [field.name for field in dataclasses.fields(obj) if field.init]
     return {TYPE: name, **{field: to_dict(getattr(obj, field)) for field in fields}}
 
@@ -123,6 +128,9 @@ def from_dict(data: Any, where: str = "from_dict") -> Any:
         return _array(fields, where)
     if name == "float":
         return _special_float(fields, where)
+    if name == "function":
+        (function,) = _take(fields, "function", ("name",), where)
+        return stored_function(function, where)
     cls: Any = stored_class(name, where)
     known = [field.name for field in dataclasses.fields(cls) if field.init]
     unknown = sorted(set(fields) - set(known))
@@ -140,9 +148,9 @@ def from_dict(data: Any, where: str = "from_dict") -> Any:
 
 
 def own_classes(stored: Any) -> set[str]:
-    """The names of classes of the user's own in what `to_dict` returned, ``module:class``."""
+    """The names of classes and functions of the user's own in what `to_dict` returned, ``module:class``."""
     if isinstance(stored, Mapping):
-        name = stored.get(TYPE)
+        name = stored.get("name") if stored.get(TYPE) == "function" else stored.get(TYPE)
         own = {name} if isinstance(name, str) and ":" in name else set()
         return own.union(*map(own_classes, stored.values()))
     return set().union(*map(own_classes, stored)) if isinstance(stored, list) else set()

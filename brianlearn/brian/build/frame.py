@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from brian2 import (
@@ -28,6 +28,9 @@ from brianlearn.brian.build.seeded import FUNCTIONS
 from brianlearn.brian.build.spike_input import SpikeFeed, SpikeFeedProgram
 from brianlearn.learning.recording import taps_of
 
+if TYPE_CHECKING:
+    from brianlearn.brian.build.reward_function import RewardFunction
+
 __all__ = ["BrianNetwork", "Frame", "place"]
 
 
@@ -51,6 +54,8 @@ class BrianNetwork:
         Input -> what fires the spikes that a chunk of trials brings, where the network does not compute them.
     writes_files : bool
         Whether spikes are recorded to files (standalone only).
+    reward_function : RewardFunction or None
+        What asks a function of the user's for the reward (runtime mode only).
     """
 
     plan: Plan
@@ -65,6 +70,7 @@ class BrianNetwork:
     monitors: dict[str, Any] = field(default_factory=dict)
     writes_files: bool = False
     feeds: dict[str, SpikeFeed | SpikeFeedProgram] = field(default_factory=dict)
+    reward_function: RewardFunction | None = None
 
     def add_monitors(self) -> None:
         """Add fresh monitors: trial sums of the readout, population rates, and what the plan records."""

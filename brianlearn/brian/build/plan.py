@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from brianlearn.brian.build.traces import Trace
 from brianlearn.learning.optimisers import Optimiser
@@ -104,6 +106,12 @@ class Plan:
     def layers(self) -> tuple[str, ...]:
         """Names of the populations that fire, each behind those that it hears."""
         return tuple(p.name for p in self.spec.neurons)
+
+    @property
+    def reward_function(self) -> Callable[..., Any] | None:
+        """A function of the user's that computes the reward."""
+        reward = None if self.synaptic is None else self.synaptic.reward
+        return None if reward is None else reward.function
 
     def learning_rate_factor(self, layer: str) -> float:
         """Factor on the learning rate of a layer, from the rule's options."""

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from brian2 import Clock, NeuronGroup, Synapses
-from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.learning.rules.reward import Reward
 from brianlearn.learning.rules.synaptic import OUTPUT_GROUP, REWARD_GROUP
 
-__all__ = ["RewardSlots", "outputs_of_layer", "outputs_of_readout", "reward_parts"]
+__all__ = ["RewardSlots", "outputs_of_layer", "outputs_of_readout", "reward_parts", "third_factor"]
 
 _OUTPUTS = "now : 1\ntotal : 1\ntarget : 1\nahead : 1"
 _DOUBLE = ("now", "total", "target", "ahead")
@@ -125,19 +124,33 @@ def reward_parts(reward: Reward, outputs: NeuronGroup, slots: RewardSlots) -> li
     counted = f"seen += {slots.measured}\nage += 1"
     regularly(counted, clock=slots.clock, when="readout_error", name=f"{REWARD_GROUP}_count")
     parts: list[Any] = [group]
-    if "correct" in get_identifiers(reward.value):
+    if "correct" in reward.names:
         better = "int(total_pre > total_post) + int(total_pre == total_post)*int(i < j)"
         parts.append(_summed(outputs, outputs, {"ahead": better}, "rank", slots, 2))
     parts.append(_summed(outputs, group, sums, "sum", slots, 3))
-    statements = [f"reward = {reward.value}", f"third = {slots.learning}*reward"]
-    if reward.baseline is not None:
-        statements = [
-            f"reward = {reward.value}",
-            f"third = {slots.learning}*(reward - mean)",
-            f"mean = mean + {slots.learning}*baseline*(reward - mean)",
-        ]
+    statements = [f"reward = {reward.value}", *third_factor(reward, slots)]
     slots.regularly(group, "\n".join(statements), 4, "reward")
     return parts
+
+
+def third_factor(reward: Reward, slots: RewardSlots) -> list[str]:
+    """Statements that make the third factor of the reward.
+
+    Parameters
+    ----------
+    reward : Reward
+    slots : RewardSlots
+
+    Returns
+    -------
+    list of str
+    """
+    if reward.baseline is None:
+        return [f"third = {slots.learning}*reward"]
+    return [
+        f"third = {slots.learning}*(reward - mean)",
+        f"mean = mean + {slots.learning}*baseline*(reward - mean)",
+    ]
 
 
 def _summed(

@@ -19,6 +19,7 @@ from brianlearn.brian.build.frame import place
 from brianlearn.brian.build.network import Builder
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.reward import RewardSlots, outputs_of_layer, outputs_of_readout, reward_parts
+from brianlearn.brian.build.reward_function import RewardFunction
 from brianlearn.brian.build.shared_weights import connect_shared
 from brianlearn.learning.rules.reward import Reward
 from brianlearn.learning.rules.synapse_text import OF_NEURONS, Statement
@@ -86,9 +87,14 @@ class SynapticBuilder(Builder):
             n_steps=self.n_steps,
             namespace=dict(net.timed),
         )
-        made = outputs_of_readout if self.spec.graph.readouts else outputs_of_layer
-        outputs = made(net.groups[self.spec.output], slots)
-        for part in (*outputs, *reward_parts(reward, outputs[0], slots)):
+        output, is_readout = net.groups[self.spec.output], bool(self.spec.graph.readouts)
+        if reward.function is not None:
+            net.reward_function = RewardFunction(reward, output, is_readout, slots)
+            parts = [net.reward_function.group]
+        else:
+            outputs = (outputs_of_readout if is_readout else outputs_of_layer)(output, slots)
+            parts = [*outputs, *reward_parts(reward, outputs[0], slots)]
+        for part in parts:
             (net.synapses if isinstance(part, Synapses) else net.groups)[part.name] = part
         for p in self.spec.neurons:
             group = net.groups[p.name]

@@ -15,6 +15,7 @@ from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.build.spike_input import SpikeFeed, list_names
 from brianlearn.brian.run.feed import output_names
 from brianlearn.brian.run.preferences import preferences
+from brianlearn.network.samples.samples import Samples
 
 __all__ = ["RuntimeDevice", "runtime_device"]
 
@@ -40,6 +41,34 @@ class RuntimeDevice:
         self.times: dict[str, float] = {}
         self._groups = {g.name: g for g in (*self.net.groups.values(), *self.net.weights.values())}
         self._groups |= {s.name: s for s in self.net.synapses.values()}
+
+    def learn(self, values: dict[str, np.ndarray], n_trials: int, samples: Samples) -> dict[str, np.ndarray]:
+        """Run trials of a rule whose reward a function of the user's computes.
+
+        Parameters
+        ----------
+        values : dict
+        n_trials : int
+        samples : Samples
+            One for each trial: what the function is given.
+
+        Returns
+        -------
+        dict
+            As `run`.
+
+        Raises
+        ------
+        RuleError
+            A function that fails, or gives no number.
+        """
+        asking = self.net.reward_function
+        assert asking is not None
+        asking.samples = samples
+        try:
+            return self.run(values, n_trials)
+        finally:
+            asking.samples = None
 
     def run(self, values: dict[str, np.ndarray], n_trials: int) -> dict[str, np.ndarray]:
         """Run n_trials trials and one more step.

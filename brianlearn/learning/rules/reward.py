@@ -1,9 +1,10 @@
-"""Reward: one number for the whole network, from its output and the label."""
+"""Reward: one number for the whole network, from its outputs and what was wanted, as a text or a function."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,10 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError,
 from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.errors import EquationError, RuleError, SpecError, UnitError, did_you_mean
+from brianlearn.learning.functions import know_function
 from brianlearn.learning.rules.synapse_text import brian_names
 from brianlearn.network.checks import is_number
+from brianlearn.network.samples.samples import Samples
 from brianlearn.network.storable import Storable
 from brianlearn.network.taking import take_quantities
 from brianlearn.network.unit_names import unit_name
@@ -40,25 +43,33 @@ _OWN = ("reward", "third", "mean", "ahead", "seen", "age", "label_sum", "all_sum
 class Reward(Storable):
     """A third factor that all neurons hear: L = reward - baseline.
 
-    It is computed whenever the rule's ``update`` runs, in every step or at the end of a trial, inside the program that
-    runs. Outputs are those of the readout, or without one the spikes of the last layer, a neuron per class.
+    It is computed whenever the rule's ``update`` runs, in every step or at the end of a trial. Outputs are those of the
+    readout, or without one the spikes of the last layer, a neuron per class.
 
     Parameters
     ----------
-    value : str, optional
+    value : str or callable, optional
         An expression over ``correct``, ``label_output``, ``all_outputs``, ``label_mean``, ``all_mean``, ``last`` and
-        the constants; a number without a unit. +1 for a right and -1 for a wrong prediction where it is not given.
+        the constants; a number without a unit, computed inside the program that runs. +1 for a right and -1 for a wrong
+        prediction where it is not given.
+
+        Or a function reward(outputs, sample) that returns one number. ``outputs``, float64 of shape (steps, n_outputs),
+        are those of the trial from its first step to this one, burn-in included: values of the readout, or spikes as 0
+        and 1. ``sample`` is the `Samples` of this trial alone, with targets of any kind or without. It is called while
+        there is learning, by Python: on the devices numpy and cython. A function at the top level of a script or module
+        can be stored.
     baseline : float, optional
         In (0, 1]: from the reward a running mean is taken away, mean += baseline*(reward - mean) after each time that
         it is computed while learning. The mean starts at 0, and run folders and ``--resume`` carry it on.
     constants : mapping, optional
-        Values of the names used in ``value``, plain numbers.
+        Values of the names used in the text, plain numbers.
 
     Raises
     ------
     EquationError, UnitError, RuleError
     SpecError
-        A text that cannot be read, a baseline that is no number in [0, 1).
+        A text that cannot be read, a function that does not take (outputs, sample), a baseline that is no number in
+        (0, 1].
 
     References
     ----------
@@ -71,9 +82,13 @@ class Reward(Storable):
     >>> bl.Reward().value
     '2*correct - 1'
     >>> pulse = bl.Reward("last*gain*(2*correct - 1)", constants=dict(gain=0.5))
+    >>> def closeness(outputs, sample):
+    ...     return -abs(outputs[-1] - sample.targets[0]).sum()
+    >>> bl.Reward(closeness).function is closeness
+    True
     """
 
-    value: str = "2*correct - 1"
+    value: str | Callable[[np.ndarray, Samples], Any] = "2*correct - 1"
     baseline: float | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,14 +96,27 @@ class Reward(Storable):
 
     def __post_init__(self) -> None:
         if not isinstance(self.value, str):
-            raise SpecError("Reward", "value is not text", got=repr(self.value), expected="e.g. '2*correct - 1'")
+            self._check_function()
         if self.baseline is not None and not (is_number(self.baseline) and 0 < self.baseline <= 1):
             raise RuleError(
                 "Reward", "baseline is wrong", got=repr(self.baseline), expected="None or a number in (0, 1]"
             )
         object.__setattr__(self, "constants", scalar_constants("Reward", self.constants))
         self._check_constants()
-        self._check_value()
+        if isinstance(self.value, str):
+            self._check_value(self.value)
+        else:
+            know_function(self.value)
+
+    @property
+    def function(self) -> Callable[[np.ndarray, Samples], Any] | None:
+        """The function, where it is one."""
+        return None if isinstance(self.value, str) else self.value
+
+    @property
+    def names(self) -> set[str]:
+        """The names that the text uses; none of a function."""
+        return get_identifiers(self.value) if isinstance(self.value, str) else set()
 
     def with_constants(self, **constants: Any) -> Reward:
         """A copy with other values of some constants.
@@ -122,39 +150,53 @@ class Reward(Storable):
                 raise UnitError(
                     "Reward", f"the constant {name!r} has a unit", got=str(value), expected="a plain number"
                 )
-        unused = sorted(set(self.constants) - get_identifiers(self.value))
+        unused = sorted(set(self.constants) - self.names)
         if unused:
             raise EquationError(
                 "Reward",
-                "a constant is not used",
+                "a constant is not used" if self.function is None else "constants are those of a text",
                 got=", ".join(map(repr, unused)),
-                expected=f"names of {self.value!r}",
-                remedy=did_you_mean(unused[0], get_identifiers(self.value)) or "leave it out",
+                expected=f"names of {self.value!r}" if self.function is None else "a function has its own",
+                remedy=did_you_mean(unused[0], self.names) or "leave it out",
             )
 
-    def _check_value(self) -> None:
-        used, mine = get_identifiers(self.value), {*GIVEN, *self.constants}
+    def _check_function(self) -> None:
+        expected = "a text such as '2*correct - 1', or a function reward(outputs, sample)"
+        if not callable(self.value):
+            raise SpecError("Reward", "value is not text, nor a function", got=repr(self.value), expected=expected)
+        try:
+            inspect.signature(self.value).bind("outputs", "sample")
+        except (TypeError, ValueError) as error:  # what Python cannot look into has no signature
+            raise SpecError(
+                "Reward",
+                "the function does not take (outputs, sample)",
+                got=f"{self.value!r}: {error}",
+                expected=expected,
+            ) from None
+
+    def _check_value(self, value: str) -> None:
+        used, mine = self.names, {*GIVEN, *self.constants}
         random = sorted(n for n in used & set(DEFAULT_FUNCTIONS) if not DEFAULT_FUNCTIONS[n].stateless)
-        unknown = sorted(used - mine - set(brian_names(self.value)) - {"and", "or", "not", "True", "False"})
+        unknown = sorted(used - mine - set(brian_names(value)) - {"and", "or", "not", "True", "False"})
         if random or unknown:
             name = (unknown or random)[0]
             raise EquationError(
                 "Reward",
                 "a random reward could not be repeated" if random and not unknown else "unknown name in the reward",
-                got=f"{name!r} in {self.value!r}",
+                got=f"{name!r} in {value!r}",
                 expected=", ".join(sorted(mine)),
                 remedy=did_you_mean(name, mine) or "add it to constants, or correct the spelling",
             )
         known: dict[str, Any] = {name: Variable(name, dimensions=DIMENSIONLESS) for name in mine}
         try:
-            got = parse_expression_dimensions(self.value, {**known, **brian_names(self.value)})
+            got = parse_expression_dimensions(value, {**known, **brian_names(value)})
         except DimensionMismatchError as error:
-            raise UnitError("Reward", f"units do not fit inside {self.value!r}", remedy=error.desc) from None
+            raise UnitError("Reward", f"units do not fit inside {value!r}", remedy=error.desc) from None
         except Exception as error:
             raise EquationError(
                 "Reward",
                 "the reward cannot be read",
-                got=repr(self.value),
+                got=repr(value),
                 expected="one expression such as '2*correct - 1'",
                 remedy=f"Brian2 says: {error}",
             ) from None

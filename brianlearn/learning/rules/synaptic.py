@@ -183,6 +183,8 @@ class SynapticRule(LocalRule):
     def takes(self) -> tuple[str, ...]:
         if isinstance(self.third_factor, LocalRule):
             return self.third_factor.takes
+        if self.reward is not None and self.reward.function is not None:
+            return ("labels", "values", "trains")
         return ("labels", "values") if self.third_factor is None else ("labels",)
 
     @property
@@ -190,7 +192,7 @@ class SynapticRule(LocalRule):
         return type(self if self.third_factor is None else self.third_factor).__name__
 
     def needs_labels(self) -> bool:
-        return self.third_factor is not None
+        return self.third_factor is not None and (self.reward is None or self.reward.function is None)
 
     def updates(self, spec: NetworkSpec) -> int:
         return 1 if self.every == "trial" else super().updates(spec)
