@@ -59,8 +59,13 @@ def graphs(
     ]
     projections = []
 
-    def project(source: str, target: str, delay: int) -> None:
-        kind = bl.Sparse(0.6, seed=draw(st.integers(0, 9))) if draw(st.booleans()) else bl.AllToAll()
+    def project(source: str, target: str, delay: int, shortest: int | None = None) -> None:
+        kind: Any = bl.Sparse(0.6, seed=draw(st.integers(0, 9))) if draw(st.booleans()) else bl.AllToAll()
+        delays: Any = delay
+        if shortest is not None and draw(st.sampled_from([False, False, True])):  # one for each synapse
+            ends = [6 if n == "input" else sizes[names.index(n)] for n in (source, target)]
+            shape = kind.weight_shape((ends[0],), (ends[1],))
+            delays = np.random.default_rng(draw(st.integers(0, 9))).integers(shortest, delay + 1, shape)
         name = f"{source}_{target}_{len(projections)}"
         sign: Any = draw(st.sampled_from([None, None, "excitatory", "inhibitory", "each"]))
         if sign == "each":
@@ -68,16 +73,16 @@ def graphs(
             sign = [draw(st.sampled_from([1, -1])) for _ in range(size)]
         bias = draw(st.sampled_from([False, False, bl.Uniform(0.5)]))
         projections.append(
-            bl.Projection(name, source, target, kind, bl.Normal(3.0), delay=delay * ms, sign=sign, bias=bias)
+            bl.Projection(name, source, target, kind, bl.Normal(3.0), delay=delays * ms, sign=sign, bias=bias)
         )
 
     for k, name in enumerate(names):
-        project(draw(st.sampled_from(["input", *names[:k]])), name, draw(st.integers(0, 2)))
+        project(draw(st.sampled_from(["input", *names[:k]])), name, draw(st.integers(0, 2)), 0)
         if k + 1 < n:
             project(name, names[k + 1], 0)
     for _ in range(draw(st.integers(1, 4))):
         a, b = draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))
-        project(names[a], names[b], draw(st.integers(0 if a < b else least, 5)))
+        project(names[a], names[b], draw(st.integers(0 if a < b else least, 5)), 0 if a < b else least)
     tau = draw(st.sampled_from([None, 5 * ms]))
     populations.append(bl.Population("out", CLASSES, bl.LinearReadout(tau=tau)))
     bias = draw(st.sampled_from([False, bl.Uniform(0.5)]))
@@ -93,6 +98,13 @@ def graphs(
         burn_in=draw(st.integers(0, 2)) * ms,
         timing=timing,
     )
+
+
+def lags(p: bl.Projection, dt: float) -> np.ndarray:
+    """The delay of every pair of neurons in steps, (out, in)."""
+    delays = np.asarray(p.delay, float)
+    steps = np.round((delays if delays.ndim else np.full(p.weight_shape, float(delays))) / dt)
+    return matrix(p, steps).astype(int)
 
 
 def matrix(p: bl.Projection, weights: np.ndarray) -> np.ndarray:
@@ -158,7 +170,9 @@ def simulate(
     every = [*onto_neurons, *onto_readouts]
     bias = {p.name: weights[f"{p.name}_bias"] for p in every if f"{p.name}_bias" in weights}
     W = {p.name: matrix(p, weights[p.name]) for p in every}
-    order, delay = [p.name for p in spec.neurons], {p.name: round(float(p.delay) / dt) for p in every}
+    order = [p.name for p in spec.neurons]
+    lag = {p.name: lags(p, dt) for p in every}
+    by_lag = {name: {d: each == d for d in np.unique(each)} for name, each in lag.items()}
     neurons = {n: reference.neuron_of(by_name[n].neuron, dt, (by_name[n].n,)) for n in order}
     tau = by_name["out"].neuron.tau
     decay = 0.0 if tau is None else np.exp(-dt / float(tau))
@@ -172,15 +186,22 @@ def simulate(
         as_brian2 = spec.timing == "brian2"
         kind_of = AsBrian2 if as_brian2 else reference.Population
         run = {n: kind_of(reference.Dense(n, by_name[n].n, neurons[n]), (by_name[n].n,)) for n in order}
-        traces = {p.name: reference.Trace(neurons[p.target], (p.n_pre,)) for p in onto_neurons}
+        traces = {
+            p.name: {d: reference.Trace(neurons[p.target], (p.n_pre,)) for d in by_lag[p.name]} for p in onto_neurons
+        }
         of_ones = {n: reference.Trace(neurons[n], (1,)) for n in order}
         y, local = np.zeros(CLASSES), {n: np.zeros(CLASSES) for n in order}
         for t in range(T):
             heard, done, target = {}, {}, wanted[k, t]
 
-            def arrives(p: bl.Projection, t: int = t, k: int = k) -> np.ndarray:
-                past = t - delay[p.name]
-                return spikes[p.source][k, past] if past >= 0 else np.zeros(p.n_pre)
+            def arrives(p: bl.Projection, t: int = t, k: int = k) -> dict[int, np.ndarray]:
+                """What was fired by each delay ago."""
+                sent = spikes[p.source][k]
+                return {d: sent[t - d] if t >= d else np.zeros(p.n_pre) for d in by_lag[p.name]}
+
+            def brought(p: bl.Projection, heard: Any) -> np.ndarray:
+                found = sum((W[p.name] * which) @ heard[p.name][d] for d, which in by_lag[p.name].items())
+                return np.asarray(found + bias.get(p.name, 0.0))
 
             before = {p.name: arrives(p, t - 1) for p in onto_neurons}
             for n in order if as_brian2 else ():
@@ -190,9 +211,9 @@ def simulate(
                 onto = [p for p in onto_neurons if p.target == n]
                 heard |= {p.name: arrives(p) for p in onto}
                 if as_brian2:
-                    run[n].deliver(sum(W[p.name] @ heard[p.name] + bias.get(p.name, 0.0) for p in onto))
+                    run[n].deliver(sum(brought(p, heard) for p in onto))
                     continue
-                done[n] = run[n].receive(sum(W[p.name] @ heard[p.name] + bias.get(p.name, 0.0) for p in onto))
+                done[n] = run[n].receive(sum(brought(p, heard) for p in onto))
                 spikes[n][k, t] = done[n].spikes
             y = decay * y + sum(W[q.name] @ spikes[q.source][k, t] + bias.get(q.name, 0.0) for q in onto_readouts)
             if t >= burn_in:
@@ -201,7 +222,7 @@ def simulate(
                 continue
             moved, one = (before, np.full(1, float(t > 0))) if as_brian2 else (heard, np.ones(1))
             eligible = {
-                name: traces[name].advance(moved[name]) if rule.eligibility == "trace" else s
+                name: {d: traces[name][d].advance(moved[name][d]) if rule.eligibility == "trace" else s[d] for d in s}
                 for name, s in heard.items()
             }
             ones = {n: of_ones[n].advance(one)[0] if rule.eligibility == "trace" else 1.0 for n in order}
@@ -216,7 +237,7 @@ def simulate(
                 if kind == "DFA" and not own:
                     parts, units = [weights[f"feedback_{n}"].T @ (y - target)], CLASSES
                 if kind == "DALTON":
-                    above = [q for q in onto_neurons if q.source == n and delay[q.name] == 0]
+                    above = [q for q in onto_neurons if q.source == n and not lag[q.name].any()]
                     parts += [W[q.name].T @ (done[q.target].psi * L[q.target]) for q in above]
                     units += sum(q.n_post for q in above)
                 L[n] = sum(parts)
@@ -224,7 +245,8 @@ def simulate(
                     error = 2 / units * done[n].psi * done[n].gate * L[n]
                     for p in onto_neurons:
                         if p.target == n:
-                            g[p.name] += np.outer(error, eligible[p.name])
+                            for d, which in by_lag[p.name].items():
+                                g[p.name] += which * np.outer(error, eligible[p.name][d])
                             if p.name in bias:
                                 g_bias[p.name] += error * ones[n]
     found = {p.name: by_weight(p, g[p.name], weights[p.name].shape) / len(x) for p in onto_neurons}

@@ -131,7 +131,7 @@ class Graph(Storable):
     def _heard_at_once(self) -> dict[str, set[str]]:
         """Population -> those that it hears without a delay."""
         return {
-            p.name: {q.source for q in self._every_projection if q.target == p.name and not q.delayed}
+            p.name: {q.source for q in self._every_projection if q.target == p.name and q.at_once}
             for p in self._every_population
         }
 
@@ -276,7 +276,7 @@ class Graph(Storable):
                 raise SpecError(
                     f"projection {q.name!r}",
                     "readouts hear without a delay",
-                    got=f"delay={q.delay}",
+                    got=f"delay={q.delay_text}",
                     expected="delay=0*ms",
                 )
         sizes = {p.name: p.n for p in self.readouts}

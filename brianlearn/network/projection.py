@@ -12,8 +12,9 @@ import numpy as np
 from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import SpecError, UnitError, did_you_mean
+from brianlearn.errors import ShapeError, SpecError, UnitError, did_you_mean
 from brianlearn.network.connections import AllToAll, Bias, Connection
+from brianlearn.network.connections.some import Some
 from brianlearn.network.connectivity import Connectivity
 from brianlearn.network.initial import Constant, Init
 from brianlearn.network.population import check_name
@@ -69,7 +70,8 @@ class Projection(Storable):
         no update changes it: what would cross 0 becomes 0. Weights of either sign where it is not given.
     delay : brian2.Quantity, optional
         A whole number of time steps: what arrives in a step was fired that long before, in the same trial. Cycles of
-        projections need one.
+        projections need one. An array of the weights' shape has one for each weight, and so for each synapse but where
+        synapses share a weight: (out, in) all to all; by (pre, post) for `Sparse`.
     bias : bool or Init, optional
         A learned bias: True for one that begins with 0, or its initial values. It is the weight of a synapse whose
         source fires in every step, one for each neuron of the target, or for each channel where the connection is a
@@ -84,7 +86,9 @@ class Projection(Storable):
 
     Raises
     ------
-    SpecError
+    SpecError, UnitError
+    ShapeError
+        Delays of another shape than the weights, when it becomes part of a network.
     """
 
     name: str
@@ -126,9 +130,14 @@ class Projection(Storable):
             raise UnitError(
                 owner, "delay has no unit of time", got=quantity_text(self.delay), expected="a time, e.g. 2*ms"
             )
-        if np.ndim(self.delay) or not np.isfinite(float(self.delay)) or float(self.delay) < 0:
-            raise SpecError(owner, "delay is wrong", got=repr(self.delay), expected="one time, 0*ms or longer")
-
+        delays = np.asarray(self.delay, float)
+        if not delays.size or not np.isfinite(delays).all() or delays.min() < 0:
+            raise SpecError(
+                owner,
+                "delay is wrong",
+                got=repr(self.delay)[:200],
+                expected="a time, 0*ms or longer, or one for each weight",
+            )
         self._check_sign(owner)
         check_bias(owner, self.bias)
 
@@ -158,12 +167,35 @@ class Projection(Storable):
         return Projection(f"{self.name}_bias", ALWAYS, self.target, connection, weights, self.learned)
 
     @property
+    def _delays(self) -> np.ndarray:
+        """In seconds."""
+        return np.asarray(self.delay, float)
+
+    @property
     def delayed(self) -> bool:
-        """Whether what it delivers was fired in an earlier step."""
-        return float(self.delay) > 0
+        """Whether something that it delivers was fired in an earlier step."""
+        return bool(self._delays.max() > 0)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether something that it delivers was fired in the same step."""
+        return bool(self._delays.min() == 0)
+
+    @property
+    def delays_differ(self) -> bool:
+        """Whether its synapses have different delays."""
+        return bool(self._delays.min() != self._delays.max())
+
+    @property
+    def delay_text(self) -> str:
+        """The delay for people: one time, or the shortest and the longest one."""
+        if np.ndim(self.delay) == 0:
+            return f"{self.delay}"
+        low, high = (quantity_text(f(self.delay)) for f in (np.min, np.max))
+        return low if not self.delays_differ else f"{low} to {high}"
 
     def delay_steps(self, dt: Any) -> int:
-        """The delay as a number of time steps.
+        """The delay as a number of time steps, the longest one.
 
         Parameters
         ----------
@@ -174,7 +206,53 @@ class Projection(Storable):
         -------
         int
         """
-        return round(float(self.delay) / float(dt))
+        return round(float(self._delays.max()) / float(dt))
+
+    def lags(self, dt: Any) -> np.ndarray:
+        """The delay of every packed weight as a number of time steps.
+
+        Parameters
+        ----------
+        dt : brian2.Quantity or float
+            A time, or seconds.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (n_weights,)
+        """
+        delays = self._delays if self._delays.ndim else np.full(self.weight_shape, float(self._delays))
+        return np.round(self.connection.pack(delays) / float(dt)).astype(np.int64)
+
+    def parts(self, dt: Any) -> tuple[Projection, ...]:
+        """The projection as several that have one delay each; itself where all delays are the same.
+
+        Parameters
+        ----------
+        dt : brian2.Quantity or float
+            A time, or seconds.
+
+        Returns
+        -------
+        tuple of Projection
+            ``<name>_after_<steps>``, with the weights of the whole (`weights_of`).
+        """
+        if not self.delays_differ:
+            return (self,)
+        lags, found = self.lags(dt), []
+        for steps in np.unique(lags):
+            part = copy.copy(self)
+            own: dict[str, Any] = {"name": f"{self.name}_after_{steps}", "delay": steps * float(dt) * second}
+            own |= {"connection": Some(self.connection, lags == steps), "_weights_of": self.name}
+            for name in ("connectivity", "weight_signs"):
+                part.__dict__.pop(name, None)
+            part.__dict__.update(own)
+            found.append(part)
+        return tuple(found)
+
+    @property
+    def weights_of(self) -> str:
+        """The projection whose weights it has: its own name but for `parts`."""
+        return str(self.__dict__.get("_weights_of", self.name))
 
     # what is known of the projections of a network -------------------------------------------------------------------
 
@@ -221,6 +299,13 @@ class Projection(Storable):
         for name in ("connectivity", "weight_signs"):
             found.__dict__.pop(name, None)
         found.connection.check(self.name, source, target)
+        if np.ndim(self.delay) and np.shape(self.delay) != found.weight_shape:
+            raise ShapeError(
+                f"projection {self.name!r}",
+                "its delays do not fit its weights",
+                got=f"shape {np.shape(self.delay)}",
+                expected=f"one time, or one for each weight: shape {found.weight_shape}",
+            )
         found.weight_signs  # noqa: B018 - looks, and refuses
         return found
 

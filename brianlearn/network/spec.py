@@ -211,12 +211,12 @@ class NetworkSpec(Storable):
                 expected="0 <= burn_in < duration",
             )
         for q in self.graph.projections:
-            steps = float(q.delay) / float(self.dt)
-            if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+            delays = np.asarray(q.delay, float) / float(self.dt)
+            if (np.abs(delays - np.round(delays)) > 1e-6 * np.maximum(1.0, delays)).any():
                 raise SpecError(
                     f"projection {q.name!r}",
                     "delay is not a whole number of time steps",
-                    got=f"{q.delay} with dt = {self.dt}",
+                    got=f"{q.delay_text} with dt = {self.dt}",
                     expected=f"a multiple of {self.dt}",
                 )
         for p in self.graph.inputs:
@@ -260,6 +260,24 @@ class NetworkSpec(Storable):
             The delay; under the timing ``"brian2"`` one more, because spikes are delivered after the integration.
         """
         return projection.delay_steps(self.dt) + (self.timing == "brian2")
+
+    @cached_property
+    def pathways(self) -> tuple[Projection, ...]:
+        """The `projections`, those whose delays differ in parts that have one each (`Projection.parts`)."""
+        return tuple(part for q in self.projections for part in q.parts(self.dt))
+
+    def pathways_onto(self, population: str) -> tuple[Projection, ...]:
+        """The pathways onto a population that fires.
+
+        Parameters
+        ----------
+        population : str
+
+        Returns
+        -------
+        tuple of Projection
+        """
+        return tuple(q for q in self.pathways if q.target == population)
 
     @cached_property
     def graph(self) -> Graph:
@@ -493,7 +511,7 @@ class NetworkSpec(Storable):
             text = ", ".join(p.connection.describe() for p in onto)
         else:
             text = ", ".join(
-                f"{p.name}: {p.connection.describe()} from {p.source}" + (f" after {p.delay}" if p.delayed else "")
+                f"{p.name}: {p.connection.describe()} from {p.source}" + (f" after {p.delay_text}" if p.delayed else "")
                 for p in onto
             )
         every = " in each step" if population.dropout_every == "step" else ""

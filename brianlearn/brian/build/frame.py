@@ -136,8 +136,9 @@ class Frame:
     def _network(self) -> Network:
         """A network without objects, with its slots."""
         network = Network()
-        inputs, late = (p.name for p in self.spec.graph.sources), map(self.plan.heard_as, self.plan.delayed)
-        network.schedule = Schedule(self.plan.layers, tuple(inputs), tuple(late), as_brian2=self.plan.as_brian2).slots()
+        inputs = (p.name for p in self.spec.graph.sources)
+        late = {self.plan.heard_as(p): p.source if p.at_once else "" for p in self.plan.delayed}
+        network.schedule = Schedule(self.plan.layers, tuple(inputs), late, as_brian2=self.plan.as_brian2).slots()
         return network
 
     def _step_clock(self) -> Clock:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from brianlearn.brian.build.traces import Trace
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.recording import needs_rule
@@ -203,6 +205,10 @@ class Plan:
     def heard_as(self, p: Projection) -> str:
         """The group whose spikes the synapses of p see: its source, or what repeats it after a delay."""
         return f"late_{p.name}" if p.delayed else p.source
+
+    def lags(self, p: Projection) -> np.ndarray | None:
+        """The different delays of a projection in steps, in rising order; None where all are the same."""
+        return np.unique(p.lags(self.spec.dt)) if p.delays_differ else None
 
     @property
     def delayed(self) -> list[Projection]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from brian2 import (
     Synapses,
+    second,
 )
 
 from brianlearn.brian.build.frame import place
@@ -36,35 +37,56 @@ class Projections(Weights):
         """The group that fires what the source of p fired a delay ago, in the same trial.
 
         Spikes arrive at the end of the step before, one to one; what was fired in the trial before arrives in the
-        first steps of a trial, and is dropped.
+        first steps of a trial, and is dropped. Where delays differ, it has a neuron for each of them and each source.
         """
         name, steps = self.plan.heard_as(p), p.delay_steps(self.spec.dt)
-        group = self._source(name, p.n_pre, "arrived : 1\nsince_start : 1 (shared)", threshold="arrived != 0", reset="")
+        lags = self.plan.lags(p)
+        model = "arrived : 1\nsince_start : 1 (shared)" + ("\nlag : integer (constant)" if lags is not None else "")
+        n = p.n_pre * (1 if lags is None else len(lags))
+        group = self._source(name, n, model, threshold="arrived != 0", reset="")
         self._placed(name, group)
         self._regularly(group, "since_start = 0\narrived = 0", "start", "trial", clock=self.net.trial_clock)
         self._regularly(group, "arrived = 0", "end", "forget", order=-2)
         self._regularly(group, "since_start += 1", "end", "count", order=2)
         carried = self._carries(p.source)
         amount = f"{carried}_pre" if carried else "1"
+        # at the end of a step for the next one; within the step, where some take no time
+        since, when = (f"{steps - 1}", ("end", -1)) if lags is None else ("lag_post", (f"{name}_arrive", 0))
+        if lags is not None and lags[0] > 0:
+            since, when = "(lag_post - 1)", ("end", -1)
         if carried == "dropout_mask" and self.plan.drawn_in_steps(p.source) > 1:
             # the mask of the step in which it was fired
-            amount = f"dropout_mask_{p.source}(t - {steps - 1}*{self.dt!r}*second, i)"
+            amount = f"dropout_mask_{p.source}(t - {since}*{self.dt!r}*second, i)"
         line = Synapses(
             self.net.groups[p.source],
             group,
-            on_pre=f"arrived_post = {amount}*int(since_start_post >= {steps - 1})",
-            delay=(steps - 1) * self.spec.dt,
+            on_pre=f"arrived_post = {amount}*int(since_start_post >= {since})",
+            delay=(steps - 1) * self.spec.dt if lags is None else None,
             name=f"line_{p.name}",
             clock=self.net.clock,
             namespace=dict(self.net.timed),
         )
-        line.connect(j="i")
-        place(line.pre, "end", -1)
+        if lags is None:
+            line.connect(j="i")
+        else:
+            late = np.arange(n)
+            line.connect(i=late // len(lags), j=late)
+            group.lag = lags[late % len(lags)]
+            before = 1 if when[0] == "end" else 0
+            line.pre.delay = (lags[late % len(lags)] - before) * self.dt * second
+        place(line.pre, *when)
         self.net.synapses[line.name] = line
+
+    def _heard_from(self, p: Projection) -> np.ndarray:
+        """The neuron of `Plan.heard_as` that each synapse of p sees."""
+        lags, c = self.plan.lags(p), p.connectivity
+        if lags is None:
+            return c.pre
+        return c.pre * len(lags) + np.searchsorted(lags, p.lags(self.spec.dt)[c.weight])
 
     def _has_loops(self, p: Projection) -> bool:
         """Whether C++ loops stand for the synapses of p."""
-        if self.implementation != "loops" or not self._has_third_factor(p):
+        if self.implementation != "loops" or p.delays_differ or not self._has_third_factor(p):
             return False
         # synapses onto a frozen variable look at every target's refractoriness
         return p.target in self.readouts or not frozen(p)
@@ -141,7 +163,7 @@ class Projections(Weights):
             clock=self.net.clock,
         )
         c = p.connectivity
-        connect_shared(synapses, self.net.weights[p.name], tuple(names), c.pre, c.post, c.weight)
+        connect_shared(synapses, self.net.weights[p.name], tuple(names), self._heard_from(p), c.post, c.weight)
         place(synapses.deliver, f"{p.target}_deliver")
         if learning:
             place(synapses.learn, "plasticity")

@@ -7,8 +7,8 @@ slots in the order of Brian2's own schedule: all integrate, all fire, spikes are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["Schedule", "meaning"]
 
@@ -26,15 +26,16 @@ class Schedule:
         Names of the populations that fire, each behind those that it hears.
     inputs : tuple of str
         Names of the inputs.
-    late : tuple of str
-        Groups that repeat what others fired, after a delay.
+    late : mapping
+        Groups that repeat what others fired, after a delay -> the population that they repeat, where some of it is
+        repeated within the step; else "".
     as_brian2 : bool
         Whether they are in the order of Brian2's own schedule.
     """
 
     layers: tuple[str, ...]
     inputs: tuple[str, ...] = ("input",)
-    late: tuple[str, ...] = ()
+    late: Mapping[str, str] = field(default_factory=dict)
     as_brian2: bool = False
 
     def slots(self) -> list[str]:
@@ -55,32 +56,41 @@ class Schedule:
 
     def _same_step(self) -> Iterator[str]:
         """One population after the other."""
-        for name in self.late:
+        for name in self._repeating(""):
             yield f"{name}_threshold"
             yield f"{name}_reset"
-        for name in self.inputs:
-            for part in ("integrate", "threshold", "reset"):
-                yield f"{name}_{part}"
-        for layer in self.layers:
-            for part in ("deliver", "integrate", "threshold", "reset"):
-                yield f"{layer}_{part}"
+        for population in (*self.inputs, *self.layers):
+            parts = ("integrate", "threshold", "reset")
+            for part in parts if population in self.inputs else ("deliver", *parts):
+                yield f"{population}_{part}"
+            for name in self._repeating(population):
+                for part in ("arrive", "threshold", "reset"):
+                    yield f"{name}_{part}"
 
     def _as_brian2(self) -> Iterator[str]:
         """All populations at once: Brian2's slots groups, thresholds, synapses and resets."""
-        fire = (*self.late, *self.inputs, *self.layers)
+        fire = (*self.inputs, *self.layers)
+        at_once = [name for name, source in self.late.items() if source]
         for part, names in (
-            ("integrate", (*self.inputs, *self.layers)),
-            ("threshold", fire),
+            ("integrate", fire),
+            ("threshold", (*self._repeating(""), *fire)),
+            ("arrive", at_once),
+            ("threshold", at_once),
             ("deliver", self.layers),
-            ("reset", fire),
+            ("reset", (*self.late, *fire)),
         ):
             for name in names:
                 yield f"{name}_{part}"
+
+    def _repeating(self, source: str) -> list[str]:
+        """The late groups that repeat a population within the step; ``""``: those that repeat none so."""
+        return [name for name, of in self.late.items() if of == source]
 
 
 def meaning(slot: str) -> str:
     """What happens in a slot, for `describe`."""
     parts = {
+        "arrive": "spikes that were fired a delay ago",
         "deliver": "spikes of this step add their weight",
         "integrate": "state update, floor, surrogate derivative",
         "threshold": "spikes",

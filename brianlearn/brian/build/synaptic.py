@@ -138,7 +138,9 @@ class SynapticBuilder(Builder):
             for owner in (synapses, *synapses._pathways):
                 owner.variables.add_reference(f"reward{_OWN}", self.net.groups[REWARD_GROUP], "reward", index="0")
         shared = tuple(sorted({"weight", *text.writes}))
-        connect_shared(synapses, self.net.weights[p.name], shared, c.pre, c.post, None if own_weights else c.weight)
+        connect_shared(
+            synapses, self.net.weights[p.name], shared, self._heard_from(p), c.post, None if own_weights else c.weight
+        )
         for order, name in enumerate(("learn_pre", "learn_post")):
             if hasattr(synapses, name):
                 place(getattr(synapses, name), "plasticity", order)

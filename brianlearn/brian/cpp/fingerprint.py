@@ -176,7 +176,7 @@ def _derived(plan: Plan) -> list[Any]:
                 p.name,
                 p.source,
                 p.target,
-                p.delay_steps(spec.dt),
+                p.delay_steps(spec.dt) if not p.delays_differ else p.lags(spec.dt).tolist(),
                 list(p.in_shape),
                 list(p.out_shape),
                 deliver_expression(p),

@@ -66,7 +66,7 @@ class Component:
         kernels: bool,
     ) -> None:
         self.names, self._recurrences, self._maps, self._kernels = tuple(names), recurrences, maps, kernels
-        self.inner = {name: [q for q in spec.onto(name) if q.source in names] for name in names}
+        self.inner = {name: [q for q in spec.pathways_onto(name) if q.source in names] for name in names}
         self.projections = [q for onto in self.inner.values() for q in onto]
         self.delays = {q.name: spec.arrival_steps(q) for q in self.projections}
         back = [q for name in reversed(self.names) for q in self.inner[name]]

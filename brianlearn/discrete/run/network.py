@@ -96,7 +96,7 @@ class DiscreteNetwork(torch.nn.Module):
             recurrences[population.name] = Recurrence(
                 program, population.shape, reset_kept=reset_path == "kept", kernels=kernels
             )
-        for p in spec.projections:
+        for p in spec.pathways:
             maps[p.name] = SynapticMap(p, events=kernels)  # type: ignore[abstract]  # makes the map of the kind
         self._recurrences, self._maps, self._kernels = recurrences, maps, kernels
         self._components = {
@@ -237,7 +237,7 @@ class DiscreteNetwork(torch.nn.Module):
         for p in populations:
             delivered[p.name] = self.from_outside(component, p, heard)
         masks = {p.name: self.component_mask(p, delivered[p.name], keys) for p in populations}
-        weights = {q.name: self.get_parameter(q.name) for q in component.projections}
+        weights = {q.name: self.get_parameter(q.weights_of) for q in component.projections}
         found, _ = component.differentiable(
             delivered, weights, masks, membrane="membranes" in record, sums="synaptic_input" in record, draws=draws
         )
@@ -260,7 +260,7 @@ class DiscreteNetwork(torch.nn.Module):
         -------
         torch.Tensor
         """
-        outside = [q for q in self.spec.onto(p.name) if q not in component.projections]
+        outside = [q for q in self.spec.pathways_onto(p.name) if q not in component.projections]
         if not outside:
             like = next(iter(heard.values()))
             return like.new_zeros(self.spec.n_steps, like.shape[1], p.n)
@@ -302,10 +302,10 @@ class DiscreteNetwork(torch.nn.Module):
     ) -> tuple[torch.Tensor, bool]:
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
         parts = []
-        for p in self.spec.onto(population.name) if onto is None else onto:
+        for p in self.spec.pathways_onto(population.name) if onto is None else onto:
             source = after(heard[p.source], self.spec.arrival_steps(p), self.spec.n_steps)
             synapses = self._maps[p.name]
-            delivered, last = synapses(source, self.get_parameter(p.name), synapses.lists(source))
+            delivered, last = synapses(source, self.get_parameter(p.weights_of), synapses.lists(source))
             if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step
                 delivered = delivered.expand(self.spec.n_steps, *delivered.shape[1:])
             parts.append((delivered, last))
@@ -400,6 +400,7 @@ class DiscreteNetwork(torch.nn.Module):
         Parameters
         ----------
         projection : str
+            One of ``spec.pathways``.
 
         Returns
         -------
@@ -437,7 +438,7 @@ class DiscreteNetwork(torch.nn.Module):
             Neurons without a linear response, by name.
         """
         if projection not in self._traces:
-            p = next(p for p in self.spec.projections if p.name == projection)
+            p = next(p for p in self.spec.pathways if p.name == projection)
             program = response_program(linear_response(p, float(self.spec.dt)))
             self._traces[projection] = Recurrence(program, (), kernels=self._kernels)
         return self._traces[projection]

@@ -71,7 +71,7 @@ def learn_batch(
 def _threads(network: DiscreteNetwork, samples: int) -> Iterator[None]:
     """One thread where steps are short; torch's own number comes back afterwards."""
     before = torch.get_num_threads()
-    work = samples * sum(network.synapses(p.name).multiplications for p in network.spec.projections)
+    work = samples * sum(network.synapses(p.name).multiplications for p in network.spec.pathways)
     if work < SHORT_STEP:
         torch.set_num_threads(1)
     try:
@@ -163,7 +163,7 @@ class _Online:
         like, self.samples = next(network.parameters()).detach(), len(labels)
         self.sources = {}
         for name, trains in given_trains(spec, inputs, self.samples, like, keys).items():
-            convolved = any(network.synapses(q.name).is_conv for q in spec.projections if q.source == name)
+            convolved = any(network.synapses(q.name).is_conv for q in spec.pathways if q.source == name)
             self.sources[name] = _Source(trains, channels_last=convolved and trains.shape[0] > 1)
         targets = output_target(labels, like, spec.classes)
         self.targets = targets if targets.ndim == 3 else None  # of all steps, where they differ
@@ -179,7 +179,8 @@ class _Online:
             # a dense layer above reads neurons in the order of its weights: reorder the fewer of both
             dense = any(len(q.weight_shape) == 2 and self.samples < q.n_post for q in above)
             arrivals = [
-                _Arrival(q, network.synapses(q.name), network.get_parameter(q.name).detach()) for q in spec.onto(p.name)
+                _Arrival(q, network.synapses(q.name), network.get_parameter(q.weights_of).detach())
+                for q in spec.pathways_onto(p.name)
             ]
             scale = float(Fraction(factors[p.name]) / self.samples) if p.name in factors else 0.0
             self.layers.append(_Layer(p, arrivals, scale, dense))
@@ -345,9 +346,9 @@ class _Online:
             for arrival in layer.arrivals:
                 if arrival.p.learned:
                     assert arrival.source is not None
-                    found[arrival.p.name] = arrival.synapses.weight_gradient(
-                        error, arrival.source, channels_last=layer.channels_last
-                    )
+                    g = arrival.synapses.weight_gradient(error, arrival.source, channels_last=layer.channels_last)
+                    name = arrival.p.weights_of
+                    found[name] = found[name].add_(g) if name in found else g
             if any(arrival.p.name in self.down for arrival in layer.arrivals):
                 deltas[layer.p.name] = layer.psi * factor
         return {p.name: found[p.name] for p in self.network.spec.projections if p.name in found}

@@ -107,11 +107,10 @@ class Segments:
         self.components = [_component(network, names) for names in spec.graph.components]
         self.masks = {p.name: self._mask(p, keys) for p in spec.neurons}
         self.draws = network.draws(samples, keys)
-        delays = {q.name: spec.arrival_steps(q) for q in spec.projections}
+        delays = {q.name: spec.arrival_steps(q) for q in spec.pathways}
         self.delays = delays
         self.longest = {
-            p.name: max((delays[q.name] for q in spec.projections if q.source == p.name), default=0)
-            for p in spec.neurons
+            p.name: max((delays[q.name] for q in spec.pathways if q.source == p.name), default=0) for p in spec.neurons
         }
         self.decays = {r.name: network.decay(r.name) for r in spec.graph.readouts}
 
@@ -151,7 +150,7 @@ class Segments:
                 {name: begin.since[name] for name in component.names if name in begin.since},
                 {name: a for name, a in before.items() if name in inside},
             )
-            weights = {q.name: network.get_parameter(q.name) for q in component.projections}
+            weights = {q.name: network.get_parameter(q.weights_of) for q in component.projections}
             values, end = component.differentiable(delivered, weights, self.masks, begin=moment, draws=draws)
             states |= end.states
             since |= end.since
@@ -181,11 +180,11 @@ class Segments:
     ) -> torch.Tensor:
         """What reaches a population from outside its component, shape (steps, B, neurons)."""
         p, parts, steps = self.spec.graph.by_name[name], [], last - first
-        for q in self.spec.onto(name):
+        for q in self.spec.pathways_onto(name):
             if q in component.projections:
                 continue
             synapses, source = self.network.synapses(q.name), self._source(q, first, last, heard, self.delays[q.name])
-            sums, order = synapses(source, self.network.get_parameter(q.name), synapses.lists(source))
+            sums, order = synapses(source, self.network.get_parameter(q.weights_of), synapses.lists(source))
             parts.append((sums.expand(steps, *sums.shape[1:]) if len(sums) != steps else sums, order))
         if not parts:
             return self.like.new_zeros(steps, self.samples, p.n)

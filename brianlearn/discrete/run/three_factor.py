@@ -248,9 +248,9 @@ def _alone(
 ) -> PopulationRun:
     """A population that does not hear itself, over the whole sequence; ``heard``: spikes of the others."""
     steps, arrivals, parts = network.spec.n_steps, [], []
-    for q in network.spec.onto(p.name):
+    for q in network.spec.pathways_onto(p.name):
         arrivals.append(Arrival.of(network, q, heard[q.source]))
-        delivered, last = arrivals[-1].delivered(network.get_parameter(q.name).detach())
+        delivered, last = arrivals[-1].delivered(network.get_parameter(q.weights_of).detach())
         if len(delivered) != steps:  # a direct current is the same in every step
             delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
         parts.append((delivered, last))
@@ -276,13 +276,13 @@ def _together(
     populations = [spec.graph.by_name[name] for name in component.names]
     delivered = {p.name: network.from_outside(component, p, heard) for p in populations}
     masks = {p.name: network.component_mask(p, delivered[p.name], keys) for p in populations}
-    weights = {q.name: network.get_parameter(q.name).detach() for q in component.projections}
+    weights = {q.name: network.get_parameter(q.weights_of).detach() for q in component.projections}
     wanted = {p.name: names(p) for p in populations}
     values = component.run(delivered, weights, masks, wanted, draws)
     runs = [PopulationRun(p, [], False, Passage(values[p.name], _no_way_back), masks[p.name]) for p in populations]
     every = {**heard, **{run.p.name: run.heard.unflatten(2, run.p.shape) for run in runs}}
     for run in runs:
-        for q in spec.onto(run.p.name):
+        for q in spec.pathways_onto(run.p.name):
             run.arrivals.append(Arrival.of(network, q, every[q.source]))
     return runs
 
@@ -341,7 +341,7 @@ def _gradient(
         error = run.passage.pull_back(factor)
     else:
         error = factor.mul_(run.passage.values["psi_gated"][burn_in:])
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for arrival in run.arrivals:
         source, listed, mine = arrival.source, arrival.listed, error
         if rule.credit == "through_time" and arrival.heard is not source:
@@ -356,7 +356,8 @@ def _gradient(
             mine = error.sum(dim=0, keepdim=True)
         if arrival.p.learned:
             g = arrival.synapses.weight_gradient(mine, source, channels_last=run.channels_last, listed=listed)
-            found[arrival.p.name] = g.mul_(scale)
+            name = arrival.p.weights_of
+            found[name] = found[name].add_(g.mul_(scale)) if name in found else g.mul_(scale)
     return found
 
 

@@ -380,7 +380,7 @@ class SynapticRule(LocalRule):
                 raise RuleError(
                     owner,
                     "after a delay only spikes arrive, no variables of the neurons that fired them",
-                    got=f"{reference}, delay {p.delay}",
+                    got=f"{reference}, delay {p.delay_text}",
                     expected="texts of spikes, or a projection without a delay",
                 )
             if variable not in states:

@@ -225,7 +225,7 @@ class ThreeFactorRule(LocalRule, abstract=True):
                     raise RuleError(
                         owner,
                         "errors do not go down through a delay, which would take them back in time",
-                        got=f"bl.Transpose({path.projection!r}), delay {above[path.projection].delay}",
+                        got=f"bl.Transpose({path.projection!r}), delay {above[path.projection].delay_text}",
                         expected="projections without a delay",
                         remedy="use bl.Fixed(...), or back-propagation through time: STBP(), SurrogateBPTT()",
                     )
