@@ -106,7 +106,7 @@ def test_back_propagation_is_that_of_one_projection_for_each_delay(steps: int | 
     ]
     biases = [q for q in whole.projections if q.is_bias]
     by_hand = [dataclasses.replace(q, bias=False) if q.name in split else q for q in parts]
-    first = [q for q in by_hand if q.name.startswith("down_")][0]
+    first = next(q for q in by_hand if q.name.startswith("down_"))
     by_hand[by_hand.index(first)] = dataclasses.replace(first, bias=True)  # the bias of "down" by another name
     other = bl.NetworkSpec(populations=declared.populations, projections=by_hand, duration=T * ms)
     options = dict(dtype="float64", batch_size=3, engine=bl.Discrete(kernels=kernels, checkpoint_steps=steps))

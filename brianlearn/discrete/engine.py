@@ -117,7 +117,10 @@ class DiscreteEngine:
             self._loss = TrialLoss(ReadoutMSE(), spec)
         self._at_once = self._options.micro_batch or _trials_at_once(spec, place.type)
         self._parts = self._part_steps()
-        if self._parts is None:
+        self._stepwise = isinstance(rule, ThreeFactorRule) and self._adds_up_steps(rule)
+        if self._stepwise:
+            self._learned_at_once = self._options.micro_batch or batch_size
+        elif self._parts is None:
             self._learned_at_once = self._at_once
         else:
             self._learned_at_once = self._options.micro_batch or _trials_at_once(spec, place.type, self._parts)
@@ -212,6 +215,13 @@ class DiscreteEngine:
         trials = min(self._options.micro_batch or self._batch_size, _trials_at_once(spec, device, fewest))
         return min(spec.n_steps, max(fewest, PART * at_once // (trials * _values(spec))))
 
+    def _adds_up_steps(self, rule: ThreeFactorRule) -> bool:
+        """Whether gradients of a batch are added up step by step: trials so long that they would not fit at once."""
+        device = self.device.split(":")[0]
+        at_once = VALUES_AT_ONCE.get(device, VALUES_AT_ONCE["cuda"])
+        within_steps = rule.credit == "online" and self._spec.timing != "pipelined"
+        return within_steps and self._spec.n_steps * _values(self._spec) > at_once * MOST_OF_A_CHAIN
+
     def _load(self, state: LearnerState) -> dict[str, torch.Tensor]:
         """Put a state's weights into the module; the rule's other readouts, which are fixed."""
         weights = {name: torch.from_numpy(self._plain(array)) for name, array in state.weights.items()}
@@ -246,8 +256,10 @@ class DiscreteEngine:
                 return lambda inputs, labels, keys: segments.gradients(network, rule, loss, inputs, labels, keys, parts)
             return lambda inputs, labels, keys: bptt.gradients(network, rule, loss, inputs, labels, keys)
         assert isinstance(rule, ThreeFactorRule)
-        from brianlearn.discrete.run import three_factor
+        from brianlearn.discrete.run import online, three_factor
 
+        if self._stepwise:
+            return lambda inputs, labels, keys: online.gradients(network, rule, readouts, inputs, labels, keys)
         return lambda inputs, labels, keys: three_factor.gradients(network, rule, readouts, inputs, labels, keys)
 
     def _batch(

@@ -1,4 +1,7 @@
-"""Learning in every time step: weights change within the trial, so that time runs outside the layers."""
+"""Learning in every time step: weights change within the trial, so that time runs outside the layers.
+
+The same steps add up the gradient of a batch in memory that does not grow with the length of a trial (`gradients`).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from brianlearn.learning.rules.three_factor import ThreeFactorRule
 from brianlearn.network.population import Population
 from brianlearn.network.spec import Projection
 
-__all__ = ["learn_batch"]
+__all__ = ["gradients", "learn_batch"]
 
 #: Multiplications of all forward maps in one step below which one thread computes. Threads that meet after every
 #: operation of some 100 us gain little, and where they share their cores with other programs they lose a factor of ten.
@@ -54,7 +57,7 @@ def learn_batch(
     Parameters
     ----------
     network, rule, readouts, inputs, labels, keys
-        As in `brianlearn.discrete.run.three_factor.gradients`; the rule with ``update="step"``.
+        As in `brianlearn.discrete.run.three_factor.gradients`; the rule with ``credit="online"``.
     apply : callable
         Given the gradient of a step, by layer name, it changes the network's parameters in place.
 
@@ -65,6 +68,37 @@ def learn_batch(
     with torch.no_grad(), _threads(network, len(labels)):
         kinds = {"pipelined": _Pipelined, "brian2": _AsBrian2}
         return kinds.get(network.spec.timing, _Online)(network, rule, readouts, inputs, labels, keys).run(apply)
+
+
+def gradients(
+    network: DiscreteNetwork,
+    rule: ThreeFactorRule,
+    readouts: Mapping[str, torch.Tensor],
+    inputs: Any,
+    labels: torch.Tensor,
+    keys: np.ndarray,
+) -> tuple[dict[str, torch.Tensor], BatchRecord]:
+    """The mean gradient of a batch, step by step: that of `three_factor.gradients`, in memory that is constant in T.
+
+    Parameters
+    ----------
+    network, rule, readouts, inputs, labels, keys
+        As there; the rule with ``credit="online"``, which looks at one step at a time.
+
+    Returns
+    -------
+    gradients : dict
+        Name of a learned layer -> tensor of the weights' shape.
+    record : BatchRecord
+    """
+    total: dict[str, torch.Tensor] = {}
+
+    def add(found: Mapping[str, torch.Tensor]) -> None:
+        for name, g in found.items():
+            total[name] = total[name].add_(g) if name in total else g.clone()
+
+    record = learn_batch(network, rule, readouts, inputs, labels, keys, add)
+    return total, record
 
 
 @contextmanager
