@@ -29,6 +29,7 @@ from brianlearn.errors import (
 from brianlearn.renamed import OLD_NAMES, old_name
 
 if TYPE_CHECKING:
+    from brianlearn.brian import to_brian2
     from brianlearn.cli.app import main
     from brianlearn.data import (
         Augmentation,
@@ -199,6 +200,7 @@ _SOURCES = (
     "brianlearn.cli.app",
     "brianlearn.interop",
     "brianlearn.discrete",
+    "brianlearn.brian",
 )
 _SUBPACKAGES = ("brian", "data", "discrete", "interop", "learning", "network", "report", "study", "training")
 
@@ -362,6 +364,7 @@ __all__ = [
     "robustness",
     "silenced",
     "simulate",
+    "to_brian2",
     "to_neo",
     "to_pynapple",
     "van_rossum",

@@ -289,17 +289,20 @@ class ExportName(StrEnum):
 
     cpp = "cpp"
     genn = "genn"
+    brian2 = "brian2"
 
 
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that is made.")],
-    to: Annotated[ExportName, typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN.")],
+    to: Annotated[
+        ExportName, typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN; brian2: a Python script.")
+    ],
     timing: Timing = None,
     script: Defining = None,
 ) -> None:
-    """Write a run's network and weights as a C++ project that builds and runs without Python."""
+    """Write a run's network and weights as a C++ project, or as a script that needs Brian2 and numpy alone."""
     with user_errors():
         from brianlearn.training.export import export_run
 
@@ -308,8 +311,11 @@ def export(
         made = export_run(run, folder, to=to.value, timing=changed)
         table = _table()
         table.add_row("exported to", str(made))
-        table.add_row("run it", f"{made}/run.sh SPIKES OUTPUT [TRIALS]")
-        table.add_row("read on", f"{made}/README.md")
+        if to is ExportName.brian2:
+            table.add_row("run it", f"python {made}/network.py")
+        else:
+            table.add_row("run it", f"{made}/run.sh SPIKES OUTPUT [TRIALS]")
+            table.add_row("read on", f"{made}/README.md")
         Console().print(table)
 
 

@@ -293,6 +293,11 @@ class Projection(Storable):
         Returns
         -------
         Projection
+
+        Raises
+        ------
+        ShapeError
+            Shapes that the connection cannot have, and delays of another shape than the weights.
         """
         found = copy.copy(self)
         found.__dict__["_network"] = {"layer": layer, "source": source, "target": target}

@@ -1,4 +1,4 @@
-"""Draw docs/figures/time_step.png: the slots of one time step of a two-layer network, in the order in which they run.
+"""Draw time_step.png and time_step_brian2.png: the slots of one step of a two-layer network, in their order.
 
 Slots come from the engine's own schedule:  python docs/figures/time_step.py
 """
@@ -37,9 +37,11 @@ LABELS = {
 }
 
 
-def main() -> None:
-    """Draw the figure."""
-    slots = [s for s in Schedule(("conv1", "dense1")).slots() if meaning(s) and s not in ("start", "end")]
+def draw(stem: str, title: str, *, as_brian2: bool) -> None:
+    """Draw the figure of a timing."""
+    every = Schedule(("conv1", "dense1"), as_brian2=as_brian2).slots()
+    own = ("start", "end", "groups", "thresholds", "synapses", "resets")  # Brian2 asks for these; they are empty
+    slots = [s for s in every if meaning(s) and s not in own]
     figure, axes = plt.subplots(figsize=(12, 6))
     deliver_x: dict[str, float] = {}
     threshold_x: dict[str, float] = {}
@@ -63,6 +65,9 @@ def main() -> None:
     for source, target in (("input", "conv1"), ("conv1", "dense1"), ("dense1", "readout")):
         start, end = (threshold_x[source], height_of[source] + 0.37), (deliver_x[target], height_of[target] - 0.37)
         axes.annotate("", end, start, arrowprops=style)
+    for target in ("conv1", "dense1") if as_brian2 else ():
+        place = deliver_x[target] + 0.6, height_of[target]
+        axes.text(*place, "integrated\nin the next\nstep", ha="left", va="center", fontsize=8.5, style="italic")
     error_x = slots.index("readout_error")
     red = style | dict(color="#aa3344")
     start, end = (error_x, height_of["readout"] - 0.37), (feedback_x["dense1"], height_of["dense1"] + 0.37)
@@ -73,13 +78,27 @@ def main() -> None:
     axes.set_xticks(range(len(slots)), slots, rotation=55, ha="right", fontsize=8)
     axes.set_xlim(-0.7, len(slots) - 0.3)
     axes.set_ylim(-0.55, len(ROWS) - 0.45)
-    title = "One time step, from left to right: spikes go up within the step (dark), errors come down (red)"
     axes.set_title(title, fontsize=11)
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
     figure.tight_layout()
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+    figure.savefig(Path(__file__).with_name(f"{stem}.png"), dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Draw both."""
+    draw(
+        "time_step",
+        "One time step, from left to right: spikes go up within the step (dark), errors come down (red)",
+        as_brian2=False,
+    )
+    draw(
+        "time_step_brian2",
+        "One time step in the order of Brian2: all integrate, all fire, all deliver (dark), all are reset",
+        as_brian2=True,
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -28,10 +27,11 @@ from brianlearn.brian.build.pipelined import PipelinedBuilder
 from brianlearn.brian.build.plan import Plan
 from brianlearn.brian.cpp.program_inputs import FOLDER, read_array
 from brianlearn.brian.cpp.standalone import add_stop
+from brianlearn.brian.export.folder import check_new, write_folder
 from brianlearn.brian.genn.refusals import refuse_genn
 from brianlearn.brian.run.feed import constants, noise_inputs, weights
 from brianlearn.brian.run.preferences import preferences
-from brianlearn.errors import BrianLearnError, RuleError
+from brianlearn.errors import RuleError
 from brianlearn.learning.optimisers import SGD
 from brianlearn.learning.recording import everything
 from brianlearn.learning.rules.paths import OF_RULES
@@ -39,7 +39,6 @@ from brianlearn.learning.state import LearnerState
 from brianlearn.learning.weights import check_weights
 from brianlearn.machine.devices import resolve_device
 from brianlearn.machine.genn_setup import check_genn
-from brianlearn.machine.leftovers import owned_folder, remove_leftovers
 from brianlearn.network.encoders import Spikes
 from brianlearn.network.layers import Input
 from brianlearn.network.population import Population
@@ -102,42 +101,17 @@ def export_project(
         check_genn("genn-cpu", generate=True)
     else:
         resolve_device("cpp_standalone")
-    target = Path(folder)
-    if target.exists() or target.is_symlink():
-        raise BrianLearnError(
-            str(target), "this folder exists already", expected="a folder that does not", remedy="choose another name"
-        )
+    target = check_new(folder)
     own = {name: np.asarray(w) for name, w in weights_.items() if not name.startswith(OF_RULES)}
     state = LearnerState(check_weights(spec, None, own))
     plan = Plan(spec, None, SGD(1.0), 1, CAPACITY, dtype, record=everything("spikes", spec), expanded=to == "genn")
     values = constants(plan) | weights(plan, state)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers([target.parent])
-        partial = owned_folder(target)
-    except OSError as error:
-        raise _cannot_write(target, error) from None
-    try:
+
+    def write(partial: Path) -> None:
         (_write_genn if to == "genn" else _write_cpp)(plan, values, partial)
         _write_texts(spec, partial, to)
-        partial.chmod(0o755)
-        partial.rename(target)
-    except OSError as error:
-        if isinstance(error, BrianLearnError):
-            raise
-        raise _cannot_write(target, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
 
-
-def _cannot_write(target: Path, error: OSError) -> BrianLearnError:
-    return BrianLearnError(
-        str(target),
-        "the folder cannot be written",
-        got=str(error),
-        expected="a folder with write permission and space left",
-    )
+    return write_folder(target, write)
 
 
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
