@@ -43,6 +43,9 @@ __all__ = [
 #: Arrays that a run leaves behind, by name (see `collect`).
 Outputs = Mapping[str, np.ndarray]
 
+#: Last digits by which mirror weights may leave their forward weights within a run of some thousand updates.
+ROUNDING = 1e4
+
 
 def trials_to_run(plan: Plan, n: int, *, learning: bool) -> int:
     """Trials that a run of n samples takes: whole batches if it learns, because batches end with an update."""
@@ -279,12 +282,14 @@ def new_state(plan: Plan, state: LearnerState, outputs: Outputs, n: int) -> Lear
     assert plan.rule is not None
     for name in _learned_mirrors(plan):
         forward, mirror = outputs[f"w_{name}.weight"], outputs[f"w_mirror_{name}.weight"]
-        if not np.array_equal(forward, mirror, equal_nan=True):
+        # a compiler may round the sums of the two in different ways; each run begins with equal ones
+        near = ROUNDING * np.finfo(forward.dtype).eps * np.abs(forward).max(initial=0.0)
+        if not np.allclose(forward, mirror, rtol=0.0, atol=near, equal_nan=True):
             raise BrianLearnError(
                 name,
                 "mirror weights left their forward weights: this is a defect of the engine",
                 got=f"largest difference {np.abs(forward - mirror).max()}",
-                expected="equality to the last bit",
+                expected=f"equality but for rounding, {near:.1e}",
                 remedy="use feedback='forward', and report it with the network that shows it",
             )
     learned, slots = dict(state.weights), {name: dict(arrays) for name, arrays in state.optimiser.items()}
