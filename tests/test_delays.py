@@ -195,6 +195,11 @@ def wrong(delay: Any, name: str = "self") -> Any:
     return make
 
 
+def recorded_traces() -> None:
+    learner = bl.Learner(each(), bl.TFR(eligibility="trace"), **DISCRETE)
+    learner.infer(learner.init(), bl.Samples(samples(0)[0]), record=bl.Record("trace_v", layers="self"))
+
+
 WRONG = {
     "another shape": (wrong(np.ones(8) * ms), "shape \\(8,\\)[\\s\\S]*shape \\(8, 8\\)"),
     "no whole numbers of steps": (wrong(np.full((8, 8), 1.5) * ms), "multiple of"),
@@ -206,11 +211,7 @@ WRONG = {
     "onto a readout": (wrong(np.arange(21).reshape(3, 7) * ms, "to_out"), "0 ms to 20 ms"),
     "down through them": (lambda: bl.Learner(only_mixed(), bl.DALTON(), **DISCRETE), "no error reaches layer 'first'"),
     "their traces": (
-        lambda: bl.Learner(each(), bl.TFR(eligibility="trace"), **DISCRETE).record(
-            bl.Learner(each(), bl.TFR(eligibility="trace"), **DISCRETE).init(),
-            bl.Samples(*samples(0)),
-            bl.Record("trace_v", layers="self"),
-        ),
+        recorded_traces,
         "self",
     ),
 }

@@ -13,7 +13,7 @@ __all__ = ["Some"]
 
 
 @dataclass(frozen=True, eq=False)
-class Some(Connection):
+class Some(Connection, abstract=True):  # of pathways, which no file holds
     """Some synapses of another connection, with all its weights.
 
     Parameters
