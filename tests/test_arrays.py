@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import ms, mV, us
 
 import brianlearn as bl
-from brianlearn.errors import DataError, WeightsError
+from brianlearn.errors import DataError, UnitError, WeightsError
 from brianlearn.learning import LearnerState
 from brianlearn.network.samples.arrays import integers, numbers
 
@@ -241,3 +241,23 @@ def test_views_stay_views() -> None:
     assert numbers("x", "x", x[1:, ::2], "").base is x
     k = np.zeros(4, np.int64)
     assert integers("k", "k", k, "") is k
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: bl.Samples(X * mV),
+        lambda: bl.Samples({"input": X * mV}),
+        lambda: bl.Samples([x * mV for x in X.ravel()]),
+        lambda: bl.Samples(X, Y * ms),
+        lambda: bl.Samples(X, ids=Y * ms),
+        lambda: bl.RawEvents(np.arange(4) * us, [0] * 4, [0] * 4, [0] * 4),
+        lambda: bl.Learner(SPEC, None, engine="discrete").init(
+            {"dense1": np.ones((20, 16)) * mV, "readout": np.ones((3, 20))}
+        ),
+    ],
+)
+def test_units_are_not_dropped(make: Callable[[], Any]) -> None:
+    """Numpy would take them for numbers of base units: 1 mV would be 0.001."""
+    with pytest.raises(UnitError, match="unit"):
+        make()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from brian2 import Quantity
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
-from brianlearn.errors import BrianLearnError, DataError
+from brianlearn.errors import BrianLearnError, DataError, UnitError
+from brianlearn.network.unit_names import unit_name
 
 __all__ = ["integers", "numbers"]
 
@@ -22,6 +25,7 @@ def numbers(
     *,
     error: type[BrianLearnError] = DataError,
     problem: str | None = None,
+    units: bool = False,
 ) -> np.ndarray:
     """What was given, as a numpy array of real numbers.
 
@@ -38,6 +42,8 @@ def numbers(
         Of the error.
     problem : str, optional
         What it says where these are no numbers.
+    units : bool
+        Whether they may have a unit; they are numbers of base units then.
 
     Returns
     -------
@@ -48,8 +54,12 @@ def numbers(
     ------
     BrianLearnError
         Of type ``error``, where these are no real numbers, or some of them are masked.
+    UnitError
+        Where they have a unit: numpy would make numbers of base units of them, whatever it was.
     """
     problem = problem or f"{name} are not numbers"
+    if not units:
+        _refuse_units(owner, name, value, expected)
     try:
         array = _array(value)
         if array.dtype.kind == "O":
@@ -97,7 +107,7 @@ def integers(
     BrianLearnError
         Of type ``error``, where these are no integers, or larger than int64 holds.
     """
-    array = numbers(owner, name, value, expected, error=error)
+    array = numbers(owner, name, value, expected, error=error, units=True)  # with a unit they are no integers
     if array.size and array.dtype.kind not in "iu":
         raise error(owner, f"{name} does not hold integers", got=f"{array.dtype} {array.shape}", expected=expected)
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
@@ -108,6 +118,20 @@ def integers(
             expected=f"at most {np.iinfo(np.int64).max}",
         )
     return array.astype(np.int64, copy=False)
+
+
+def _refuse_units(owner: str, name: str, value: Any, expected: str) -> None:
+    first = value
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    if isinstance(first, Quantity) and first.dim is not DIMENSIONLESS:
+        raise UnitError(
+            owner,
+            f"{name} have a unit",
+            got=repr(value)[:200],
+            expected=f"{expected}, without a unit",
+            remedy=f"divide by the unit, e.g. values / {unit_name(first.dim)}",
+        )
 
 
 def _array(value: Any) -> np.ndarray:

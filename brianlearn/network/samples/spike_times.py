@@ -114,7 +114,10 @@ def seconds_of(owner: str, times: Any, unit: Any = None) -> np.ndarray:
     elif dimensions is not None and dimensions is not second.dim:
         raise UnitError(owner, "times have another unit than that of time", got=f"{first!r}"[:80], expected=_TIMES)
     # numpy drops the units of a list's quantities
-    array = numbers(owner, "times", times if listed else _plain(times), _TIMES).astype(float) * factor
+    array = (
+        numbers(owner, "times", [np.asarray(t) for t in times] if listed else _plain(times), _TIMES).astype(float)
+        * factor
+    )
     bad = ~np.isfinite(array)
     if bad.any():
         k = int(np.argmax(bad))
@@ -277,6 +280,8 @@ def _trials(owner: str, spikes: Any) -> list[Any]:
 
 
 def _is_times(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) > 0 and all(hasattr(t, "dim") and np.ndim(t) == 0 for t in value)
     return hasattr(value, "dim") and np.ndim(value) == 1
 
 
