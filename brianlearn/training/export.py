@@ -6,6 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from brianlearn.network.unit_names import quantity_text
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.trained import Trained
@@ -53,6 +54,6 @@ def export_run(
         if experiment.data is not None:
             trained = Trained.open(run, limit=1)
             samples = trained.samples(spec)[:1]
-        title = f"The network of a run of brianlearn, {spec.n_steps} steps of {spec.dt}."
+        title = f"The network of a run of brianlearn, {spec.n_steps} steps of {quantity_text(spec.dt)}."
         return export_script(spec, RunFolder.open(run).weights(), folder, samples, seed=experiment.seed, title=title)
     return export_project(spec, RunFolder.open(run).weights(), folder, to=to, dtype=experiment.dtype)

@@ -226,7 +226,7 @@ class _Description:
     def _input(self, p: Population) -> PlainGroup:
         encoder, values = p.neuron, None
         assert isinstance(encoder, Encoder)
-        made = PlainGroup(p.name, p.n, f"input, {type(encoder).__name__}", when=self._fires(p.name))
+        made = PlainGroup(p.name, p.n, f"encoder {type(encoder).__name__}", when=self._fires(p.name))
         if self.samples is not None and not encoder.makes_its_own:
             values = values_of(self.spec, p.name, self.samples.inputs)
         elif encoder.makes_its_own:
@@ -292,7 +292,7 @@ class _Description:
             unit = "" if unit_text(dim) == "1" else f"*{unit_text(dim)}"
             low = f"{float(np.asarray(neuron.floor))!r}{unit}"
             made.regular.append(Regular(f"{v} = clip({v}, {low}, inf{unit})", slot, 1))
-        if self.same_step and neuron.refractory is not None:
+        if self.same_step and neuron.refractory is not None and "unless refractory" in neuron.equations:
             # deliveries come before the state update, which decides this in Brian2
             code = f"not_refractory = timestep(t - lastspike, dt) >= timestep({float(neuron.refractory)!r}*second, dt)"
             made.regular.append(Regular(code, f"{p.name}_deliver", -1))
@@ -301,7 +301,7 @@ class _Description:
     def _readout(self, p: Population) -> PlainGroup:
         tau = p.neuron.tau if isinstance(p.neuron, LinearReadout) else None
         slot = "readout_decay" if self.same_step else "groups"
-        made = PlainGroup(p.name, p.n, "readout, whose y is what the network says")
+        made = PlainGroup(p.name, p.n, "its y is what the network says")
         if tau is None:
             made.model = "y : 1"
             made.regular.append(Regular("y = 0", slot))

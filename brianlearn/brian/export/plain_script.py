@@ -28,7 +28,8 @@ Plain Brian2: it needs brian2 and numpy, and the arrays in {arrays}. Run it with
 
     python {script}
 
-It presents {sample}, prints how often each population fires, and leaves monitors and groups to whoever imports it.
+It presents {sample}, and prints how often each population fires.
+Import it to go on with its network, groups, synapses and monitors.
 """
 
 from pathlib import Path
