@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from brian2 import Quantity, second
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.brian.build.schedule import Schedule
 from brianlearn.errors import DataError, SpecError
@@ -339,8 +341,11 @@ class _Description:
 
 def _solved(neuron: Neuron, dt: float) -> bool:
     """Whether Brian2's symbolic solution of linear equations has numbers that can be trusted."""
-    system = neuron.linear_system
+    system, equations = neuron.linear_system, neuron.parsed.equations
     assert system is not None
+    used = set().union(*(get_identifiers(eq.expr.code) for eq in equations.values() if eq.expr is not None))
+    if used & {"dt", "t", "i", *DEFAULT_FUNCTIONS}:  # Brian2 takes names of constants alone
+        return False
     matrix, drive = system.evaluate({name: value for name, (value, _) in neuron.parsed.constants.items()}, dt)
     for each, constant in zip(matrix.reshape(-1, *matrix.shape[-2:]), drive.reshape(-1, drive.shape[-1]), strict=True):
         rates = np.log(np.linalg.eigvals(each).astype(complex)) / dt
