@@ -130,6 +130,48 @@ def test_networks_with_and_without_cycles_train(name: str, method: str, tmp_path
         assert np.array_equal(first[p.name], result.weights[p.name]) == (not changes), p.name
 
 
+def test_cues_of_the_balanced_network() -> None:
+    names = script("balanced_ei")
+    samples, cue = names["trials"](30, 4)
+    dt, steps, patterns = names["DT"], names["STEPS"], names["PATTERNS"]
+    spikes = samples.inputs.dense(steps).reshape(30, steps, 4, names["GROUP"]).sum(axis=3)
+    assert (
+        np.array_equal(spikes.sum(axis=1).argmax(axis=1), cue)
+        and (np.count_nonzero(spikes.sum(axis=1), axis=1) == 1).all()
+    )
+    start, end = names["BEFORE"] // dt, (names["BEFORE"] + names["CUE"]) // dt
+    assert not spikes[:, :start].any() and not spikes[:, end:].any()
+    # 20 neurons at 100 Hz
+    assert spikes.sum() / 30 == pytest.approx(20 * 0.1 * names["CUE"], rel=0.1)
+    assert np.array_equal(samples.targets, patterns[cue]) and np.linalg.matrix_rank(patterns) == 3
+    held = np.repeat(samples.targets[:, None], steps, axis=1)
+    held[:, :-50] = -9  # the last 100 ms count
+    assert names["kept"](0.2 * held, cue) == 1 and names["kept"](np.roll(held, 1, axis=0), cue) < 0.6
+    spec = names["experiment"]().spec
+    assert spec.n_steps == steps and spec.burn_in_steps == end
+
+
+@pytest.mark.parametrize("method", ["bptt", "eprop"])
+def test_the_balanced_network_keeps_the_law_of_dale(method: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    made = script("balanced_ei")["experiment"](method=method, excitatory=40)
+    assert [p.n for p in made.spec.populations] == [80, 100, 40, 10, 3]
+    made = dataclasses.replace(
+        made, epochs=1, limit=8, test_limit=4, batch_size=4, optimiser=bl.Adam(0.05), runs=tmp_path
+    )
+    first = bl.Learner(made.spec, made.rule, engine="discrete").init().weights
+    result = made.run(progress=False)
+    for p in made.spec.graph.projections:
+        weights, sign = result.weights[p.name], {"excitatory": 1, "inhibitory": -1}.get(str(p.sign))
+        pairs = made.spec.graph.by_name[p.source].n * made.spec.graph.by_name[p.target].n
+        if sign is not None:
+            assert (sign * weights >= 0).all() and 0 < len(weights) < 0.2 * pairs, p.name
+        moves = p.learned and (p.name != "out" or method == "bptt")
+        assert np.array_equal(first[p.name], weights) == (not moves), p.name
+    assert len(made.spec.graph.projections) == 8
+    assert len(script("balanced_ei")["experiment"](recurrent=False).spec.graph.projections) == 7
+
+
 @pytest.mark.slow
 def test_words_need_memory(tmp_path: Path) -> None:
     pytest.importorskip("torch")
