@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: E402
 from brian2 import ms  # noqa: E402
 
 import brianlearn as bl  # noqa: E402
+from brianlearn.discrete.host.threads import parallel_for  # noqa: E402
 from brianlearn.discrete.maps.bits import Bits, weighted  # noqa: E402
 from brianlearn.discrete.maps.step_map import StepMap  # noqa: E402
 from brianlearn.discrete.maps.synapse_list import ListMap  # noqa: E402
@@ -141,3 +142,44 @@ def test_what_a_gradient_keeps(connection: Any) -> None:
     assert list(stored) == [passage.kernels["a"].program.membrane]
     for heard in passage._heard.values():
         assert heard.listed is not None or isinstance(heard.kept, Bits)
+
+
+@pytest.mark.parametrize("delays", [(1, 3), (2,)], ids=str)
+def test_threads_that_each_run_some_trials_change_nothing(delays: tuple[int, ...]) -> None:
+    """11 trials in one thread, and in two; the last trials are those of the second one."""
+    noisy = bl.Neuron(
+        "dv/dt = (I - v)/(20*ms) + 0.2*(1 + v)*xi*(20*ms)**-0.5 : 1\ndI/dt = -I/(5*ms) : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        input="I",
+        weight_unit=4.0,
+    )
+    spec = spec_of(bl.Sparse(0.4, seed=1), delays, noisy, dropout=0.2)
+    keys = np.arange(2 * SAMPLES, dtype=np.uint64).reshape(SAMPLES, 2)
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            module = bl.export(spec, seed=1, dtype=torch.float64).train()
+            activity = module(trains(), keys=keys)
+            gradients = torch.autograd.grad((activity.readout**2).mean(), list(module.parameters()))
+            found.append((activity.spikes["a"], gradients))
+    finally:
+        torch.set_num_threads(before)
+    (spikes, expected), (mine, others) = found
+    assert spikes[:, -1].any() and torch.equal(mine, spikes)
+    for a, b in zip(others, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_what_is_shared_out_within_a_part_runs_in_its_thread() -> None:
+    seen: list[tuple[int, int, int, int]] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        parallel_for(lambda a, b, part: parallel_for(lambda c, d, inner: seen.append((a, b, c, d)), 6), 8, block=2)
+        outer = []
+        parallel_for(lambda a, b, part: outer.append((a, b)), 8, block=2)
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(seen) == [(0, 4, 0, 6), (4, 8, 0, 6)] and sorted(outer) == [(0, 4), (4, 8)]

@@ -7,6 +7,7 @@ What they run releases the interpreter lock.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -16,9 +17,14 @@ import torch
 
 __all__ = ["parallel_for"]
 
+#: Whether a thread runs a part already: what it shares out within it, it runs itself.
+_here = threading.local()
+
 
 def parallel_for(work: Callable[[int, int, int], object], total: int, *, block: int = 1) -> None:
     """Call ``work(first, last, part)`` for parts of ``range(total)``, on torch's number of threads at once.
+
+    Within a part of another one, all of it runs at once, in the thread of that part.
 
     Parameters
     ----------
@@ -31,14 +37,22 @@ def parallel_for(work: Callable[[int, int, int], object], total: int, *, block: 
     if not total:
         return
     blocks = -(-total // block)
-    parts = min(torch.get_num_threads(), blocks)
-    edges = [min(total, block * (blocks * k // parts)) for k in range(parts + 1)]
+    parts = 1 if getattr(_here, "busy", False) else min(torch.get_num_threads(), blocks)
     if parts == 1:
         work(0, total, 0)
         return
+    edges = [min(total, block * (blocks * k // parts)) for k in range(parts + 1)]
+
+    def run(first: int, last: int, part: int) -> None:
+        _here.busy = True
+        try:
+            work(first, last, part)
+        finally:
+            _here.busy = False
+
     pool = _pool(os.getpid(), torch.get_num_threads())
-    others = [pool.submit(work, a, b, k) for k, (a, b) in list(enumerate(pairwise(edges)))[1:]]
-    work(edges[0], edges[1], 0)
+    others = [pool.submit(run, a, b, k) for k, (a, b) in list(enumerate(pairwise(edges)))[1:]]
+    run(edges[0], edges[1], 0)
     for other in others:
         other.result()
 

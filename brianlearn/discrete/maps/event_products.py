@@ -27,6 +27,8 @@ CACHE = 64 * 1024
 WIDEST, NARROWEST = 64, 16
 #: Numbers in a vector (`brianlearn.discrete.maps.vectors`).
 VECTOR = 8
+#: Panels for each thread from which on threads share out panels.
+PANELS = 4
 #: Bytes of patches that are made at a time.
 PATCHES = 4 * 2**20
 
@@ -72,10 +74,15 @@ class DenseProduct:
             Of the rows of the spikes, tiles of `tile`.
         weight : torch.Tensor, shape (n_out, n_in)
         """
-        weight = weight.detach().contiguous()
-        out = weight.new_empty(lists.starts.shape[1], self.padded)
-        self._accumulate(lists, weight, (1, self.n_in), out)
-        return out if self.padded == self.n_out else out[:, : self.n_out].contiguous()
+        weight, panels = weight.detach().contiguous(), self.panels
+        columns = self.padded
+        if self.n_out >= NARROWEST and self.padded != self.n_out:
+            # the last panel begins earlier and makes some sums again, which are the same, instead of going too far
+            panels, columns = panels.copy(), self.n_out
+            panels[-1, 0] = self.n_out - panels[-1, 1]
+        out = weight.new_empty(lists.starts.shape[1], columns)
+        self._accumulate(lists, weight, (1, self.n_in), out, panels)
+        return out if columns == self.n_out else out[:, : self.n_out].contiguous()
 
     def gradient(self, lists: CSRSpikes, error: torch.Tensor) -> torch.Tensor:
         """``error.T @ spikes``, shape (n_out, n_in).
@@ -89,7 +96,7 @@ class DenseProduct:
         error = error.detach().contiguous()
         out = error.new_empty(self.n_out, self.n_in)
         columns = lists.by_column(self.tile(error.dtype))
-        self._accumulate(columns, error, (self.n_out, 1), out, transposed=True)
+        self._accumulate(columns, error, (self.n_out, 1), out, self.panels, transposed=True)
         return out
 
     def _accumulate(
@@ -98,6 +105,7 @@ class DenseProduct:
         matrix: torch.Tensor,
         steps: tuple[int, int],
         out: torch.Tensor,
+        panels: np.ndarray,
         *,
         transposed: bool = False,
     ) -> None:
@@ -109,22 +117,17 @@ class DenseProduct:
 
         source, flat = matrix.view(-1).numpy(), out.view(-1).numpy()
 
-        def work(first: int, last: int, part: int) -> None:
+        def accumulate(some: np.ndarray, first: int, last: int) -> None:
             accumulate_lists(
-                *lists.arrays,
-                lists.tile,
-                source,
-                *steps,
-                self.n_out,
-                self.panels,
-                transposed,
-                flat,
-                out.shape[1],
-                first,
-                last,
+                *lists.arrays, lists.tile, source, *steps, self.n_out, some, transposed, flat, out.shape[1], first, last
             )
 
-        parallel_for(work, lists.starts.shape[1])
+        n_lists = lists.starts.shape[1]
+        if transposed and len(panels) >= PANELS * torch.get_num_threads():
+            # what is copied to where it is together is copied once
+            parallel_for(lambda a, b, part: accumulate(panels[a:b], 0, n_lists), len(panels))
+        else:
+            parallel_for(lambda a, b, part: accumulate(panels, a, b), n_lists)
 
 
 class ConvProduct:

@@ -51,9 +51,15 @@ class StepMap:
             self._rows = self.weight.T.contiguous().numpy()
         elif self._fused:
             self._lists = self._lists or ListMap(self.p)
-            by_source = self._lists.by_source
-            values = self._lists.matrix(self.weight).values().numpy()[by_source.order]
-            self._synapses = by_source.starts, by_source.post, values
+            values = self._lists.matrix(self.weight).values().numpy()
+            one, by_length = self._lists.by_source, self._lists.by_length
+            self._synapses = one.starts, one.post, values[one.order]
+            self._back = by_length.neurons, by_length.starts, by_length.post, values[by_length.order]
+
+    @property
+    def trials_apart(self) -> bool:
+        """Whether threads may each run some of the samples: no operation of torch, which has threads of its own."""
+        return self._fused and not self._dense
 
     def add(self, spikes: torch.Tensor, out: torch.Tensor) -> None:
         """Add what spikes deliver.
@@ -87,12 +93,10 @@ class StepMap:
         if self._fused and self._dense:
             out.addmm_(error, self.weight)
         elif self._fused:
-            from brianlearn.discrete.maps.step_kernels import add_synapses_back
+            from brianlearn.discrete.maps.step_kernels import add_lists
 
             given, target = error.numpy(), out.numpy()
-            parallel_for(
-                lambda a, b, part: add_synapses_back(given, *self._synapses, target, a, b), len(given), block=BLOCK
-            )
+            parallel_for(lambda a, b, part: add_lists(given, *self._back, target, a, b), len(given), block=BLOCK)
         else:
             back = self.synapses.transpose(error.unsqueeze(0), self.weight, channels_last=False, source_last=False)
             out += back[0]

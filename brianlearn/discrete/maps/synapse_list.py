@@ -27,17 +27,32 @@ class BySource:
 
     Attributes
     ----------
+    neurons : numpy.ndarray of int64
+        The sources, in the order in which they follow one another.
     order : numpy.ndarray of int64
-        The pairs of `ListMap.pairs` in the order of their sources.
+        The pairs of `ListMap.pairs` in the order of their sources, and within these of their targets.
     starts : numpy.ndarray of int64, shape (sources + 1,)
         Where those of each source begin, in this order.
-    post : numpy.ndarray of int32
+    post : numpy.ndarray of uint32
         The target of each.
     """
 
+    neurons: np.ndarray
     order: np.ndarray
     starts: np.ndarray
     post: np.ndarray
+
+    @staticmethod
+    def of(pre: np.ndarray, post: np.ndarray, n: int, *, by_length: bool = False) -> BySource:
+        """Pairs by their sources, of which there are n; ``by_length``: those with few pairs first."""
+        counts = np.bincount(pre, minlength=n)
+        neurons = np.argsort(counts, kind="stable") if by_length else np.arange(n)
+        rank = np.empty(n, np.int64)
+        rank[neurons] = np.arange(n)
+        order = np.lexsort((post, rank[pre]))
+        starts = np.zeros(n + 1, np.int64)
+        np.cumsum(counts[neurons], out=starts[1:])
+        return BySource(neurons, order, starts, post[order].astype(np.uint32))
 
 
 class ListMap(SynapticMap, others=True):
@@ -78,10 +93,13 @@ class ListMap(SynapticMap, others=True):
     def by_source(self) -> BySource:
         """The pairs of neurons, by their sources."""
         post, pre = self.pairs
-        order, n = np.argsort(pre, kind="stable"), prod(self.in_shape)
-        starts = np.zeros(n + 1, np.int64)
-        np.cumsum(np.bincount(pre, minlength=n), out=starts[1:])
-        return BySource(order, starts, post[order].astype(np.int32))
+        return BySource.of(pre, post, prod(self.in_shape))
+
+    @cached_property
+    def by_length(self) -> BySource:
+        """The pairs of neurons by their sources, those with few of them first."""
+        post, pre = self.pairs
+        return BySource.of(pre, post, prod(self.in_shape), by_length=True)
 
     def lists(self, source: torch.Tensor) -> Listed | None:
         rows = source.shape[0] * source.shape[1]

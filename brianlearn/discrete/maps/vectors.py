@@ -13,10 +13,13 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-__all__ = ["WIDTH", "accumulate", "add_scaled", "lowest_bit", "nonzero_mask"]
+__all__ = ["CHAINS", "WIDTH", "accumulate", "accumulate_together", "add_scaled", "lowest_bit", "nonzero_mask"]
 
 #: Numbers in a vector.
 WIDTH = 8
+
+#: Lists that are followed at once: a sum waits for its last addition, and the processor adds to the others meanwhile.
+CHAINS = 2
 
 intrinsic: Any = extending.intrinsic
 
@@ -94,6 +97,49 @@ def accumulate(
         builder.position_at_end(end)
         for k, total in enumerate(sums):
             _store(builder, total, target, k)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def accumulate_together(typing: Any, out: Any, rows: Any, index: Any, value: Any, starts: Any, n: Any) -> Any:
+    """For `CHAINS` lists c of ``n`` entries each, from ``starts[c]`` on, what `accumulate` does for one of them.
+
+    ``out[8*c:8*c + 8] += sum over e in starts[c]:starts[c] + n of value[e]*rows[8*index[e]:][:8]``.
+    """
+    signature = types.void(out, rows, index, value, starts, types.intp)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        kinds = signature.args
+        target, table, indices, values, begins = (
+            _pointer(context, builder, kind, given, _INT(0)) for kind, given in zip(kinds[:5], args[:5], strict=True)
+        )
+        first = [builder.load(builder.gep(begins, [_INT(c)])) for c in range(CHAINS)]
+        before = [_load(builder, target, c) for c in range(CHAINS)]
+        entry = builder.block
+        head, body, end = (builder.append_basic_block(name) for name in ("head", "body", "end"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        event = builder.phi(_INT)
+        event.add_incoming(_INT(0), entry)
+        sums = [builder.phi(x.type) for x in before]
+        for total, x in zip(sums, before, strict=True):
+            total.add_incoming(x, entry)
+        builder.cbranch(builder.icmp_signed("<", event, args[5]), body, end)
+        builder.position_at_end(body)
+        for total, start in zip(sums, first, strict=True):
+            e = builder.add(start, event)
+            row = builder.gep(
+                table, [builder.mul(builder.sext(builder.load(builder.gep(indices, [e])), _INT), _INT(WIDTH))]
+            )
+            factor = _repeat(builder, builder.load(builder.gep(values, [e])))
+            total.add_incoming(_multiply_add(builder, factor, _load(builder, row), total), body)
+        event.add_incoming(builder.add(event, _INT(1)), body)
+        builder.branch(head)
+        builder.position_at_end(end)
+        for c, total in enumerate(sums):
+            _store(builder, total, target, c)
         return context.get_dummy_value()
 
     return signature, generate

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from brianlearn.discrete.host.threads import parallel_for
 from brianlearn.discrete.maps.base import Listed, SynapticMap
 from brianlearn.discrete.maps.bits import Bits
+from brianlearn.discrete.maps.step_map import BLOCK
 from brianlearn.discrete.step.draws import Draws, with_draws
 from brianlearn.discrete.step.kernel_source import GRAD_DELIVERED
 from brianlearn.discrete.step.kernels import Kernels, StepKernel
@@ -152,19 +154,39 @@ class Passage:
             states = [a.numpy() for a in state.values()] + ([since.numpy()] if program.refractory else [])
             written = [a for a in self.stored[name].values() if a is not sums]
             run[name] = states, [a.view(self.steps, -1).numpy() for a in (sums, *written)]
-        for t in range(self.steps):
-            for name in component.names:
-                for q in component.inner[name]:
-                    heard = self._heard_before(q.source, t - component.delays[q.name])
-                    if heard is not None:
-                        self.maps[q.name].add(heard, self.delivered[name][t])
-                states, (given, *kept) = run[name]
-                constants = with_draws(self.constants[name], self.draws.get(name), t)
-                self._steps[name]([given[t], *states, *(row[t] for row in kept)], constants)
-                mask = mask_of(self.masks.get(name), t)
-                if mask is not None:
-                    torch.mul(self.stored[name]["spike"][t], mask, out=self.seen[name][t])
+
+        def work(first: int, last: int, part: int) -> None:
+            """All steps of some trials."""
+            trials = slice(first, last)
+            for t in range(self.steps):
+                for name in component.names:
+                    for q in component.inner[name]:
+                        heard = self._heard_before(q.source, t - component.delays[q.name])
+                        if heard is not None:
+                            self.maps[q.name].add(heard[trials], self.delivered[name][t, trials])
+                    states, (given, *kept) = run[name]
+                    constants = with_draws(self.constants[name], self.draws.get(name), t)
+                    arrays = [given[t], *states, *(row[t] for row in kept)]
+                    self._steps[name](arrays, constants, self._neurons(name, first, last))
+                    mask = mask_of(self.masks.get(name), t)
+                    if mask is not None:
+                        spikes = self.stored[name]["spike"][t, trials]
+                        torch.mul(spikes, mask[trials], out=self.seen[name][t, trials])
+
+        self._for_trials(work)
         return self.stored
+
+    def _for_trials(self, work: Callable[[int, int, int], None]) -> None:
+        """Trials have nothing to do with one another: threads meet once, at the end, where all is kernels."""
+        if all(self.maps[q.name].trials_apart for q in self.component.projections):
+            parallel_for(work, self.samples, block=BLOCK)
+        else:  # operations of torch have threads of their own
+            work(0, self.samples, 0)
+
+    def _neurons(self, name: str, first: int, last: int) -> tuple[int, int] | None:
+        """The neurons of some trials in memory; None for all of them."""
+        n = self.like[name].shape[1]
+        return None if last - first == self.samples else (first * n, last * n)
 
     def _heard_before(self, source: str, t: int) -> torch.Tensor | None:
         """What others heard of a population in a step, of this part or of those before it; None before the trial."""
@@ -239,24 +261,31 @@ class Passage:
                 )
             rows = [arrays[what].flatten(1).numpy() for what in kernels.arrays if what in arrays]
             run[name] = kernels, [a.numpy() for a in at_start[name].values()], rows, error, spent
-        for t in range(self.steps - 1, -1, -1):
-            for name in reversed(component.names):
-                kernels, states, rows, error, spent = run[name]
-                given = errors[name]
-                _ = error.zero_() if given is None else error.copy_(given[t])
-                mask = mask_of(self.masks.get(name), t)
-                for q in component.outer_of[name]:
-                    later = t + component.delays[q.name]
-                    if later >= self.steps:
-                        continue
-                    if mask is None:
-                        self.maps[q.name].add_back(found[q.target][later], error)
-                    else:
-                        down = torch.zeros_like(error)
-                        self.maps[q.name].add_back(found[q.target][later], down)
-                        error.addcmul_(down, mask)
-                constants = with_draws(self.constants[name], self.draws.get(name), t)
-                kernels.back([*states, *(row[t] for row in rows)], constants, spent)
+
+        def work(first: int, last: int, part: int) -> None:
+            """All steps of some trials, from the last one."""
+            trials = slice(first, last)
+            for t in range(self.steps - 1, -1, -1):
+                for name in reversed(component.names):
+                    kernels, states, rows, errors_now, spent = run[name]
+                    given, error = errors[name], errors_now[trials]
+                    _ = error.zero_() if given is None else error.copy_(given[t, trials])
+                    mask = mask_of(self.masks.get(name), t)
+                    for q in component.outer_of[name]:
+                        later = t + component.delays[q.name]
+                        if later >= self.steps:
+                            continue
+                        if mask is None:
+                            self.maps[q.name].add_back(found[q.target][later, trials], error)
+                        else:
+                            down = torch.zeros_like(error)
+                            self.maps[q.name].add_back(found[q.target][later, trials], down)
+                            error.addcmul_(down, mask[trials])
+                    constants = with_draws(self.constants[name], self.draws.get(name), t)
+                    arrays = [*states, *(row[t] for row in rows)]
+                    kernels.back(arrays, constants, spent, self._neurons(name, first, last))
+
+        self._for_trials(work)
         gradients = {q.name: self._gradient(q, found[q.target]) for q in component.projections}
         return Back(found, gradients, at_start, {name: self._back_before(name, found) for name in self.before})
 

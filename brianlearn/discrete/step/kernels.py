@@ -165,7 +165,13 @@ class Kernels:
         assert isinstance(found, StepKernel)
         return found
 
-    def back(self, arrays: Sequence[np.ndarray], constants: Sequence[Any], overwrite: str | None = None) -> None:
+    def back(
+        self,
+        arrays: Sequence[np.ndarray],
+        constants: Sequence[Any],
+        overwrite: str | None = None,
+        part: tuple[int, int] | None = None,
+    ) -> None:
         """One step backwards.
 
         Parameters
@@ -176,13 +182,15 @@ class Kernels:
             From `constants`.
         overwrite : str, optional
             One of `arrays` that is written in the place of the last, which is not given then.
+        part : tuple of int, optional
+            The first of some neurons, and the one after the last; all of them where it is not given.
         """
         kernel = self._function(
             ("back", overwrite),
             lambda: backward_step_source(self.program, self.adjoint, membrane=self.membrane, overwrite=overwrite),
             "backward_step",
         )
-        _parallel(kernel, (1, len(arrays[0])), arrays, constants)
+        _one_step(kernel, arrays, constants, part)
 
     def _function(self, key: object, source: Callable[[], str], name: str) -> Callable[..., None]:
         """A compiled kernel; its text is made once, which takes longer than running it on a small layer."""
@@ -210,9 +218,11 @@ class StepKernel:
         source = header(dtype, draws=program.draws) + "\n\n" + step_source(program, outputs, overwrite)
         self._kernel = _compiled(source, "step", dtype)
 
-    def __call__(self, arrays: Sequence[np.ndarray], constants: Sequence[Any]) -> None:
-        """Run one step; arrays (neurons,) in the order of `step_source`."""
-        _parallel(self._kernel, (1, len(arrays[0])), arrays, constants)
+    def __call__(
+        self, arrays: Sequence[np.ndarray], constants: Sequence[Any], part: tuple[int, int] | None = None
+    ) -> None:
+        """Run one step; arrays (neurons,) in the order of `step_source`; ``part``: of which neurons, else of all."""
+        _one_step(self._kernel, arrays, constants, part)
 
 
 # running -------------------------------------------------------------------------------------------------------------
@@ -224,6 +234,19 @@ def _parallel(
     """Run a kernel on all neurons, shared out among threads."""
     steps, neurons = shape
     parallel_for(lambda first, last, part: kernel(first, last, steps, *arrays, *constants), neurons, block=BLOCK)
+
+
+def _one_step(
+    kernel: Callable[..., None],
+    arrays: Sequence[np.ndarray],
+    constants: Sequence[Any],
+    part: tuple[int, int] | None,
+) -> None:
+    """Run a kernel of one step on some neurons in this thread, or on all of them, shared out among threads."""
+    if part is None:
+        _parallel(kernel, (1, len(arrays[0])), arrays, constants)
+    else:
+        kernel(*part, 1, *arrays, *constants)
 
 
 # compiling -----------------------------------------------------------------------------------------------------------
