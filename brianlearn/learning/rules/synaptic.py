@@ -314,7 +314,7 @@ class SynapticRule(LocalRule):
         if spec.timing == "pipelined":
             raise RuleError(
                 "SynapticRule",
-                "it does not run with pipelined timing",
+                "it runs with same-step timing, or that of Brian2",
                 got=f"timing={spec.timing!r}",
                 expected="timing='same_step' or 'brian2'",
             )
