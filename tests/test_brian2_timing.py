@@ -12,7 +12,7 @@ from brian2 import ms
 from hypothesis import given
 from hypothesis import strategies as st
 from recurrent_reference import ENTANGLED, NEURONS, graphs, matrix, samples
-from test_recurrent import BRIAN, DISCRETE, RULES, check, examples, loop
+from test_recurrent import BRIAN, DISCRETE, RULES, Spike, check, examples, loop
 
 import brianlearn as bl
 from brianlearn.errors import BrianLearnError
@@ -179,20 +179,6 @@ def test_steps_learn_the_same_on_both_engines(neuron: str, rule: Any) -> None:
         np.testing.assert_allclose(found[1][name], w, rtol=0, atol=1e-12, err_msg=name)
 
 
-class _Spike(torch.autograd.Function):
-    """A step whose derivative is 1/(1 + 5|x|)^2, the neurons' surrogate."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
-        ctx.save_for_backward(x)
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        return grads[0] / (1 + 5 * x.abs()) ** 2
-
-
 def plain_loop(spec: bl.NetworkSpec, weights: dict[str, Any], x: np.ndarray, kept: bool) -> Any:
     """The readout (T, N, classes) of `timed` with LIF neurons that subtract 1, from the equations."""
     given = np.stack([reference.integrate_and_fire()(v, 14) for v in x])
@@ -202,7 +188,7 @@ def plain_loop(spec: bl.NetworkSpec, weights: dict[str, Any], x: np.ndarray, kep
     for t in range(14):
         for name in v:
             v[name] = np.exp(-1 / 8) * v[name]
-            spikes[name].append(_Spike.apply(v[name] - 1))
+            spikes[name].append(Spike.apply(v[name] - 1))
         for name in v:
             for p in spec.projections:
                 past = t - round(float(p.delay) / 1e-3)

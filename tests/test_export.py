@@ -106,8 +106,8 @@ def test_genn_fires_what_the_engine_fires(name: str, tmp_path: Path) -> None:
     check_export(late(CPP[name]), "genn", "numpy", tmp_path)
 
 
-@pytest.mark.cpp_standalone
-def test_a_run_is_exported_and_wrong_spikes_are_named(tmp_path: Path) -> None:
+def trained_run(tmp_path: Path) -> Path:
+    """The folder of a run of a small network that the command line has trained."""
     script = tmp_path / "network.py"
     script.write_text(
         "import brianlearn as bl\nfrom brian2 import ms\n"
@@ -117,10 +117,15 @@ def test_a_run_is_exported_and_wrong_spikes_are_named(tmp_path: Path) -> None:
         "    return bl.Experiment(spec, bl.TFR(), bl.SGD(0.1), data='digits', epochs=1, limit=4, test_limit=2,\n"
         "                         device='numpy')\n"
     )
-    call = CliRunner().invoke
-    result = call(app, ["train", str(script), "--runs", str(tmp_path / "runs"), "--json"])
+    result = CliRunner().invoke(app, ["train", str(script), "--runs", str(tmp_path / "runs"), "--json"])
     assert result.exit_code == 0, result.output
     (trained,) = (tmp_path / "runs").glob("*/")
+    return trained
+
+
+@pytest.mark.cpp_standalone
+def test_a_run_is_exported_and_wrong_spikes_are_named(tmp_path: Path) -> None:
+    call, trained = CliRunner().invoke, trained_run(tmp_path)
     target = tmp_path / "program"
     result = call(app, ["export", str(trained), "--to", "cpp", str(target)])
     assert result.exit_code == 0, result.output

@@ -13,6 +13,7 @@ from brian2 import SpikeMonitor, StateMonitor, ms, mV, nS, pF
 from recurrent_reference import ENTANGLED, NEURONS, samples
 from test_brian2_timing import some, timed
 from test_delays import each
+from test_export import trained_run
 from test_recurrent import loop
 from typer.testing import CliRunner
 
@@ -154,19 +155,7 @@ def test_a_script_fires_the_same_spikes(make: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_becomes_a_script(tmp_path: Path) -> None:
-    script = tmp_path / "spec.py"
-    script.write_text(
-        "import brianlearn as bl\nfrom brian2 import ms\n"
-        "def experiment():\n"
-        "    spec = bl.NetworkSpec(bl.Input((1, 8, 8)), [bl.Dense(6, bl.CubaLIF(R=4.0))], bl.Readout(10),\n"
-        "                          duration=5*ms)\n"
-        "    return bl.Experiment(spec, bl.TFR(), bl.SGD(0.1), data='digits', epochs=1, limit=4, test_limit=2,\n"
-        "                         device='numpy')\n"
-    )
-    call = CliRunner().invoke
-    result = call(app, ["train", str(script), "--runs", str(tmp_path / "runs"), "--json"])
-    assert result.exit_code == 0, result.output
-    (trained,) = (tmp_path / "runs").glob("*/")
+    call, trained = CliRunner().invoke, trained_run(tmp_path)
     target = tmp_path / "plain"
     for timing in ([], ["--timing", "brian2"]):
         result = call(app, ["export", str(trained), str(target), "--to", "brian2", *timing])

@@ -144,7 +144,7 @@ def test_standalone_equals_the_reference(rule: str) -> None:
     check(loop(), RULES[rule], active=True, engine="brian", device="cpp_standalone")
 
 
-class _Spike(torch.autograd.Function):
+class Spike(torch.autograd.Function):
     """A step whose derivative is 1/(1 + 5|x|)^2, the neurons' surrogate."""
 
     @staticmethod
@@ -182,7 +182,7 @@ def plain_loop(spec: bl.NetworkSpec, weights: dict[str, Any], x: np.ndarray) -> 
             c[name] = c[name] + arrived
             v[name] = b * v[name] + k * c[name]
             c[name] = a * c[name]
-            fired = _Spike.apply(v[name] - 1)
+            fired = Spike.apply(v[name] - 1)
             v[name] = torch.where(fired.detach() > 0, torch.zeros_like(fired), v[name])
             spikes[name].append(fired)
         y = np.exp(-1 / 5) * y + spikes["second"][t] @ weights["to_out"].T + weights["to_out_bias"]

@@ -272,11 +272,12 @@ def test_values_that_a_parameter_does_not_take(tmp_path: Path) -> None:
         ({"method": ["bptt", "epropp"]}, {}, r"'method' does not take(.|\n)*'epropp'(.|\n)*did you mean 'eprop'"),
         ({"seed": [1]}, {"size": 3}, r"'size' does not take(.|\n)*got: +3\n +expected: 1, 2, None"),
         ({"size": [1 * ms]}, {}, "'size' does not take"),
+        ({"seed": [1]}, {"size": [1, 2]}, "'size' does not take"),
     ):
         with pytest.raises(SpecError, match=said):
             Study(chosen, axes, fixed=fixed).run(workers=1, folder=tmp_path / "refused", progress=False)
         assert not (tmp_path / "refused").exists()
-    axes = {"method": ["bptt", "eprop"], "size": [1, 2], "tau": [1 * ms]}
+    axes = {"method": ["bptt", "eprop"], "size": [np.int64(1), 2], "tau": [1 * ms]}
     assert Study(chosen, axes).run(workers=1, folder=tmp_path / "a", progress=False).done == 4
 
 

@@ -317,7 +317,11 @@ def plan(output: Path, discrete: Place, genn: Place, *, rehearse: bool) -> list[
     """All parts, with what each of them lacks."""
     device, genn_device = ("cpu", "genn-cpu") if rehearse else ("cuda", "genn")
     parts = []
-    few = ["-k", "conv-tfr-sgd-batch3 or (gradients and dense) or goes_on"] if rehearse else []
+    few = (
+        ["-k", "conv-tfr-sgd-batch3 or (spikes and heterogeneous) or (gradients and dense) or goes_on"]
+        if rehearse
+        else []
+    )
     command, read = tests(discrete.python, "discrete", output, "tests/test_cuda.py", *few)
     environment = discrete.environment | {"BRIANLEARN_TEST_DEVICE": device}
     parts.append(Part(f"discrete engine on {device}: tests", 120, command, discrete.missing, read, environment))

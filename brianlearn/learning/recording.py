@@ -65,11 +65,12 @@ def recordable(spec: NetworkSpec, rule: Rule | None) -> dict[str, dict[str, int]
         assert isinstance(p.neuron, Neuron)
         for name in (*p.neuron.parsed.state_names, *p.neuron.parsed.equations.subexpr_names):
             found.setdefault(name, {})[p.name] = p.n
+    sources = {q.name: q.n_pre for q in spec.projections if not q.delays_differ}  # else one trace for each delay
     for name, layers in ({} if rule is None else rule.variables(spec)).items():
-        if name.startswith("trace_"):  # a source has one for each delay, where these differ
-            sizes = sizes | {q.name: q.n_pre for q in spec.projections}
-            layers = tuple(q.name for q in spec.projections if q.name in layers and not q.delays_differ)
-        found[name] = {layer: sizes[layer] for layer in layers}
+        if name.startswith("trace_"):
+            found[name] = {layer: sources[layer] for layer in layers if layer in sources}
+        else:
+            found[name] = {layer: sizes[layer] for layer in layers}
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brian2.units.fundamentalunits import Quantity
+import numpy as np
 
 from brianlearn.errors import RunFolderError, SpecError, did_you_mean
 from brianlearn.machine.cores import core_count
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["Status", "Study"]
 
 DIRECTIONS = ("maximize", "minimize")
+#: What can be one of the values of a Literal.
+_LITERAL = (str, int, float, np.generic, type(None))
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ class Study:
         given = {name: axis.values for name, axis in self.axes.items()}
         given |= {name: (value,) for name, value in self.fixed.items()}
         for name, known in choices(task.function()).items():
-            wrong = [v for v in given.get(name, ()) if isinstance(v, Quantity) or v not in known]
+            wrong = [v for v in given.get(name, ()) if not isinstance(v, _LITERAL) or v not in known]
             if wrong:
                 raise SpecError(
                     f"{task.name}()",
