@@ -25,7 +25,7 @@ from brianlearn.training.verify import verify
 
 torch = pytest.importorskip("torch")
 
-from test_recurrent import _Spike, examples, loop  # noqa: E402
+from test_recurrent import Spike, examples, loop  # noqa: E402
 from test_segments import both, check  # noqa: E402
 
 TAU, TAU_S, SIGMA = 10e-3, 5e-3, 0.4
@@ -218,7 +218,7 @@ def plain_loop(spec: bl.NetworkSpec, weights: dict[str, Any], x: np.ndarray, key
             amplitude = 0.5 * SIGMA * ((1 + u) + (1 + support)) / TAU**0.5
             u = u + 1e-3 * (i - u) / TAU + amplitude * xi
             c[name] = i - 1e-3 * i / TAU_S
-            fired = _Spike.apply(u - 1)
+            fired = Spike.apply(u - 1)
             v[name] = torch.where(fired.detach() > 0, torch.zeros_like(fired), u)
             spikes[name].append(fired)
         y = np.exp(-1 / 5) * y + spikes["second"][t] @ weights["to_out"].T + weights["to_out_bias"]
