@@ -153,7 +153,10 @@ def test_the_engine_decides_by_the_size_of_trials(monkeypatch: pytest.MonkeyPatc
 
     assert parts(loop()) is None
     per_step = 6 + 8 + 7
-    monkeypatch.setattr(engine, "VALUES_AT_ONCE", dict.fromkeys(("cpu", "cuda"), per_step * (T - 1)))
+    fits = -(-N * T * per_step // engine.CYCLES)  # all trials of a batch
+    monkeypatch.setattr(engine, "VALUES_AT_ONCE", dict.fromkeys(("cpu", "cuda"), fits))
+    assert parts(loop()) is None
+    monkeypatch.setattr(engine, "VALUES_AT_ONCE", dict.fromkeys(("cpu", "cuda"), fits - per_step))
     found = parts(loop())
     assert found is not None and 4 <= found <= T
     assert parts(loop(), bl.TFR()) is None and parts(loop(dropout=0.3, dropout_every="step")) is None

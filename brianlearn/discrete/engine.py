@@ -48,8 +48,8 @@ VALUES_AT_ONCE = {"cpu": 4 * 2**20, "cuda": 2**28}
 #: Times as many values where a part of the steps of a trial runs at once, step by step: many trials are worth more then
 #: than what lies in the cache. (700-256-20, 5000 steps, batch of 128: see docs/speed.md.)
 PART = 4
-#: Times as many values where all steps of a network with cycles run at once: a step of few trials is too little work for
-#: the threads and the matrix products. (700-256-20, 250 steps, batch of 128: 1.15 s in parts of 17, 0.31 s at once.)
+#: Times as many values where all steps of a network with cycles run at once: a step of few trials is too little work
+#: for threads and matrix products. (700-256-20, 250 steps, batch of 128: 1.15 s in parts of 17, 0.31 s at once.)
 CYCLES = 8
 #: Trials of a network with cycles that are to run at once; where fewer would, they run in parts of their steps.
 ENOUGH = 32

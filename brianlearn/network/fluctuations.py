@@ -194,7 +194,7 @@ def _membrane(owner: str, projection: Projection, dt: float) -> tuple[np.ndarray
         )
     rest = dict(zip(system.names, np.linalg.solve(np.eye(len(matrix)) - matrix, drive), strict=True))
     state = np.zeros(len(matrix))
-    state[system.names.index(neuron.input)] = float(np.asarray(neuron.weight_unit))
+    state[system.names.index(projection.input_variable)] = projection.weight_unit
     index, response, largest = system.names.index(parsed.membrane), list[float](), 0.0
     while np.abs(matrix[index] @ state) > 1e-12 * largest or np.abs(state).max() > 1e-12 * largest:
         state = matrix @ state  # it ends: all eigenvalues are less than 1
@@ -204,7 +204,7 @@ def _membrane(owner: str, projection: Projection, dt: float) -> tuple[np.ndarray
         raise SpecError(
             owner,
             "the input variable does not reach the membrane",
-            got=f"input {neuron.input!r}, membrane {parsed.membrane!r}",
+            got=f"input {projection.input_variable!r}, membrane {parsed.membrane!r}",
             expected="equations that connect them",
         )
     threshold = _number(parsed.threshold, {**constants, **rest, "dt": dt})

@@ -72,6 +72,9 @@ class Projection(Storable):
         A whole number of time steps: what arrives in a step was fired that long before, in the same trial. Cycles of
         projections need one. An array of the weights' shape has one for each weight, and so for each synapse but where
         synapses share a weight: (out, in) all to all; by (pre, post) for `Sparse`.
+    variable : str, optional
+        The variable of the target that its spikes increment, one of the neuron's ``input``; the first of them where it
+        is not given.
     bias : bool or Init, optional
         A learned bias: True for one that begins with 0, or its initial values. It is the weight of a synapse whose
         source fires in every step, one for each neuron of the target, or for each channel where the connection is a
@@ -100,6 +103,7 @@ class Projection(Storable):
     delay: Any = field(default_factory=lambda: 0 * ms)
     sign: Any = None
     bias: Init | bool = False
+    variable: str | None = None
 
     def __post_init__(self) -> None:
         owner = f"projection {self.name!r}"
@@ -140,6 +144,10 @@ class Projection(Storable):
             )
         self._check_sign(owner)
         check_bias(owner, self.bias)
+        if self.variable is not None and not isinstance(self.variable, str):
+            raise SpecError(
+                owner, "variable is no name", got=repr(self.variable), expected="an input variable of the target"
+            )
 
     def _check_sign(self, owner: str) -> None:
         if self.sign is None or (isinstance(self.sign, str) and self.sign in SIGNS):
@@ -164,7 +172,8 @@ class Projection(Storable):
             return None
         weights = Constant(0.0) if self.bias is True else self.bias
         connection = Bias(self.connection.bias_by_channel)
-        return Projection(f"{self.name}_bias", ALWAYS, self.target, connection, weights, self.learned)
+        name = f"{self.name}_bias"
+        return Projection(name, ALWAYS, self.target, connection, weights, self.learned, variable=self.variable)
 
     @property
     def _delays(self) -> np.ndarray:
@@ -312,7 +321,36 @@ class Projection(Storable):
                 expected=f"one time, or one for each weight: shape {found.weight_shape}",
             )
         found.weight_signs  # noqa: B018 - looks, and refuses
+        inputs = found._inputs
+        if self.variable is not None and self.variable not in inputs:
+            raise SpecError(
+                f"projection {self.name!r}",
+                "the target has no such input variable",
+                got=f"variable={self.variable!r}",
+                expected=" or ".join(map(repr, inputs)) or "none: readouts take what arrives as it is",
+                remedy=did_you_mean(self.variable, inputs) or "name it in the neuron's input=(..., ...)",
+            )
         return found
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        """The input variables of the target; none of a readout."""
+        return getattr(getattr(self.layer, "neuron", None), "inputs", ())
+
+    @property
+    def input_variable(self) -> str:
+        """The variable of the neurons of the target that its spikes increment."""
+        return self.variable or self._inputs[0]
+
+    @property
+    def port(self) -> int:
+        """Which of the input variables of the target that is; 0 of a readout."""
+        return self._inputs.index(self.variable) if self.variable else 0
+
+    @property
+    def weight_unit(self) -> float:
+        """What a weight of 1 adds to it, in base units."""
+        return float(np.asarray(self.layer.neuron.unit_of(self.input_variable)))
 
     @property
     def weight_shape(self) -> tuple[int, ...]:

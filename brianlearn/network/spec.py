@@ -229,6 +229,14 @@ class NetworkSpec(Storable):
                 got="populations that several projections reach or leave, delays, or biases",
                 expected="timing='same_step', or 'brian2'",
             )
+        for each in self.neurons if self.timing == "pipelined" else ():
+            if isinstance(each.neuron, Neuron) and len(each.neuron.inputs) > 1:
+                raise SpecError(
+                    f"population {each.name!r}",
+                    "under pipelined timing a neuron has one input variable",
+                    got=f"input={each.neuron.input!r}",
+                    expected="one, or timing='same_step' or 'brian2'",
+                )
         self._check_neuron_counts()
         self.warnings  # noqa: B018 - looks, and refuses or warns
 

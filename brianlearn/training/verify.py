@@ -307,7 +307,7 @@ def _first(
     margin = None
     if not network.spec.graph.by_name[name].is_input:
         recurrence = network.recurrence(name)
-        delivered = activity.synaptic_input[name].flatten(2).clone()
+        delivered = activity.synaptic_input[name].flatten(-len(network.spec.graph.by_name[name].shape)).clone()
         assert recurrence.program.spike is not None
         distance = recurrence.program.spike.distance
         margin = float(recurrence.factors(delivered, [distance]).values[distance][step, sample, neuron])

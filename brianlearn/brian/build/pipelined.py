@@ -128,8 +128,9 @@ class PipelinedBuilder(Builder):
     def _delivery(self, p: Population) -> str:
         """What arrived is added to the input variable."""
         neuron = neuron_of(p)
-        scale, unit = float(np.asarray(neuron.weight_unit)), unit_text(neuron.parsed.dimensions[neuron.input])
-        text = f"{neuron.input} = {neuron.input} + {ARRIVED}"
+        (variable,) = neuron.inputs
+        scale, unit = float(np.asarray(neuron.weight_unit)), unit_text(neuron.parsed.dimensions[variable])
+        text = f"{variable} = {variable} + {ARRIVED}"
         text += "" if scale == 1.0 else f"*{scale!r}"
         text += "" if unit == "1" else f"*({unit})"
         return text + ("*int(not_refractory)" if frozen(p) else "")

@@ -119,7 +119,7 @@ class Projections(Weights):
             self.net.synapses[p.name] = group
 
     def _forward_loops(self, p: Projection) -> None:
-        neuron, trace = neuron_of(p), self.plan.traces.get(p.name)
+        trace = self.plan.traces.get(p.name)
         back = self.rule is not None and self._feeds_forward_back(p)
         slots = Slots(
             self.net.clock,
@@ -132,15 +132,15 @@ class Projections(Weights):
             learning=self.net.timed.get("learning"),
             trace=None if trace is None else trace.variable,
         )
-        self._add_loops(p, slots, neuron.input, float(np.asarray(neuron.weight_unit)))
+        self._add_loops(p, slots, p.input_variable, p.weight_unit)
 
     def _forward(self, p: Projection) -> None:
         if self._has_loops(p):
             self._forward_loops(p)
             return
-        neuron, heard = neuron_of(p), self.plan.heard_as(p)
+        heard = self.plan.heard_as(p)
         amplitude = self._amplitude(heard)
-        on_pre = {"deliver": f"{neuron.input}_post += {deliver_expression(p)}{amplitude}"}
+        on_pre = {"deliver": f"{p.input_variable}_post += {deliver_expression(p)}{amplitude}"}
         names, model = ["weight"], ["weight_index : integer (constant)"]
         learning = self._deliverer_learns(p)
         if learning:
@@ -212,6 +212,7 @@ class Projections(Weights):
 
 
 def frozen(p: Projection | Population) -> bool:
-    """Whether the input variable of a population stands still while a neuron is refractory."""
+    """Whether the input variable of a projection, or of a population, stands still while a neuron is refractory."""
     neuron = neuron_of(p)
-    return "unless refractory" in neuron.parsed.equations[neuron.input].flags
+    variable = p.input_variable if isinstance(p, Projection) else neuron.inputs[0]
+    return "unless refractory" in neuron.parsed.equations[variable].flags

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION, SingleEquation
 
@@ -35,12 +34,11 @@ def pooled(text: str, p: Projection) -> str:
 def deliver_expression(p: Projection) -> str:
     """What one presynaptic event adds to the input variable."""
     neuron = neuron_of(p)
-    scale = float(np.asarray(neuron.weight_unit))
-    unit = unit_text(neuron.parsed.dimensions[neuron.input])
+    scale, unit = p.weight_unit, unit_text(neuron.parsed.dimensions[p.input_variable])
     text = pooled("weight", p)
     text += "" if scale == 1.0 else f"*{scale!r}"
     text += "" if unit == "1" else f"*({unit})"
-    frozen = "unless refractory" in neuron.parsed.equations[neuron.input].flags
+    frozen = "unless refractory" in neuron.parsed.equations[p.input_variable].flags
     # Brian2's own updaters keep the flag, and with it this condition
     return text + ("*int(not_refractory_post)" if frozen and neuron.method_used == "exact" else "")
 

@@ -318,8 +318,8 @@ class _Description:
         variable, unit, when = "y", "1", "readout_deliver"
         if isinstance(target.neuron, Neuron):
             neuron = target.neuron
-            variable, unit = neuron.input, unit_text(neuron.parsed.dimensions[neuron.input])
-            weights, when = weights * float(np.asarray(neuron.weight_unit)), f"{q.target}_deliver"
+            variable, unit = q.input_variable, unit_text(neuron.parsed.dimensions[q.input_variable])
+            weights, when = weights * q.weight_unit, f"{q.target}_deliver"
         source = self.spec.graph.by_name[q.source].neuron
         amplitude = "*x_pre" if isinstance(source, Encoder) and source.carries_values else ""
         steps = q.lags(self.dt * second)[c.weight]

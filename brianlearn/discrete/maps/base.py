@@ -21,9 +21,11 @@ import torch
 from brianlearn.discrete.maps.csr_spikes import CSRSpikes, csr_spikes
 from brianlearn.discrete.step.kernels import have_numba
 from brianlearn.network.connections import Connection
+from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.population import Population
 from brianlearn.network.spec import Projection
 
-__all__ = ["EventMap", "Listed", "SynapticMap", "arrive", "in_order", "unflatten"]
+__all__ = ["EventMap", "Listed", "SynapticMap", "arrive", "at_port", "in_order", "ports_of", "unflatten"]
 
 #: Rows (steps times samples) below which the time to arrange weights for lists is not won back.
 FEWEST_ROWS = 256
@@ -263,7 +265,35 @@ def unflatten(spikes: torch.Tensor, shape: tuple[int, ...], channels_last: bool)
     return spikes.view(steps, samples, height, width, channels).permute(0, 1, 4, 2, 3)
 
 
-def arrive(parts: Sequence[tuple[torch.Tensor, bool]], shape: tuple[int, ...]) -> tuple[torch.Tensor, bool]:
+def arrive(
+    parts: Sequence[tuple[torch.Tensor, bool]], onto: Sequence[Projection], p: Population
+) -> tuple[torch.Tensor, bool]:
+    """What several projections ``onto`` a population deliver to it, and its order in memory.
+
+    Shape (steps, samples, neurons), or (steps, ports, samples, neurons) where it has several input variables.
+    """
+    ports = ports_of(p)
+    if ports == 1:
+        return _total(parts, p.shape)
+    found: list[torch.Tensor] = []
+    for port in range(ports):
+        mine = [part for part, q in zip(parts, onto, strict=True) if q.port == port]
+        total, last = _total(mine, p.shape) if mine else (torch.zeros_like(parts[0][0]), False)
+        found.append(unflatten(total, p.shape, True).flatten(2) if last else total)
+    return torch.stack(torch.broadcast_tensors(*found), dim=1), False
+
+
+def ports_of(p: Population) -> int:
+    """How many input variables the neurons of a population have."""
+    return len(p.neuron.inputs) if isinstance(p.neuron, Neuron) else 1
+
+
+def at_port(delivered: torch.Tensor, port: int) -> torch.Tensor:
+    """What arrives for one input variable, shape (steps, samples, neurons), as part of what arrives in all."""
+    return delivered[:, port] if delivered.ndim == 4 else delivered
+
+
+def _total(parts: Sequence[tuple[torch.Tensor, bool]], shape: tuple[int, ...]) -> tuple[torch.Tensor, bool]:
     """The sum of what several projections deliver to one population of ``shape``, each with its order in memory."""
     if len(parts) == 1:
         return parts[0]

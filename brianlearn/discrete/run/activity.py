@@ -30,7 +30,8 @@ class DiscreteActivity:
     membranes : dict
         Layer name -> membrane before the reset, shape of the spikes. Recorded on request.
     synaptic_input : dict
-        Layer name -> weighted sum of presynaptic spikes that arrive in each step. Recorded on request.
+        Layer name -> weighted sum of presynaptic spikes that arrive in each step, shape (T, B, *shape); of neurons with
+        several input variables (T, inputs, B, *shape). Recorded on request.
     psps : dict
         Layer name -> postsynaptic potentials that the layer's spikes make. Recorded on request.
     others : dict

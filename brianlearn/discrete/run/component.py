@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from brianlearn.discrete.maps.base import SynapticMap, unflatten
+from brianlearn.discrete.maps.base import SynapticMap, at_port, unflatten
 from brianlearn.discrete.maps.step_map import StepMap
 from brianlearn.discrete.run.passage import DrawsOf, Masks, Moment, Values, mask_of, run_fused
 from brianlearn.discrete.run.passage import Passage as _Passage
@@ -87,7 +87,8 @@ class Component:
         Parameters
         ----------
         delivered : mapping
-            Population -> what reaches it from outside, shape (T, B, neurons). Where kernels run, what arrives from
+            Population -> what reaches it from outside, shape (T, B, neurons), or (T, ports, B, neurons) where it has
+            several input variables. Where kernels run, what arrives from
             inside is added to it.
         weights : mapping
             Projection within the component -> weights.
@@ -193,10 +194,11 @@ class Component:
         draws: DrawsOf | None = None,
     ) -> tuple[Values, Moment]:
         """All steps with plain operations of torch, which follows them where gradients are wanted."""
-        steps, samples = next(iter(delivered.values())).shape[:2]
+        first = next(iter(delivered.values()))
+        steps, samples = len(first), first.shape[-2]
         states, constants, programs, noise = {}, {}, {}, draws or {}
         for name in self.names:
-            recurrence, like = self._recurrences[name], delivered[name][0].flatten()
+            recurrence, like = self._recurrences[name], at_port(delivered[name], 0)[0].flatten()
             programs[name] = recurrence.local_program if wanted[name] else recurrence.program
             constants[name] = recurrence.constants(samples, like, fused=False)
             states[name] = plain_start(programs[name], like)
@@ -216,8 +218,10 @@ class Component:
                     if past >= 0:
                         source = seen[q.source][past].view(1, samples, *q.in_shape)
                         part, last = self._maps[q.name](source, weights[q.name])
-                        sums = sums + (unflatten(part, q.out_shape, True).flatten(2) if last else part)[0]
-                drawn = noise[name].functions(t, sums.flatten()) if name in noise else {}
+                        part = (unflatten(part, q.out_shape, True).flatten(2) if last else part)[0]
+                        sums = sums + part if sums.ndim == 2 else sums.index_add(0, torch.tensor([q.port]), part[None])
+                like = at_port(sums[None], 0)[0]
+                drawn = noise[name].functions(t, like.flatten()) if name in noise else {}
                 values, state, since = plain_step(
                     programs[name],
                     sums.flatten(),
@@ -228,7 +232,7 @@ class Component:
                 states[name] = state, since
                 values["delivered"] = sums
                 for what, steps_of in kept[name].items():
-                    steps_of.append(torch.as_tensor(values[what]).view_as(sums) if what != "delivered" else sums)
+                    steps_of.append(torch.as_tensor(values[what]).view_as(like) if what != "delivered" else sums)
                 spikes, mask = kept[name]["spike"][-1], mask_of(masks.get(name), t)
                 seen[name].append(spikes if mask is None else spikes * mask)
         found = {name: {what: torch.stack(steps_of) for what, steps_of in by.items()} for name, by in kept.items()}

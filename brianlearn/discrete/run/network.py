@@ -15,7 +15,7 @@ from brianlearn.discrete.host.memory import keep_freed_memory
 from brianlearn.discrete.maps import conv as conv_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.maps import dense as dense_map  # noqa: F401 - the maps of kinds of connections
 from brianlearn.discrete.maps import synapse_list as list_map  # noqa: F401 - the maps of kinds of connections
-from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
+from brianlearn.discrete.maps.base import SynapticMap, arrive, ports_of, unflatten
 from brianlearn.discrete.maps.bits import weighted
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.component import Component, after
@@ -156,7 +156,9 @@ class DiscreteNetwork(torch.nn.Module):
                 if membrane is not None:
                     recorded["membranes"][p.name] = unflatten(membrane, p.shape, last)
                 if "synaptic_input" in record:
-                    recorded["synaptic_input"][p.name] = unflatten(delivered, p.shape, last)
+                    several = ports_of(p) > 1
+                    arrived = delivered.unflatten(-1, p.shape) if several else unflatten(delivered, p.shape, last)
+                    recorded["synaptic_input"][p.name] = arrived
                 if "psps" in record:
                     assert self._psp_decay is not None
                     recorded["psps"][p.name] = postsynaptic_potential(source, self._psp_decay, kernels=self._kernels)
@@ -247,7 +249,7 @@ class DiscreteNetwork(torch.nn.Module):
         }
 
     def from_outside(self, component: Component, p: Population, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What reaches a population of a component from outside in every step, shape (T, B, neurons).
+        """What reaches a population of a component from outside in every step.
 
         Parameters
         ----------
@@ -258,12 +260,13 @@ class DiscreteNetwork(torch.nn.Module):
 
         Returns
         -------
-        torch.Tensor
+        torch.Tensor, shape (T, B, neurons), or (T, ports, B, neurons) where it has several input variables
         """
         outside = [q for q in self.spec.pathways_onto(p.name) if q not in component.projections]
         if not outside:
             like = next(iter(heard.values()))
-            return like.new_zeros(self.spec.n_steps, like.shape[1], p.n)
+            ports = [ports_of(p)] if ports_of(p) > 1 else []
+            return like.new_zeros(self.spec.n_steps, *ports, like.shape[1], p.n)
         delivered, last = self._delivered(p, heard, outside)
         return unflatten(delivered, p.shape, True).flatten(2) if last else delivered
 
@@ -280,7 +283,7 @@ class DiscreteNetwork(torch.nn.Module):
         -------
         torch.Tensor or None
         """
-        mask = dropout_mask(p, self.spec.n_steps, like.shape[1], like, keys) if self.training else None
+        mask = dropout_mask(p, self.spec.n_steps, like.shape[-2], like, keys) if self.training else None
         return None if mask is None else mask.flatten(-len(p.shape))
 
     def component(self, names: Sequence[str]) -> Component | None:
@@ -301,15 +304,15 @@ class DiscreteNetwork(torch.nn.Module):
         self, population: Population, heard: Mapping[str, torch.Tensor], onto: Sequence[Projection] | None = None
     ) -> tuple[torch.Tensor, bool]:
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
-        parts = []
-        for p in self.spec.pathways_onto(population.name) if onto is None else onto:
+        parts, onto = [], self.spec.pathways_onto(population.name) if onto is None else onto
+        for p in onto:
             source = after(heard[p.source], self.spec.arrival_steps(p), self.spec.n_steps)
             synapses = self._maps[p.name]
             delivered, last = synapses(source, self.get_parameter(p.weights_of), synapses.lists(source))
             if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step
                 delivered = delivered.expand(self.spec.n_steps, *delivered.shape[1:])
             parts.append((delivered, last))
-        return arrive(parts, population.shape)
+        return arrive(parts, onto, population)
 
     def _readout(self, name: str, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """One readout of the network."""

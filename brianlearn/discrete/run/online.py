@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete.maps.base import SynapticMap, arrive, unflatten
+from brianlearn.discrete.maps.base import SynapticMap, arrive, at_port, unflatten
 from brianlearn.discrete.run.batch import BatchRecord
 from brianlearn.discrete.run.error_paths import readout_weights, total
 from brianlearn.discrete.run.network import DiscreteNetwork
@@ -296,7 +296,7 @@ class _Online:
         for arrival in layer.arrivals:
             arrival.source = self._heard(arrival.p, heard).unsqueeze(0)
             parts.append(arrival.synapses(arrival.source, arrival.weight))
-        sums, last = arrive(parts, layer.p.shape)
+        sums, last = arrive(parts, [arrival.p for arrival in layer.arrivals], layer.p)
         if last and layer.reorder:
             delivered, last = unflatten(sums, layer.p.shape, True)[0].flatten(1), False
         else:
@@ -433,7 +433,8 @@ class _AsBrian2(_Online):
         silent |= {layer.p.name: self.target.new_zeros(self.samples, *layer.p.shape) for layer in self.layers}
         for layer in self.layers:
             layer.waiting = torch.zeros_like(self._delivered(layer, silent))
-            silent[layer.p.name] = unflatten(layer.waiting.unsqueeze(0), layer.p.shape, layer.channels_last)[0]
+            waiting = at_port(layer.waiting.unsqueeze(0), 0)
+            silent[layer.p.name] = unflatten(waiting, layer.p.shape, layer.channels_last)[0]
             for arrival in layer.arrivals:
                 arrival.delivered = arrival.source
 

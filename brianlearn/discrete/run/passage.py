@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from brianlearn.discrete.host.threads import parallel_for
-from brianlearn.discrete.maps.base import Listed, SynapticMap
+from brianlearn.discrete.maps.base import Listed, SynapticMap, at_port
 from brianlearn.discrete.maps.bits import Bits
 from brianlearn.discrete.maps.step_map import BLOCK
 from brianlearn.discrete.step.draws import Draws, with_draws
@@ -58,7 +58,7 @@ class Back:
     Attributes
     ----------
     delivered : dict
-        By population, shape (T, B, neurons).
+        By population, shape (T, B, neurons), or (T, ports, B, neurons).
     weights : dict
         By projection.
     states : dict
@@ -112,8 +112,8 @@ class Passage:
         self.weights = {name: weight.detach() for name, weight in weights.items()}
         self.before = {} if begin is None else {name: heard.detach() for name, heard in begin.heard.items()}
         self.delivered = {name: delivered[name].detach().contiguous() for name in component.names}
-        self.like = {name: torch.empty_like(given[0]) for name, given in self.delivered.items()}
-        self.steps, self.samples = next(iter(self.delivered.values())).shape[:2]
+        self.like = {name: torch.empty_like(at_port(given, 0)[0]) for name, given in self.delivered.items()}
+        self.steps, self.samples = len(next(iter(self.delivered.values()))), len(next(iter(self.like.values())))
         self.maps = component.step_maps(weights)
         self.kernels: dict[str, Kernels] = {}
         self.constants: dict[str, Any] = {}
@@ -124,13 +124,15 @@ class Passage:
 
     def start(self, name: str, kernels: Kernels, wanted: Sequence[str], *, overwrite: bool) -> None:
         """Say what runs a population, and what is stored of it; ``overwrite``: one of it in the place of its sums."""
-        given, names = self.delivered[name], ("spike", *wanted)
+        given, like, names = self.delivered[name], self.like[name], ("spike", *wanted)
+        overwrite = overwrite and kernels.program.ports == 1
         self.kernels[name] = kernels
-        self.constants[name] = self.component.recurrence(name).constants(self.samples, given, fused=True)
+        self.constants[name] = self.component.recurrence(name).constants(self.samples, like, fused=True)
         reused = next((what for what in reversed(names) if what != "not_refractory"), None) if overwrite else None
         kinds = {what: torch.bool if what == "not_refractory" else given.dtype for what in names}
         self.stored[name] = {
-            what: given if what == reused else torch.empty_like(given, dtype=dtype) for what, dtype in kinds.items()
+            what: given if what == reused else like.new_empty(self.steps, *like.shape, dtype=dtype)
+            for what, dtype in kinds.items()
         }
         self._steps[name] = kernels.steps(names, reused)
 
@@ -146,7 +148,7 @@ class Passage:
         run = {}
         for name in component.names:
             program, sums = self.kernels[name].program, self.delivered[name]
-            state, since = plain_start(program, sums[0].flatten())
+            state, since = plain_start(program, self.like[name].flatten())
             if self.begin is not None:
                 state = {s: a.detach().clone() for s, a in self.begin.states[name].items()}
                 since = self.begin.since[name].clone() if program.refractory else since
@@ -154,6 +156,8 @@ class Passage:
             states = [a.numpy() for a in state.values()] + ([since.numpy()] if program.refractory else [])
             written = [a for a in self.stored[name].values() if a is not sums]
             run[name] = states, [a.view(self.steps, -1).numpy() for a in (sums, *written)]
+
+        into = {q.name: at_port(self.delivered[q.target], q.port) for q in component.projections}
 
         def work(first: int, last: int, part: int) -> None:
             """All steps of some trials."""
@@ -163,7 +167,7 @@ class Passage:
                     for q in component.inner[name]:
                         heard = self._heard_before(q.source, t - component.delays[q.name])
                         if heard is not None:
-                            self.maps[q.name].add(heard[trials], self.delivered[name][t, trials])
+                            self.maps[q.name].add(heard[trials], into[q.name][t, trials])
                     states, (given, *kept) = run[name]
                     constants = with_draws(self.constants[name], self.draws.get(name), t)
                     arrays = [given[t], *states, *(row[t] for row in kept)]
@@ -246,8 +250,10 @@ class Passage:
         at_start: dict[str, dict[str, torch.Tensor]] = {}
         for name in component.names:
             kernels, like = self.kernels[name], self.like[name]
-            spent = self._spent(name) if once else None
-            found[name] = like.new_empty(self.steps, *like.shape) if spent is None else self.stored[name][spent]
+            ports = kernels.program.ports
+            spent = self._spent(name) if once and ports == 1 else None
+            shape = (self.steps, *([ports] if ports > 1 else []), *like.shape)
+            found[name] = like.new_empty(shape) if spent is None else self.stored[name][spent]
             last = {state: ends[name].get(state) for state in kernels.program.states}
             at_start[name] = {s: like.new_zeros(like.numel()) if g is None else g.clone() for s, g in last.items()}
             error = torch.empty_like(like)  # of the step
@@ -257,10 +263,12 @@ class Passage:
             if kernels.membrane:
                 given = membranes[name]
                 arrays["grad_out_membrane"] = (
-                    torch.zeros_like(like).expand(found[name].shape) if given is None else given
+                    torch.zeros_like(like).expand(self.steps, *like.shape) if given is None else given
                 )
             rows = [arrays[what].flatten(1).numpy() for what in kernels.arrays if what in arrays]
             run[name] = kernels, [a.numpy() for a in at_start[name].values()], rows, error, spent
+
+        of = {q.name: at_port(found[q.target], q.port) for q in component.projections}
 
         def work(first: int, last: int, part: int) -> None:
             """All steps of some trials, from the last one."""
@@ -276,26 +284,26 @@ class Passage:
                         if later >= self.steps:
                             continue
                         if mask is None:
-                            self.maps[q.name].add_back(found[q.target][later, trials], error)
+                            self.maps[q.name].add_back(of[q.name][later, trials], error)
                         else:
                             down = torch.zeros_like(error)
-                            self.maps[q.name].add_back(found[q.target][later, trials], down)
+                            self.maps[q.name].add_back(of[q.name][later, trials], down)
                             error.addcmul_(down, mask[trials])
                     constants = with_draws(self.constants[name], self.draws.get(name), t)
                     arrays = [*states, *(row[t] for row in rows)]
                     kernels.back(arrays, constants, spent, self._neurons(name, first, last))
 
         self._for_trials(work)
-        gradients = {q.name: self._gradient(q, found[q.target]) for q in component.projections}
-        return Back(found, gradients, at_start, {name: self._back_before(name, found) for name in self.before})
+        gradients = {q.name: self._gradient(q, of[q.name].contiguous()) for q in component.projections}
+        return Back(found, gradients, at_start, {name: self._back_before(name, of) for name in self.before})
 
-    def _back_before(self, name: str, found: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The gradient of what others heard of a population before this part."""
+    def _back_before(self, name: str, of: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The gradient of what others heard of a population before this part; ``of``: what projections delivered."""
         back = torch.zeros_like(self.before[name])
         for q in self.component.outer_of[name]:
             delay = self.component.delays[q.name]
             for later in range(min(delay, self.steps)):
-                self.maps[q.name].add_back(found[q.target][later], back[len(back) + later - delay])
+                self.maps[q.name].add_back(of[q.name][later], back[len(back) + later - delay])
         return back
 
     def _spent(self, name: str) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from brianlearn.discrete.maps.base import arrive, unflatten
+from brianlearn.discrete.maps.base import arrive, ports_of, unflatten
 from brianlearn.discrete.maps.bits import Bits, weighted
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
@@ -178,17 +178,16 @@ class Segments:
     def _delivered(
         self, component: Component, name: str, first: int, last: int, heard: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        """What reaches a population from outside its component, shape (steps, B, neurons)."""
+        """What reaches a population from outside its component, (steps, B, neurons) or with ports."""
         p, parts, steps = self.spec.graph.by_name[name], [], last - first
-        for q in self.spec.pathways_onto(name):
-            if q in component.projections:
-                continue
+        onto = [q for q in self.spec.pathways_onto(name) if q not in component.projections]
+        for q in onto:
             synapses, source = self.network.synapses(q.name), self._source(q, first, last, heard, self.delays[q.name])
             sums, order = synapses(source, self.network.get_parameter(q.weights_of), synapses.lists(source))
             parts.append((sums.expand(steps, *sums.shape[1:]) if len(sums) != steps else sums, order))
         if not parts:
-            return self.like.new_zeros(steps, self.samples, p.n)
-        sums, order = arrive(parts, p.shape)
+            return self.like.new_zeros(steps, *([ports_of(p)] if ports_of(p) > 1 else []), self.samples, p.n)
+        sums, order = arrive(parts, onto, p)
         return unflatten(sums, p.shape, True).flatten(2) if order else sums
 
     def _readout(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from brianlearn.discrete.maps.base import Listed, SynapticMap, arrive, unflatten
+from brianlearn.discrete.maps.base import Listed, SynapticMap, arrive, at_port, unflatten
 from brianlearn.discrete.run import pipelined
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.batch import BatchRecord
@@ -254,7 +254,7 @@ def _alone(
         if len(delivered) != steps:  # a direct current is the same in every step
             delivered = delivered.expand(steps, *delivered.shape[1:]).contiguous()
         parts.append((delivered, last))
-    delivered, last = arrive(parts, p.shape)
+    delivered, last = arrive(parts, [arrival.p for arrival in arrivals], p)
     if network.pipelined:
         delivered = pipelined.later(delivered)
     passage = network.recurrence(p.name).factors(delivered, names(p), channels_last=last, save=save, draws=draws)
@@ -343,7 +343,7 @@ def _gradient(
         error = factor.mul_(run.passage.values["psi_gated"][burn_in:])
     found: dict[str, torch.Tensor] = {}
     for arrival in run.arrivals:
-        source, listed, mine = arrival.source, arrival.listed, error
+        source, listed, mine = arrival.source, arrival.listed, at_port(error, arrival.p.port).contiguous()
         if rule.credit == "through_time" and arrival.heard is not source:
             source, listed = arrival.heard, None
         if rule.credit == "online":
@@ -353,7 +353,7 @@ def _gradient(
                 source = source[burn_in:]
                 listed = listed and Listed(listed.lists.rows_from(burn_in * samples), listed.channels_last)
         if len(source) == 1:  # the same in every step
-            mine = error.sum(dim=0, keepdim=True)
+            mine = mine.sum(dim=0, keepdim=True)
         if arrival.p.learned:
             g = arrival.synapses.weight_gradient(mine, source, channels_last=run.channels_last, listed=listed)
             name = arrival.p.weights_of

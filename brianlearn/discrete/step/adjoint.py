@@ -17,7 +17,7 @@ from itertools import combinations
 
 from brianlearn.discrete.step.draws import is_draw
 from brianlearn.discrete.step.expressions import Assign, expression, gradients, names
-from brianlearn.discrete.step.program import DELIVERED, Program
+from brianlearn.discrete.step.program import Program
 
 __all__ = ["Adjoint", "adjoint"]
 
@@ -39,7 +39,8 @@ class Adjoint:
     lines : tuple of (str, ast.expr, bool)
         Gradient, expression, and whether it adds to the gradient (else it is its first contribution).
     results : dict
-        State variable (and `DELIVERED`) -> the name of its gradient at the start of the step, None where it is zero.
+        State variable, and what arrives (`Program.inputs`) -> the name of its gradient at the start of the step, None
+        where it is zero.
     refractory : bool
         Whether the statements need to know which neurons were refractory.
     reads_spikes : bool
@@ -93,7 +94,7 @@ def adjoint(program: Program, *, reset_kept: bool, membrane: bool) -> Adjoint:
     Adjoint
     """
     spike = program.spike
-    active = {*program.states.values(), DELIVERED}
+    active = {*program.states.values(), *program.inputs}
     for statement in (*program.body, *(spike.reset if spike else ())):
         if names(statement.value) & active and not is_draw(statement.value):
             active.add(statement.target)
@@ -117,13 +118,13 @@ def adjoint(program: Program, *, reset_kept: bool, membrane: bool) -> Adjoint:
         out.add(program.membrane, ast.Name("grad_out_membrane"))
     out.backwards(program.body)
     results = {state: GRAD + name if name in out.seen else None for state, name in program.states.items()}
-    results[DELIVERED] = GRAD + DELIVERED if DELIVERED in out.seen else None
+    results |= {name: GRAD + name if name in out.seen else None for name in program.inputs}
     needed = set().union(*(names(value) for _, value, _ in out.lines))
     if spike is not None:
         needed |= names(spike.fires) | names(spike.psi)
     statements = {s.target: s for s in (*program.body, *(spike.reset if spike else ()))}
     values = {*statements, *program.states.values()}
-    saved, computed = _cut(needed & values, statements, tuple(program.states.values()))
+    saved, computed = _cut(needed & values, statements, tuple(program.states.values()), {*program.inputs})
     recompute = tuple(s for s in statements.values() if s.target in computed)
     reads_spikes = spike is not None and not _copied(spike.fires, {*saved, *program.constants}, statements)
     refractory = program.refractory and any(
@@ -147,19 +148,21 @@ def _copied(node: ast.expr, known: set[str], statements: dict[str, Assign]) -> b
     return isinstance(node, ast.Constant)
 
 
-def _cut(needed: set[str], statements: dict[str, Assign], starts: tuple[str, ...]) -> tuple[tuple[str, ...], set[str]]:
+def _cut(
+    needed: set[str], statements: dict[str, Assign], starts: tuple[str, ...], given: set[str]
+) -> tuple[tuple[str, ...], set[str]]:
     """The fewest values from which all needed ones follow, and which statements compute the rest.
 
     Among equally few, the latest: the membrane itself is then stored, and a spike computed again from it is the same
     spike to the last bit.
     """
     order = [*starts, *statements]
-    reads = {name: names(s.value) & {*order, DELIVERED} for name, s in statements.items()}
-    candidates = sorted(_closure(needed, set(), reads) - {DELIVERED}, key=order.index, reverse=True)
+    reads = {name: names(s.value) & {*order, *given} for name, s in statements.items()}
+    candidates = sorted(_closure(needed, set(), reads) - given, key=order.index, reverse=True)
     for size in range(min(len(candidates), len(starts) + 2)):
         for chosen in combinations(candidates, size):
             found = _closure(needed, set(chosen), reads)
-            if not (found - set(chosen)) & {*starts, DELIVERED}:
+            if not (found - set(chosen)) & {*starts, *given}:
                 return tuple(sorted(chosen, key=order.index)), found - set(chosen)
     return tuple(sorted(needed, key=order.index)), set()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from brianlearn.discrete.step.adjoint import FIRED, GRAD_AFTER, PSI, SPIKE, Adjoint
 from brianlearn.discrete.step.draws import KERNEL_ARGUMENTS, is_draw, kernel_call, kernel_functions
 from brianlearn.discrete.step.expressions import Assign
-from brianlearn.discrete.step.program import DELIVERED, Program, at_end
+from brianlearn.discrete.step.program import DELIVERED, Program, at_end, delivered_to
 from brianlearn.network.neurons.noise import SEEDED
 
 __all__ = [
@@ -139,10 +139,16 @@ def _loops(
     arguments = ["first__", "last__", "steps__", *(f"{a}__" for a in arrays), *scalars, *(f"{f}__" for f in fields)]
     arguments += draw_arguments
     rows = [f"{a}_t__ = {a}__[t__, start__:stop__]" for a in arrays] + ["at__ = from__ + t__"] * program.draws
+    stride = "size__ = 0"
+    for a in {DELIVERED, GRAD_DELIVERED}.intersection(arrays) if program.ports > 1 else ():
+        stride = f"size__ = {a}__.shape[1] // {program.ports}"
+        for k in range(1, program.ports):
+            row = f"{a}__[t__, {k} * size__ + start__:{k} * size__ + stop__]"
+            rows.append(f"{a.replace(DELIVERED, delivered_to(k))}_t__ = {row}")
     local = [f"{f}_n__ = {f}__[start__:stop__]" for f in (*fields, *places)]
     clear = [f"{w}__[i__] = {value}" for w, value in initial.items()]
     lines = [f"def {name}({', '.join(arguments)}):"]
-    lines += _lines(1, allocate)
+    lines += _lines(1, [*allocate, *([stride] if program.ports > 1 else [])])
     lines += _lines(1, [f"for start__ in range(first__, last__, {BLOCK}):"])
     lines += _lines(2, [f"stop__ = min(start__ + {BLOCK}, last__)", "n__ = stop__ - start__", *local])
     lines += _lines(2, ["for i__ in range(n__):", *_lines(1, clear)]) if clear else []
@@ -161,8 +167,8 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
     outputs : sequence of str
         What is stored in every step: ``"spike"``, ``"not_refractory"``, names of the program, or states at its end.
     overwrite : str, optional
-        An output that is stored where ``delivered`` was. (One array in the text, not two arguments with the same
-        memory: the loop could not be vectorised.)
+        An output that is stored where ``delivered`` was, for neurons with one input variable. (One array in the text,
+        not two arguments with the same memory: the loop could not be vectorised.)
 
     Returns
     -------
@@ -176,7 +182,8 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
     if program.refractory:
         allocate.append(f"since_spike__ = np.empty({BLOCK}, np.int32)")
         initial["since_spike"] = "1 << 30"
-    step, values = _one_step(program, f"{DELIVERED}_t__[i__]"), _at_end(program)
+    given = [f"{name}_t__[i__]" for name in program.inputs]
+    step, values = _one_step(program, given), _at_end(program)
     step += [f"{DELIVERED if o == overwrite else o}_t__[i__] = {values.get(o, o)}" for o in outputs]
     arrays = [DELIVERED, *(o for o in outputs if o != overwrite)]
     time = "range(steps__)"
@@ -211,11 +218,12 @@ def step_source(program: Program, outputs: Sequence[str], overwrite: str | None 
     draw_arguments, places = _draw_arguments(program)
     arguments = [*(f"{a}__" for a in (*arrays, *written)), *scalars, *(f"{f}__" for f in fields), *draw_arguments]
     lines = [f"def step(first__, last__, steps__, {', '.join(arguments)}):", *_places(places)]
+    lines += _size(program, DELIVERED)
     lines += ["    for i__ in range(first__, last__):"]
     lines += _lines(2, [f"{f} = {f}__[i__]" for f in fields])
     values = _at_end(program)
     kept = (f"{DELIVERED if o == overwrite else o}__[i__] = {values.get(o, o)}" for o in outputs)
-    lines += _lines(2, [*_one_step(program, f"{DELIVERED}__[i__]"), *kept])
+    lines += _lines(2, [*_one_step(program, _of_ports(program, DELIVERED)), *kept])
     return "\n".join(lines) + "\n"
 
 
@@ -224,13 +232,24 @@ def _at_end(program: Program) -> dict[str, str]:
     return {at_end(s): f"{s}_state__[i__]" for s in program.states}
 
 
-def _one_step(program: Program, delivered: str) -> list[str]:
-    """The statements of one step of neuron ``i__``, from its states and back to them."""
+def _of_ports(program: Program, array: str) -> list[str]:
+    """The places of neuron ``i__`` in an array of a single step that has one part for each input variable."""
+    return [f"{array}__[i__]", *(f"{array}__[i__ + {k} * size__]" for k in range(1, program.ports))]
+
+
+def _size(program: Program, array: str) -> list[str]:
+    """How many neurons such an array has for each input variable."""
+    return _lines(1, [f"size__ = {array}__.shape[0] // {program.ports}"]) if program.ports > 1 else []
+
+
+def _one_step(program: Program, delivered: Sequence[str]) -> list[str]:
+    """The statements of one step of neuron ``i__``, from its states and back to them; ``delivered``: what arrives."""
     states, spike = program.states, program.spike
     step = [f"{name} = {s}_state__[i__]" for s, name in states.items()]
     if program.refractory:
         step.append(f"not_refractory = since_spike__[i__] >= {program.refractory_steps}")
-    step += [f"{DELIVERED} = {delivered}", *_statements(program.body)]
+    step += [f"{name} = {value}" for name, value in zip(program.inputs, delivered, strict=True)]
+    step += _statements(program.body)
     if spike is not None:
         step += [f"{FIRED} = {_text(spike.fires)}", *_statements(spike.reset)]
         step.append(f"{SPIKE} = real__(1.0) if {FIRED} else real__(0.0)")
@@ -262,7 +281,8 @@ def backward_source(program: Program, adjoint: Adjoint, *, membrane: bool) -> st
     allocate = [f"{GRAD_AFTER}{s}_state__ = np.empty({BLOCK}, real__)" for s in program.states]
     initial = {f"{GRAD_AFTER}{s}_state": "real__(0.0)" for s in program.states}
     arrays = backward_arrays(program, adjoint, membrane=membrane)
-    step = _one_step_back(program, adjoint, arrays, "_t__[i__]")
+    results = [f"grad_{name}_t__[i__]" for name in program.inputs]
+    step = _one_step_back(program, adjoint, arrays, "_t__[i__]", results)
     time = "range(steps__ - 1, -1, -1)"
     return _loops("backward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
 
@@ -292,17 +312,19 @@ def backward_step_source(program: Program, adjoint: Adjoint, *, membrane: bool, 
     draw_arguments, places = _draw_arguments(program)
     arguments = [*(f"{a}__" for a in (*states, *given)), *scalars, *(f"{f}__" for f in fields), *draw_arguments]
     lines = [f"def backward_step(first__, last__, steps__, {', '.join(arguments)}):", *_places(places)]
+    lines += _size(program, GRAD_DELIVERED)
     lines += ["    for i__ in range(first__, last__):", *_lines(2, [f"{f} = {f}__[i__]" for f in fields])]
-    lines += _lines(2, _one_step_back(program, adjoint, arrays, "__[i__]", overwrite or GRAD_DELIVERED))
+    results = [f"{overwrite}__[i__]"] if overwrite else _of_ports(program, GRAD_DELIVERED)
+    lines += _lines(2, _one_step_back(program, adjoint, arrays, "__[i__]", results))
     return "\n".join(lines) + "\n"
 
 
 def _one_step_back(
-    program: Program, adjoint: Adjoint, arrays: Sequence[str], at: str, result: str = GRAD_DELIVERED
+    program: Program, adjoint: Adjoint, arrays: Sequence[str], at: str, results: Sequence[str]
 ) -> list[str]:
     """The statements that take gradients from the end of neuron ``i__``'s step to its start.
 
-    ``at``: of an array; ``result``: the array for the gradient of what was delivered.
+    ``at``: of an array; ``results``: where the gradients of what was delivered go.
     """
     step = [f"{a} = {a}{at}" for a in arrays if not a.startswith("grad_")]
     step += [f"{GRAD_AFTER}{s} = {GRAD_AFTER}{s}_state__[i__]" for s in program.states]
@@ -313,7 +335,8 @@ def _one_step_back(
         step += [f"{FIRED} = {fires}", f"{PSI} = {_text(program.spike.psi)}"]
     step += [f"{name} {'+=' if more else '='} {_text(value)}" for name, value, more in adjoint.lines]
     step += [f"{GRAD_AFTER}{s}_state__[i__] = {adjoint.results[s] or 'real__(0.0)'}" for s in program.states]
-    return [*step, f"{result}{at} = {adjoint.results[DELIVERED] or 'real__(0.0)'}"]
+    found = [adjoint.results[name] or "real__(0.0)" for name in program.inputs]
+    return [*step, *(f"{place} = {value}" for place, value in zip(results, found, strict=True))]
 
 
 def backward_arrays(program: Program, adjoint: Adjoint, *, membrane: bool) -> list[str]:

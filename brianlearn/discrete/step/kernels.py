@@ -105,7 +105,7 @@ class Kernels:
 
         Parameters
         ----------
-        delivered : torch.Tensor, shape (steps, neurons)
+        delivered : torch.Tensor, shape (steps, neurons), or (steps, ports*neurons)
             Contiguous.
         constants : sequence
             From `constants`.
@@ -122,16 +122,18 @@ class Kernels:
             Name -> tensor (steps, neurons).
         """
         names = tuple(dict.fromkeys([*(self.stored if save else self.outputs), *record]))
+        overwrite = overwrite and self.program.ports == 1
         reused = next((n for n in reversed(names) if n != "not_refractory"), None) if overwrite else None
+        shape = delivered.shape[0], delivered.shape[1] // self.program.ports
         result = {
-            name: torch.empty_like(delivered, dtype=torch.bool if name == "not_refractory" else None)
+            name: delivered.new_empty(shape, dtype=torch.bool if name == "not_refractory" else None)
             for name in names
             if name != reused
         }
         data = delivered.detach()
         arrays = [data.numpy(), *(tensor.numpy() for tensor in result.values())]
         kernel = self._function((names, reused), lambda: forward_source(self.program, names, reused), "forward")
-        _parallel(kernel, data.shape, arrays, constants)
+        _parallel(kernel, shape, arrays, constants)
         return result if reused is None else {**result, reused: data}
 
     def backward(self, arrays: dict[str, torch.Tensor], constants: Sequence[Any]) -> torch.Tensor:
@@ -146,13 +148,13 @@ class Kernels:
 
         Returns
         -------
-        torch.Tensor, shape (steps, neurons)
+        torch.Tensor, shape (steps, neurons), or (steps, ports*neurons)
         """
         kernel = self._function(
             "backward", lambda: backward_source(self.program, self.adjoint, membrane=self.membrane), "backward"
         )
         example = arrays["grad_out_membrane" if self.program.spike is None else "grad_out_spike"]
-        arrays = arrays | {"grad_delivered": torch.empty_like(example)}
+        arrays = arrays | {"grad_delivered": example.new_empty(len(example), self.program.ports * example.shape[1])}
         _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
         return arrays["grad_delivered"]
 
@@ -177,7 +179,7 @@ class Kernels:
         Parameters
         ----------
         arrays : sequence of numpy.ndarray, each (neurons,)
-            Gradients of states, then `arrays`, the last of which is written.
+            Gradients of states, then `arrays`, the last of which is written (it is (ports*neurons,)).
         constants : sequence
             From `constants`.
         overwrite : str, optional
@@ -190,7 +192,7 @@ class Kernels:
             lambda: backward_step_source(self.program, self.adjoint, membrane=self.membrane, overwrite=overwrite),
             "backward_step",
         )
-        _one_step(kernel, arrays, constants, part)
+        _one_step(kernel, arrays, constants, part, len(arrays[0]))
 
     def _function(self, key: object, source: Callable[[], str], name: str) -> Callable[..., None]:
         """A compiled kernel; its text is made once, which takes longer than running it on a small layer."""
@@ -216,13 +218,13 @@ class StepKernel:
 
     def __init__(self, program: Program, dtype: str, outputs: Sequence[str], overwrite: str | None = None) -> None:
         source = header(dtype, draws=program.draws) + "\n\n" + step_source(program, outputs, overwrite)
-        self._kernel = _compiled(source, "step", dtype)
+        self._kernel, self._ports = _compiled(source, "step", dtype), program.ports
 
     def __call__(
         self, arrays: Sequence[np.ndarray], constants: Sequence[Any], part: tuple[int, int] | None = None
     ) -> None:
         """Run one step; arrays (neurons,) in the order of `step_source`; ``part``: of which neurons, else of all."""
-        _one_step(self._kernel, arrays, constants, part)
+        _one_step(self._kernel, arrays, constants, part, len(arrays[0]) // self._ports)
 
 
 # running -------------------------------------------------------------------------------------------------------------
@@ -241,10 +243,11 @@ def _one_step(
     arrays: Sequence[np.ndarray],
     constants: Sequence[Any],
     part: tuple[int, int] | None,
+    neurons: int,
 ) -> None:
     """Run a kernel of one step on some neurons in this thread, or on all of them, shared out among threads."""
     if part is None:
-        _parallel(kernel, (1, len(arrays[0])), arrays, constants)
+        _parallel(kernel, (1, neurons), arrays, constants)
     else:
         kernel(*part, 1, *arrays, *constants)
 

@@ -129,7 +129,7 @@ def run_plain(
     Parameters
     ----------
     program : Program
-    delivered : torch.Tensor, shape (steps, neurons)
+    delivered : torch.Tensor, shape (steps, neurons), or (steps, ports*neurons)
     constants : mapping
         From `tensors`.
     reset_kept : bool
@@ -146,14 +146,15 @@ def run_plain(
     membrane : torch.Tensor, shape (steps, neurons)
         Before the reset.
     """
-    state, since = plain_start(program, delivered[0])
+    like = delivered[0, : delivered.shape[1] // program.ports]
+    state, since = plain_start(program, like)
     spikes, membranes = [], []
     for t, x in enumerate(delivered):
-        drawn = constants if draws is None else {**constants, **draws.functions(t, x)}
+        drawn = constants if draws is None else {**constants, **draws.functions(t, like)}
         values, state, since = plain_step(program, x, drawn, state, since, reset_kept=reset_kept)
         membranes.append(values[program.membrane])
         for name, kept in (record or {}).items():
-            kept.append(torch.as_tensor(values[name]).detach().expand_as(x))
+            kept.append(torch.as_tensor(values[name]).detach().expand_as(like))
         if program.spike is not None:
             spikes.append(values["spike"])
     return torch.stack(spikes) if spikes else None, torch.stack(membranes)
@@ -176,9 +177,12 @@ def plain_step(
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor]:
     """One step: all values by name (``"spike"`` among them), the new state and the steps since the last spike.
 
+    ``x``: what arrives, shape (neurons,) or (ports*neurons,).
     ``constants``: also the functions that draw (`Draws.functions`).
     """
-    values: dict[str, Any] = {**constants, DELIVERED: x, "not_refractory": since >= program.refractory_steps}
+    values: dict[str, Any] = {**constants, "not_refractory": since >= program.refractory_steps}
+    values |= zip(program.inputs, x.view(program.ports, -1), strict=True) if program.ports > 1 else {DELIVERED: x}
+    x = values[DELIVERED]
     values |= {name: state[s] for s, name in program.states.items()}
     _run(program.body, values)
     new = {s: _value(before, values) for s, before in program.before.items()}

@@ -40,6 +40,11 @@ __all__ = ["Program", "Spike", "at_end", "end_value", "filter_program", "neuron_
 DELIVERED = "delivered"
 
 
+def delivered_to(k: int) -> str:
+    """The name of what the k-th input variable receives in a step."""
+    return f"{DELIVERED}_{k}__" if k else DELIVERED
+
+
 def at_end(state: str) -> str:
     """The name of a state variable's value at the end of a step, after the reset: an output of what runs a program."""
     return f"{state}_end__"
@@ -115,6 +120,9 @@ class Program:
         After a spike in step t, the neuron spikes again in step t + refractory_steps at the earliest.
     gate : ast.expr or None
         1 where the floor did not act, else 0; None without a floor.
+    ports : int
+        Number of input variables. What arrives for all of them lies in one tensor, (..., ports, samples, neurons);
+        without the second axis where there is one.
     """
 
     states: Mapping[str, str]
@@ -126,6 +134,12 @@ class Program:
     constants: Mapping[str, np.ndarray]
     refractory_steps: int = 1
     gate: ast.expr | None = None
+    ports: int = 1
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of what its input variables receive in a step."""
+        return tuple(delivered_to(k) for k in range(self.ports))
 
     def with_factors(self) -> Program:
         """The program that also computes ``psi`` and ``psi_gated`` = psi gate, the factors of local rules."""
@@ -362,21 +376,23 @@ def neuron_program(
     if not delivered_before_reset:
         b.hold()
     exact = step.update is not None
-    unit = float(np.asarray(neuron.weight_unit))
     waits = delivered_before_reset and _order_matters(neuron)
-    frozen = neuron.input in b.frozen and neuron.refractory is not None
-    delivery = f"{neuron.input} + {DELIVERED}" + ("" if unit == 1.0 else f"*{unit!r}")
+    frozen = neuron.refractory is not None and not b.frozen.isdisjoint(neuron.inputs)
+    for k, variable in enumerate(neuron.inputs):
+        unit = float(np.asarray(neuron.unit_of(variable)))
+        delivery = f"{variable} + {delivered_to(k)}" + ("" if unit == 1.0 else f"*{unit!r}")
+        if waits:
+            took = b.read(expression(delivery))
+            if frozen and variable in b.frozen:
+                ready = expression(f"{READY_BEFORE} > 0.5")
+                took = ast.Call(ast.Name("where"), [ready, took, b.current[variable]], [])
+            b.assign(variable, took)
+        else:
+            if exact and variable in b.frozen:
+                delivery += "*int(not_refractory)"
+            b.run(f"{variable} = {delivery}", conditional=not exact)
     if waits:
-        took = b.read(expression(delivery))
-        if frozen:
-            ready = expression(f"{READY_BEFORE} > 0.5")
-            took = ast.Call(ast.Name("where"), [ready, took, b.current[neuron.input]], [])
-        b.assign(neuron.input, took)
         b.reset_if_fired(texts.reset, reset_kept=reset_kept)
-    else:
-        if exact and neuron.input in b.frozen:
-            delivery += "*int(not_refractory)"
-        b.run(f"{neuron.input} = {delivery}", conditional=not exact)
     if delivered_before_reset:
         b.hold()
     b.run(step.update if step.update is not None else texts.update(inlined=inlined), conditional=not exact)
@@ -411,13 +427,15 @@ def neuron_program(
         after = {s: b.current[s] for s in parsed.state_names if ast.dump(b.current[s]) != ast.dump(before[s])}
     spike = Spike(distance, fires, psi, tuple(b.body), after)
     states = {name: name for name in initial}
-    program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate)
+    ports = len(neuron.inputs)
+    program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate, ports)
     return _hoisted(program, b.values, b.taken)
 
 
 def _order_matters(neuron: Neuron) -> bool:
     """Whether it makes a difference that spikes are delivered before the reset of the step, and not after it."""
-    if neuron.refractory is not None and "unless refractory" in neuron.parsed.equations[neuron.input].flags:
+    flags = [neuron.parsed.equations[variable].flags for variable in neuron.inputs]
+    if neuron.refractory is not None and any("unless refractory" in each for each in flags):
         return True  # what has just fired takes nothing
     reset, subexpressions = set(), neuron.parsed.equations.subexpr_names
     for target, value in assignments(neuron.reset):
@@ -425,7 +443,7 @@ def _order_matters(neuron: Neuron) -> bool:
     while found := reset & set(subexpressions):
         for name in found:
             reset = (reset - {name}) | names(expression(neuron.parsed.equations[name].expr.code))
-    return neuron.input in reset
+    return not reset.isdisjoint(neuron.inputs)
 
 
 def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, np.ndarray]]:

@@ -26,9 +26,9 @@ class Passage:
     Attributes
     ----------
     values : dict
-        ``"spike"`` and what was asked for -> tensor, shape of what was delivered.
+        ``"spike"`` and what was asked for -> tensor, shape (steps, samples, neurons).
     pull_back : callable
-        d loss/d spike -> d loss/d delivered, same shape, through the states of the layer (for ``save=True``).
+        d loss/d spike -> d loss/d delivered, of its shape, through the states of the layer (for ``save=True``).
     """
 
     values: dict[str, torch.Tensor]
@@ -122,7 +122,7 @@ class Recurrence:
 
         Parameters
         ----------
-        delivered : torch.Tensor, shape (steps, samples, neurons)
+        delivered : torch.Tensor, shape (steps, samples, neurons), or (steps, ports, samples, neurons)
             What arrives in every step. Contiguous.
         channels_last : bool
             Whether neurons lie in memory as (height, width, channels).
@@ -135,9 +135,9 @@ class Recurrence:
 
         Returns
         -------
-        spikes, membrane : torch.Tensor or None, shape of ``delivered``
+        spikes, membrane : torch.Tensor or None, shape (steps, samples, neurons)
         """
-        samples = delivered.shape[1]
+        samples = delivered.shape[-2]
         flat = delivered.flatten(1).contiguous()
         fused = self.has_kernels(flat)
         constants = self.constants(samples, flat, channels_last=channels_last, fused=fused)
@@ -152,7 +152,8 @@ class Recurrence:
             spikes, value = named.get("spike"), named.get(self.program.membrane)
         else:
             spikes, value = run_plain(self.program, flat, constants, reset_kept=self.reset_kept, draws=drawn)
-        shaped = [None if x is None else x.view(delivered.shape) for x in (spikes, value)]
+        shape = delivered.shape[0], *delivered.shape[-2:]
+        shaped = [None if x is None else x.view(shape) for x in (spikes, value)]
         return shaped[0], shaped[1] if membrane or self.program.spike is None else None
 
     def factors(
@@ -168,7 +169,7 @@ class Recurrence:
 
         Parameters
         ----------
-        delivered : torch.Tensor, shape (steps, samples, neurons)
+        delivered : torch.Tensor, shape (steps, samples, neurons), or (steps, ports, samples, neurons)
             Contiguous, and nobody else's.
         names : sequence of str
             What is wanted beside the spikes, where there are some: the surrogate derivative ``"psi"``, and times the
@@ -180,7 +181,7 @@ class Recurrence:
         draws : Draws, optional
             As in `__call__`.
         """
-        shape = delivered.shape
+        arrived, shape = delivered.shape, (delivered.shape[0], *delivered.shape[-2:])
         flat = delivered.detach().flatten(1)
         fused = self.has_kernels(flat)
         constants = self.constants(shape[1], flat, channels_last=channels_last, fused=fused)
@@ -192,7 +193,7 @@ class Recurrence:
             stored = kernels.forward(flat, constants, save=save, overwrite=True, record=names)
 
             def pull_back(error: torch.Tensor) -> torch.Tensor:
-                return kernels.backward(stored | {"grad_out_spike": error.flatten(1)}, constants).view(shape)
+                return kernels.backward(stored | {"grad_out_spike": error.flatten(1)}, constants).view(arrived)
 
             values = stored
         else:
@@ -203,7 +204,7 @@ class Recurrence:
 
             def pull_back(error: torch.Tensor) -> torch.Tensor:
                 assert spikes is not None
-                return torch.autograd.grad(spikes, flat, error.flatten(1))[0].view(shape)
+                return torch.autograd.grad(spikes, flat, error.flatten(1))[0].view(arrived)
 
             values = {name: torch.stack(steps) for name, steps in record.items()}
             if spikes is not None:

@@ -26,7 +26,7 @@ class Stepper:
         What every step returns: ``"spike"``, or names of the program.
     constants : list or dict
         For the kernel, or for plain torch.
-    like : torch.Tensor, shape (samples, neurons)
+    like : torch.Tensor, shape (samples, neurons), or (ports, samples, neurons)
         Gives sizes, type and device.
     fused : bool
         Whether a kernel runs it.
@@ -46,8 +46,8 @@ class Stepper:
     ) -> None:
         self.program, self.names, self.constants = program, tuple(names), constants
         self._draws, self._step = draws, 0
-        self.shape = like.shape
-        flat = like.detach().flatten()
+        self.shape = like.shape[-2:]
+        self._like = flat = like.detach().flatten()[: self.shape.numel()]
         self._state, self._since = plain_start(program, flat)
         self._kernel = None
         if fused:
@@ -62,7 +62,7 @@ class Stepper:
 
         Parameters
         ----------
-        delivered : torch.Tensor, shape (samples, neurons)
+        delivered : torch.Tensor, shape (samples, neurons), or (ports, samples, neurons)
             Contiguous.
 
         Returns
@@ -76,8 +76,8 @@ class Stepper:
             self._kernel([flat.numpy(), *self._arrays], with_draws(constants, self._draws, t))
             return {name: value.view(self.shape) for name, value in self._values.items()}
         if self._draws is not None:
-            constants = {**constants, **self._draws.functions(t, flat)}
+            constants = {**constants, **self._draws.functions(t, self._like)}
         values, self._state, self._since = plain_step(
             self.program, flat, constants, self._state, self._since, reset_kept=False
         )
-        return {name: torch.as_tensor(values[name]).expand_as(flat).view(self.shape) for name in self.names}
+        return {name: torch.as_tensor(values[name]).expand_as(self._like).view(self.shape) for name in self.names}

@@ -92,18 +92,20 @@ def linear_response(p: Projection, dt: float, owner: str = "eligibility='trace'"
             remedy=remedy,
         )
     reach, _ = system.pattern()
-    first, last = system.names.index(neuron.input), system.names.index(parsed.membrane)
+    first, last = system.names.index(p.input_variable), system.names.index(parsed.membrane)
     between = [i for i in range(len(system.names)) if reach[i, first] and reach[last, i]]
     if last not in between:
         raise RuleError(
             f"{owner}, layer {p.name}",
             "the input variable does not reach the membrane",
-            got=f"input {neuron.input!r}, membrane {parsed.membrane!r}",
+            got=f"input {p.input_variable!r}, membrane {parsed.membrane!r}",
             expected="equations that connect them",
             remedy=remedy,
         )
     coefficients = {
         (system.names[i], system.names[j]): float(matrix[i, j]) for i in between for j in between if reach[i, j]
     }
-    gain = float(np.asarray(neuron.weight_unit)) / float(np.asarray(neuron.v_scale))
-    return LinearResponse(tuple(system.names[i] for i in between), neuron.input, parsed.membrane, coefficients, gain)
+    gain = p.weight_unit / float(np.asarray(neuron.v_scale))
+    return LinearResponse(
+        tuple(system.names[i] for i in between), p.input_variable, parsed.membrane, coefficients, gain
+    )

@@ -43,8 +43,10 @@ class Neuron(Storable):
         One strict comparison such as ``"v > 1"``. The surrogate derivative is taken at the difference of its sides.
     reset : str
         Statements that run when the neuron spikes, e.g. ``"v = 0"`` (hard) or ``"v -= 1"`` (subtractive).
-    input : str
-        The state variable that a presynaptic spike increments by its synaptic weight.
+    input : str or tuple of str
+        The state variable that a presynaptic spike increments by its synaptic weight. Several, e.g.
+        ``("g_e", "g_i")``, where projections reach different ones (``Projection(variable=...)``); the first is that of
+        projections that name none.
     constants : mapping, optional
         Values of the names used in the texts, with units. A scalar, or an array with one value per neuron.
     surrogate : Surrogate, optional
@@ -58,8 +60,9 @@ class Neuron(Storable):
         are conditionally linear, else ``euler``. ``"exact"``, or any of Brian2's explicit methods by name.
     v_scale : float or brian2.Quantity, optional
         Unit of the surrogate's argument, x = (v - threshold)/v_scale. Needed where the membrane has a unit.
-    weight_unit : float or brian2.Quantity, optional
-        What a synaptic weight of 1 adds to the input variable. Needed where the input variable has a unit.
+    weight_unit : float or brian2.Quantity, or mapping, optional
+        What a synaptic weight of 1 adds to the input variable. Needed where the input variable has a unit. Of several
+        input variables one for all, or a mapping with one for each.
     initial : mapping, optional
         State at the start of a trial; 0 where it is not given.
 
@@ -88,7 +91,7 @@ class Neuron(Storable):
     equations: str
     threshold: str
     reset: str
-    input: str
+    input: str | tuple[str, ...]
     constants: Mapping[str, Any] = field(default_factory=dict)
     surrogate: Surrogate = FastSigmoid()
     refractory: Any = None
@@ -100,7 +103,7 @@ class Neuron(Storable):
 
     def __post_init__(self) -> None:
         self._take()
-        for name in ("equations", "threshold", "reset", "input", "method"):
+        for name in ("equations", "threshold", "reset", "method"):
             if not isinstance(getattr(self, name), str):
                 raise SpecError(self._owner, f"{name} is not text", got=repr(getattr(self, name)), expected="a str")
         if not isinstance(self.surrogate, Surrogate):
@@ -121,6 +124,10 @@ class Neuron(Storable):
         object.__setattr__(self, "equations", take_text(self.equations))
         for name in ("refractory", "floor", "v_scale", "weight_unit"):
             object.__setattr__(self, name, take_quantity(self._owner, name, getattr(self, name)))
+        if isinstance(self.weight_unit, Mapping):
+            object.__setattr__(self, "weight_unit", take_quantities(self._owner, self.weight_unit))
+        if isinstance(self.input, list | tuple):
+            object.__setattr__(self, "input", self.input[0] if len(self.input) == 1 else tuple(self.input))
         for name in ("constants", "initial"):
             values = getattr(self, name)
             if not isinstance(values, Mapping):
@@ -133,6 +140,25 @@ class Neuron(Storable):
     def _owner(self) -> str:
         first = str(self.equations).strip().splitlines() or [""]
         return f"Neuron({first[0].strip()!r}, ...)"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The state variables that presynaptic spikes increment; the first is that of projections that name none."""
+        return (self.input,) if isinstance(self.input, str) else self.input
+
+    def unit_of(self, variable: str) -> Any:
+        """What a synaptic weight of 1 adds to an input variable.
+
+        Parameters
+        ----------
+        variable : str
+            One of `inputs`.
+
+        Returns
+        -------
+        float or brian2.Quantity
+        """
+        return self.weight_unit[variable] if isinstance(self.weight_unit, Mapping) else self.weight_unit
 
     @cached_property
     def parsed(self) -> Parsed:
@@ -212,28 +238,54 @@ class Neuron(Storable):
         return dataclasses.replace(self, constants={**self.constants, **constants})
 
     def _check_input(self) -> None:
-        states = self.parsed.state_names
-        if self.input not in states:
-            raise EquationError(
+        if (
+            not isinstance(self.input, str | tuple)
+            or not self.inputs
+            or not all(isinstance(v, str) for v in self.inputs)
+        ):
+            raise SpecError(
                 self._owner,
-                "the input variable has no differential equation",
+                "input is not text",
                 got=repr(self.input),
-                expected=f"one of {', '.join(states)}",
-                remedy=did_you_mean(self.input, states)
-                or "input names the variable that a presynaptic spike increments",
+                expected="the name of a variable, or a tuple of names",
+            )
+        states = self.parsed.state_names
+        for variable in self.inputs:
+            if variable not in states:
+                raise EquationError(
+                    self._owner,
+                    "the input variable has no differential equation",
+                    got=repr(variable),
+                    expected=f"one of {', '.join(states)}",
+                    remedy=did_you_mean(variable, states)
+                    or "input names the variable that a presynaptic spike increments",
+                )
+        if len(set(self.inputs)) != len(self.inputs):
+            raise SpecError(
+                self._owner, "an input variable is named twice", got=repr(self.input), expected="each of them once"
+            )
+        units = self.weight_unit
+        if isinstance(units, Mapping) and set(units) != set(self.inputs):
+            raise SpecError(
+                self._owner,
+                "weight_unit does not name the input variables",
+                got=", ".join(map(repr, units)) or "an empty mapping",
+                expected=", ".join(map(repr, self.inputs)),
             )
 
     def _check_units(self) -> None:
         parsed = self.parsed
-        input_dim = parsed.dimensions[self.input]
-        if get_dimensions(self.weight_unit) is not input_dim:
-            raise UnitError(
-                self._owner,
-                f"weight_unit does not fit the input variable {self.input!r}",
-                got=quantity_text(self.weight_unit),
-                expected=kind_text(input_dim),
-                remedy="weights are plain numbers; say what a weight of 1 adds, e.g. weight_unit=1*nS",
-            )
+        for variable in self.inputs:
+            input_dim = parsed.dimensions[variable]
+            if get_dimensions(self.unit_of(variable)) is not input_dim:
+                raise UnitError(
+                    self._owner,
+                    f"weight_unit does not fit the input variable {variable!r}",
+                    got=quantity_text(self.unit_of(variable)),
+                    expected=kind_text(input_dim),
+                    remedy="weights are plain numbers; say what a weight of 1 adds, e.g. weight_unit=1*nS"
+                    + (", or one for each variable: weight_unit={...}" if len(self.inputs) > 1 else ""),
+                )
         membrane_dim = parse_expression_dimensions(parsed.membrane, parsed.variables)
         if get_dimensions(self.v_scale) is not membrane_dim:
             raise UnitError(
@@ -243,10 +295,10 @@ class Neuron(Storable):
                 expected=kind_text(membrane_dim),
                 remedy="the surrogate takes a plain number x = (v - threshold)/v_scale; e.g. v_scale=10*mV",
             )
-        for name in ("v_scale", "weight_unit"):
-            value = np.asarray(getattr(self, name), dtype=float)
+        for name, given in (("v_scale", self.v_scale), *(("weight_unit", self.unit_of(v)) for v in self.inputs)):
+            value = np.asarray(given, dtype=float)
             if value.ndim or not np.isfinite(value) or value <= 0:
-                raise SpecError(self._owner, f"{name} is wrong", got=getattr(self, name), expected="one number > 0")
+                raise SpecError(self._owner, f"{name} is wrong", got=given, expected="one number > 0")
         if self.refractory is not None:
             if get_dimensions(self.refractory) is not second.dim:
                 raise UnitError(
