@@ -31,6 +31,8 @@ class Graph(Storable):
         Cycles of projections that have no delay are refused where a spike takes no time (`check_cycles`).
     layers : mapping, optional
         Population -> the layer that declared it, of a chain.
+    output : str, optional
+        The spiking population that is the output, where no readout is.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Graph(Storable):
     populations: Sequence[Population]
     projections: Sequence[Projection]
     layers: Mapping[str, Any] = field(default_factory=dict)
+    output: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (("populations", Population), ("projections", Projection)):
@@ -248,13 +251,23 @@ class Graph(Storable):
         if not self.neurons:
             raise SpecError("NetworkSpec", "there are no neurons", expected="bl.Population(name, shape, neuron)")
         last = [p.name for p in self.neurons if not self._leads_on(p.name)]
-        if not self.readouts and len(last) != 1:
+        if self.output is not None:
+            spiking = [p.name for p in self.neurons]
+            if self.readouts or self.output not in spiking:
+                raise SpecError(
+                    "NetworkSpec",
+                    "output names no population that can be it",
+                    got=repr(self.output) + (" beside a readout" if self.readouts else ""),
+                    expected="nothing: the readout is the output" if self.readouts else ", ".join(spiking),
+                    remedy=did_you_mean(str(self.output), spiking),
+                )
+        elif not self.readouts and len(last) != 1:
             raise SpecError(
                 "NetworkSpec",
                 "without a readout one population is the output",
                 got=f"{', '.join(last) or 'none of them'} lead to nothing",
                 expected="one",
-                remedy="add a readout: bl.Population('readout', classes, bl.LinearReadout())",
+                remedy="say which one, output='...', or add a readout, bl.Population('readout', n, bl.LinearReadout())",
             )
         for q in self.projections:
             if q.delayed and f"late_{q.name}" in populations:

@@ -59,6 +59,8 @@ class NetworkSpec(Storable):
         In the place of a chain: any graph, with a delay in every cycle (but under the timing ``"brian2"``). The first
         readout that is declared is the output that makes predictions; where there is none, the one population that
         leads to nothing.
+    output : str, optional
+        Without a readout, the population that is the output, where several lead to nothing, or none.
     declared : Graph, optional
         For copies: the populations and projections, checked, of a network that is declared by them.
 
@@ -99,6 +101,7 @@ class NetworkSpec(Storable):
         *,
         populations: Sequence[Population] | None = None,
         projections: Sequence[Projection] | None = None,
+        output: str | None = None,
     ) -> None:
         if duration is None:
             raise ArgumentError(
@@ -119,6 +122,14 @@ class NetworkSpec(Storable):
             declared = Graph(
                 old_populations if populations is None else populations,
                 old_projections if projections is None else projections,
+                output=declared.output if declared is not None and output is None else output,
+            )
+        elif output is not None:
+            raise SpecError(
+                "NetworkSpec",
+                "output belongs to populations and projections",
+                got=f"output={output!r} beside layers",
+                expected="the last layer, or the readout, is the output of a chain",
             )
         values["declared"] = declared
         if declared is None:
@@ -354,6 +365,8 @@ class NetworkSpec(Storable):
         """The population that makes predictions: the first readout, or the one that leads to nothing."""
         if self.graph.readouts:
             return self.graph.readouts[0].name
+        if self.graph.output is not None:
+            return self.graph.output
         return next(p.name for p in self.neurons if not any(q.source == p.name != q.target for q in self.projections))
 
     def onto(self, population: str) -> tuple[Projection, ...]:
@@ -535,6 +548,15 @@ class NetworkSpec(Storable):
                         f"constant {name!r} does not have one value per neuron",
                         got=f"{value.size} values, shape {value.shape}",
                         expected=f"one value, or {population.n} values, shape {population.shape}",
+                    )
+            for name in population.neuron.initial:
+                values = population.neuron.initial_of(name)
+                if values.ndim and values.size != population.n:
+                    raise ShapeError(
+                        population.name,
+                        f"{name!r} does not have one initial value per neuron",
+                        got=f"{values.size} values",
+                        expected=f"one value, or {population.n} values",
                     )
 
 

@@ -56,8 +56,9 @@ def _kinds(plan: Plan, neuron: Neuron) -> object:
 
 
 def _state(plan: Plan, neuron: Neuron) -> object:
-    """Initial values of all state variables, those that are not given too."""
-    return {name: neuron.initial.get(name, 0.0) for name in neuron.parsed.state_names}
+    """Initial values of all state variables, those that are not given too; a run brings those that differ."""
+    found = {name: neuron.initial.get(name, 0.0) for name in neuron.parsed.state_names}
+    return {name: "one for each neuron" if neuron.initial_of(name).ndim else value for name, value in found.items()}
 
 
 def _drawn(plan: Plan, layer: Layer | Population) -> object:

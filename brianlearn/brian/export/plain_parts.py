@@ -189,6 +189,8 @@ def plain_network(
             got=f"{len(samples)} samples",
             expected="samples[k : k + 1]",
         )
+    if samples is not None:
+        samples.check(spec, labels=False)
     found = check_weights(spec, None, {n: np.asarray(w) for n, w in weights.items() if not n.startswith(OF_RULES)})
     return _Description(spec, found, samples, seed).network()
 

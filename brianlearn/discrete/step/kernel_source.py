@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from brianlearn.discrete.step.adjoint import FIRED, GRAD_AFTER, PSI, SPIKE, Adjoint
 from brianlearn.discrete.step.draws import KERNEL_ARGUMENTS, is_draw, kernel_call, kernel_functions
 from brianlearn.discrete.step.expressions import Assign
 from brianlearn.discrete.step.program import DELIVERED, Program, at_end, delivered_to
+from brianlearn.network.neurons.neuron import initial_name
 from brianlearn.network.neurons.noise import SEEDED
 
 __all__ = [
@@ -177,7 +180,11 @@ def forward_source(program: Program, outputs: Sequence[str], overwrite: str | No
         (steps, neurons).
     """
     states = program.states
-    initial: dict[str, str] = {f"{s}_state": f"real__({program.initial[s]!r})" for s in states}
+    initial: dict[str, str] = {}
+    for s in states:
+        value = program.initial[s]
+        each = isinstance(value, np.ndarray)
+        initial[f"{s}_state"] = f"{initial_name(s)}_n__[i__]" if each else f"real__({value!r})"
     allocate = [f"{s}_state__ = np.empty({BLOCK}, real__)" for s in states]
     if program.refractory:
         allocate.append(f"since_spike__ = np.empty({BLOCK}, np.int32)")

@@ -14,6 +14,7 @@ import torch
 from brianlearn.discrete.step.draws import Draws
 from brianlearn.discrete.step.expressions import Assign, elementwise, expression
 from brianlearn.discrete.step.program import DELIVERED, Program, at_end
+from brianlearn.network.neurons.neuron import initial_name
 from brianlearn.network.neurons.statements import FUNCTIONS
 
 __all__ = ["evaluate", "functions", "number_functions", "plain_start", "plain_step", "run_plain", "tensors"]
@@ -148,6 +149,8 @@ def run_plain(
     """
     like = delivered[0, : delivered.shape[1] // program.ports]
     state, since = plain_start(program, like)
+    each = {s: constants[initial_name(s)] for s, value in program.initial.items() if isinstance(value, np.ndarray)}
+    state |= each  # in the order of memory
     spikes, membranes = [], []
     for t, x in enumerate(delivered):
         drawn = constants if draws is None else {**constants, **draws.functions(t, like)}
@@ -160,9 +163,21 @@ def run_plain(
     return torch.stack(spikes) if spikes else None, torch.stack(membranes)
 
 
-def plain_start(program: Program, like: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """State variables, and steps since the last spike, at the start of a trial; ``like``: shape (neurons,)."""
-    state = {s: torch.full_like(like, program.initial[s]) for s in program.states}
+def plain_start(
+    program: Program, like: torch.Tensor, order: np.ndarray | None = None
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """State variables, and steps since the last spike, at the start of a trial.
+
+    ``like``: shape (samples*neurons,); ``order``: which neuron lies at each place in memory.
+    """
+    state = {}
+    for s in program.states:
+        value = program.initial[s]
+        if isinstance(value, np.ndarray):
+            each = torch.as_tensor(value if order is None else value[order]).to(like)
+            state[s] = each.repeat(like.numel() // each.numel())
+        else:
+            state[s] = torch.full_like(like, value)
     return state, torch.full(like.shape, 1 << 30, dtype=torch.int32, device=like.device)
 
 

@@ -29,7 +29,7 @@ from brianlearn.discrete.step.expressions import (
 )
 from brianlearn.errors import EquationError
 from brianlearn.learning.rules.eligibility import LinearResponse
-from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.neurons.neuron import Neuron, initial_name
 from brianlearn.network.neurons.noise import SEEDED, SeededTexts
 from brianlearn.network.neurons.step import NeuronStep, neuron_step
 from brianlearn.network.projection import Projection
@@ -105,7 +105,8 @@ class Program:
     states : dict
         State variable -> the name of its value at the start of the step.
     initial : dict
-        State variable -> its value at the start of a trial.
+        State variable -> its value at the start of a trial; an array where neurons differ in it, which is among the
+        constants too.
     body : tuple of Assign
         Delivery, integration, floor, distance to the threshold.
     before : dict
@@ -126,7 +127,7 @@ class Program:
     """
 
     states: Mapping[str, str]
-    initial: Mapping[str, float]
+    initial: Mapping[str, float | np.ndarray]
     body: tuple[Assign, ...]
     before: Mapping[str, ast.expr]
     membrane: str
@@ -412,7 +413,8 @@ def neuron_program(
     psi = b.read(next(assignments(psi_text))[1])
     distance, before, body = b.named("x_psi"), {s: b.current[s] for s in parsed.state_names}, tuple(b.body)
     b.body = []
-    initial = {name: float(np.asarray(neuron.initial.get(name, 0.0))) for name in parsed.state_names}
+    starts = {name: neuron.initial_of(name) for name in parsed.state_names}
+    initial = {name: value if value.ndim else float(value) for name, value in starts.items()}
     after: dict[str, ast.expr]
     if waits:
         before |= {FIRED_BEFORE: ast.Constant(0.0)}
@@ -530,4 +532,6 @@ def _hoisted(program: Program, values: Mapping[str, object], taken: set[str]) ->
     )
     body, before = many(program.body), {name: one(value) for name, value in program.before.items()}
     gate = None if program.gate is None else one(program.gate)
-    return dataclasses.replace(program, body=body, before=before, spike=spike, gate=gate, constants=hoist.constants)
+    each = {initial_name(name): value for name, value in program.initial.items() if isinstance(value, np.ndarray)}
+    constants = {**hoist.constants, **each}
+    return dataclasses.replace(program, body=body, before=before, spike=spike, gate=gate, constants=constants)

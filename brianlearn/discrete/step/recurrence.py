@@ -226,7 +226,8 @@ class Recurrence:
         fused = self.has_kernels(like)
         constants = self.constants(samples, like, channels_last=channels_last, fused=fused)
         drawn = self.draws(draws, channels_last=channels_last)
-        return Stepper(program, names, constants, like, fused=fused, draws=drawn)
+        order = self._order(channels_last)
+        return Stepper(program, names, constants, like, fused=fused, draws=drawn, order=order)
 
 
 class _Fused(torch.autograd.Function):

@@ -32,6 +32,8 @@ class Stepper:
         Whether a kernel runs it.
     draws : Draws, optional
         Of a program that draws random numbers.
+    order : numpy.ndarray of int, optional
+        Which neuron lies at each place in memory; that of the population where it is not given.
     """
 
     def __init__(
@@ -43,12 +45,13 @@ class Stepper:
         *,
         fused: bool,
         draws: Draws | None = None,
+        order: np.ndarray | None = None,
     ) -> None:
         self.program, self.names, self.constants = program, tuple(names), constants
         self._draws, self._step = draws, 0
         self.shape = like.shape[-2:]
         self._like = flat = like.detach().flatten()[: self.shape.numel()]
-        self._state, self._since = plain_start(program, flat)
+        self._state, self._since = plain_start(program, flat, order)
         self._kernel = None
         if fused:
             self._kernel = StepKernel(program, str(like.dtype).removeprefix("torch."), self.names)

@@ -169,7 +169,7 @@ def _jacobian(neuron: Neuron, dt: float) -> tuple[np.ndarray | None, bool]:
     scope |= {"dt": np.float64(dt), "t": np.float64(0), "i": 0, "N": 1, "not_refractory": True, "int": _integer}
     scope |= {name: np.float64(0) for name in parsed.equations.stochastic_variables}
     scope |= {name: lambda *_: np.float64(0) for name in ("rand", "randn", "poisson")}
-    start = np.array([float(np.asarray(neuron.initial.get(name, 0.0))) for name in names])
+    start = np.array([neuron.initial_of(name).mean() for name in names])
     try:
         with np.errstate(all="ignore"):
             first, second_ = (_slopes(codes, names, scope, point) for point in (start, start + 0.7 * (start + 1)))

@@ -27,7 +27,12 @@ from brianlearn.network.storable import Storable
 from brianlearn.network.taking import take_quantities, take_quantity, take_text
 from brianlearn.network.unit_names import kind_text, quantity_text
 
-__all__ = ["Neuron"]
+__all__ = ["Neuron", "initial_name"]
+
+
+def initial_name(state: str) -> str:
+    """The name of the initial values of a state variable, where neurons differ in them."""
+    return f"initial_{state}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,7 @@ class Neuron(Storable):
         What a synaptic weight of 1 adds to the input variable. Needed where the input variable has a unit. Of several
         input variables one for all, or a mapping with one for each.
     initial : mapping, optional
-        State at the start of a trial; 0 where it is not given.
+        State at the start of a trial, one value or one for each neuron; 0 where it is not given.
 
     Raises
     ------
@@ -164,6 +169,21 @@ class Neuron(Storable):
     def parsed(self) -> Parsed:
         """The checked content of the texts."""
         return parse(self._owner, self.equations, self.threshold, self.reset, self.constants)
+
+    def initial_of(self, state: str) -> np.ndarray:
+        """The value of a state variable at the start of a trial, in base units.
+
+        Parameters
+        ----------
+        state : str
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape () or (n_neurons,).
+        """
+        values = np.asarray(self.initial.get(state, 0.0), float)
+        return values if values.ndim == 0 else values.ravel()
 
     @cached_property
     def linear_system(self) -> LinearSystem | None:
@@ -351,9 +371,22 @@ class Neuron(Storable):
                     got=quantity_text(value),
                     expected=kind_text(self.parsed.dimensions[name]),
                 )
-            if np.ndim(value) or not np.isfinite(float(np.asarray(value))):
+            values = np.asarray(value, float)
+            if not values.size or not np.isfinite(values).all():
                 raise SpecError(
-                    self._owner, f"the initial value of {name!r} is wrong", got=value, expected="one finite number"
+                    self._owner,
+                    f"the initial value of {name!r} is wrong",
+                    got=repr(value)[:200],
+                    expected="a finite number, or one for each neuron",
+                )
+            taken = {*self.parsed.equations.names, *self.constants}
+            if values.ndim and initial_name(name) in taken:
+                raise EquationError(
+                    self._owner,
+                    f"{initial_name(name)!r} holds the initial values of {name!r}",
+                    got=f"{initial_name(name)!r} in the equations or constants",
+                    expected="another name",
+                    remedy="rename it",
                 )
 
     def _check_method(self) -> None:
@@ -413,6 +446,7 @@ class Neuron(Storable):
 
     @staticmethod
     def _brian2_methods() -> list[str]:
-        # the explicit ones: GSL's need a library and adapt their step, 'exact' is replaced by the propagator
-        skip = ("gsl", "exact", "linear", "independent")
+        # GSL's need a library and adapt their step, 'exact' is replaced by the propagator; 'linear' is Brian2's own
+        # symbolic solution, which networks that are adopted from Brian2 run
+        skip = ("gsl", "exact", "independent")
         return sorted(name for name in StateUpdateMethod.stateupdaters if not name.startswith(skip))

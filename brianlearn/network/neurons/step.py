@@ -13,7 +13,7 @@ from brian2.units.fundamentalunits import Dimension, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.network.neurons.equations import unit_text
-from brianlearn.network.neurons.neuron import Neuron
+from brianlearn.network.neurons.neuron import Neuron, initial_name
 
 __all__ = ["NeuronStep", "Parameter", "neuron_step"]
 
@@ -107,6 +107,9 @@ def neuron_step(neuron: Neuron, dt: float) -> NeuronStep:
             *(get_identifiers(parsed.equations[n].expr.code) for n in parsed.equations.subexpr_names), set()
         )
     parameters += [Parameter(name, dim, value) for name, (value, dim) in parsed.constants.items() if name in names]
+    for name in parsed.state_names:
+        if neuron.initial_of(name).ndim:
+            parameters.append(Parameter(initial_name(name), parsed.dimensions[name], neuron.initial_of(name)))
     floor = None
     if neuron.floor is not None:
         v = parsed.membrane
@@ -136,9 +139,10 @@ def _psi(neuron: Neuron) -> str:
 
 def _reset_trial(neuron: Neuron) -> str:
     parsed = neuron.parsed
-    lines = [
-        f"{name} = {_literal(neuron.initial.get(name, 0.0), parsed.dimensions[name])}" for name in parsed.state_names
-    ]
+    lines = []
+    for name in parsed.state_names:
+        value = neuron.initial_of(name)
+        lines.append(f"{name} = {initial_name(name) if value.ndim else _literal(value, parsed.dimensions[name])}")
     return "\n".join(lines)
 
 

@@ -47,7 +47,7 @@ def threshold_distance(neuron: Neuron, name: str = "neuron") -> Any:
     values: dict[str, Any] = {unit: float(value) for unit, value in DEFAULT_UNITS.items()}
     values |= {constant: float(value.value) for constant, value in DEFAULT_CONSTANTS.items()}
     values |= {constant: np.ravel(v) if v.ndim else float(v) for constant, (v, _) in parsed.constants.items()}
-    values |= {state: float(np.asarray(neuron.initial.get(state, 0.0))) for state in parsed.state_names}
+    values |= {state: neuron.initial_of(state) for state in parsed.state_names}
     texts = dict(parsed.equations.get_substituted_expressions(parsed.variables, include_subexpressions=True))
     sides = []
     for side in (parsed.threshold, parsed.membrane):
