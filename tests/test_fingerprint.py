@@ -175,6 +175,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             populations=[graph(hidden=dataclasses.replace(HIDDEN, dropout=0.0)).declared.populations],
             projections=[graph(connection=bl.Conv2d(2, 2, stride=2)).declared.projections],
             layers=[],
+            output=[],
         ),
     ),
     bl.Population: (
@@ -202,6 +203,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             delay=[1 * ms],
             sign=["excitatory"],
             bias=[True],
+            variable=["I"],
         ),
     ),
     bl.AllToAll: (bl.AllToAll(), of_up, {}),
@@ -265,7 +267,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             equations=["dv/dt = (5*I - v)/tau_m : 1\ndI/dt = -I/tau_s : 1"],
             threshold=["v > 1.5", "I > 1", "v > 1 + 0*tau_m/tau_s"],
             reset=["v = 0.5", "v -= 1"],
-            input=["v"],
+            input=["v", ("I", "v")],
             constants=[
                 dict(tau_m=np.linspace(5, 20, 8) * ms, tau_s=5 * ms),
             ],
@@ -275,7 +277,7 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             method=["euler", "rk2"],
             v_scale=[2.0],
             weight_unit=[2.0],
-            initial=[dict(v=0.5), dict(I=0.1)],
+            initial=[dict(v=0.5), dict(I=0.1), dict(v=np.linspace(0, 0.5, 8))],
         ),
     ),
     bl.IntegrateAndFireEncoder: (SPEC.input.encoder, of_encoder, dict(gain=[0.8], bias=[0.0, 0.1])),

@@ -307,6 +307,8 @@ class Projection(Storable):
         ------
         ShapeError
             Shapes that the connection cannot have, and delays of another shape than the weights.
+        SpecError
+            A variable that is no input variable of the target.
         """
         found = copy.copy(self)
         found.__dict__["_network"] = {"layer": layer, "source": source, "target": target}
