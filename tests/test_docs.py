@@ -42,6 +42,7 @@ PAGES = (
     "own_data.md",
     "stbp.md",
     "verify.md",
+    "learned_constants.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
@@ -49,7 +50,16 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "bri
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_of_a_page(page):
-    if page in (*OWN[:5], "networks.md", "rules.md", "own_rule.md", "stbp.md", "targets.md", "verify.md"):
+    if page in (
+        *OWN[:5],
+        "networks.md",
+        "rules.md",
+        "own_rule.md",
+        "stbp.md",
+        "targets.md",
+        "verify.md",
+        "learned_constants.md",
+    ):
         pytest.importorskip("torch")
     if page == "recording.md":
         pytest.importorskip("neo")

@@ -278,7 +278,13 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
             v_scale=[2.0],
             weight_unit=[2.0],
             initial=[dict(v=0.5), dict(I=0.1), dict(v=np.linspace(0, 0.5, 8))],
+            learn=[bl.Learned("tau_m", per="neuron")],
         ),
+    ),
+    bl.Learned: (
+        bl.Learned("tau_m", per="neuron"),
+        lambda value: name_of(within(dataclasses.replace(NEURON, learn=value))),
+        dict(name=[], per=["population"], bounds=[], unit=[], initial=[]),
     ),
     bl.IntegrateAndFireEncoder: (SPEC.input.encoder, of_encoder, dict(gain=[0.8], bias=[0.0, 0.1])),
     bl.DirectCurrent: (bl.DirectCurrent(), of_encoder, dict(gain=[2.0])),
@@ -362,6 +368,8 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
 
 #: Fields of which no other value makes sense alone; what they name counts by the others.
 ELSEWHERE = {(Graph, "layers"), (bl.Population, "name"), (bl.Projection, "target"), (bl.Sparse, "pairs")}
+#: Of one constant that is learned, these change what a run brings: see (Neuron, "learn").
+ELSEWHERE |= {(bl.Learned, field) for field in ("name", "bounds", "unit", "initial")}
 
 #: (class, field) -> values that the same program serves.
 SHARED: dict[tuple[type, str], list[Any]] = {
@@ -378,6 +386,7 @@ SHARED: dict[tuple[type, str], list[Any]] = {
     (Neuron, "constants"): [dict(tau_m=3 * ms, tau_s=3 * ms)],
     (Neuron, "method"): ["exact"],
     (Neuron, "initial"): [dict(v=0.0)],
+    (Neuron, "learn"): ["tau_m", bl.Learned("tau_s", bounds=(1 * ms, 9 * ms), unit=2 * ms, initial="uniform")],
     (Layer, "weights"): [bl.Normal(1.0), bl.Uniform(2.0)],
     (Layer, "name"): ["dense1"],
     (Layer, "dropout"): [0.6],

@@ -106,6 +106,7 @@ class DiscreteEngine:
         self._spec, self._rule, self._optimiser, self._batch_size = spec, rule, optimiser, batch_size
         self._dtype = np.dtype(dtype)
         zeros = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
+        zeros |= {one.key: one.initial(seed=0) for one in spec.learned_constants}  # 0 is no time constant
         reset_path = "detached" if rule is None else rule.reset_path
         self._network = export(
             spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype), kernels=self._options.kernels
@@ -138,7 +139,8 @@ class DiscreteEngine:
         rates = {name: learning_rate * rule.learning_rate_scale.get(name, 1.0) for name in self._learned}
         slots = {n: {s: self._tensor(a) for s, a in arrays.items()} for n, arrays in state.optimiser.items()}
         weights = {name: self._network.get_parameter(name) for name in self._learned}
-        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps, self._signs())
+        bounds = {one.key: (one.low, one.high) for one in self._spec.learned_constants}
+        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps, self._signs(), bounds)
         keys, labels = state.sample_keys(samples.ids, learning=True), as_tensor(samples.targets, self.device)
         gradients = self._gradients(readouts)
         self._network.train()

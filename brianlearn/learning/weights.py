@@ -11,6 +11,7 @@ import numpy as np
 from brianlearn.errors import WeightsError
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.paths import OF_RULES
+from brianlearn.network.learned_constants import LearnedConstant
 from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.spec import NetworkSpec, Projection
 
@@ -35,9 +36,11 @@ def weight_shapes(spec: NetworkSpec, rule: Rule | None = None) -> dict[str, tupl
     -------
     dict
         Layer name -> (out, in) or (out, in, kh, kw). A rule may add fixed weights (``readout_conv1``,
-        ``feedback_conv1``, ...).
+        ``feedback_conv1``, ...). A learned constant is ``<population>.<constant>`` -> (n,), or (1,) for one that the
+        population shares.
     """
-    return {p.name: p.weight_shape for p in _projections(spec, rule)}
+    shapes = {p.name: p.weight_shape for p in _projections(spec, rule)}
+    return shapes | {one.key: one.shape for one in spec.learned_constants}
 
 
 def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) -> dict[str, np.ndarray]:
@@ -66,7 +69,7 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
     for p in _projections(spec, rule):
         rng = np.random.default_rng([seed, zlib.crc32(p.name.encode())])
         weights[p.name] = _drawn(p, p.draw(rng, spec))
-    return weights
+    return weights | {one.key: one.initial(seed) for one in spec.learned_constants}
 
 
 def _drawn(p: Projection, drawn: Any) -> np.ndarray:
@@ -121,6 +124,7 @@ def check_weights(
         )
     result = {}
     signs = {p.name: p.weight_signs for p in (*spec.projections, *spec.readout_projections)}
+    constants = {one.key: one for one in spec.learned_constants}
     for name, shape in shapes.items():
         array = numbers(where, f"the weights of {name}", weights[name], f"floats, {shape}", error=WeightsError)
         if array.shape != shape:
@@ -142,6 +146,8 @@ def check_weights(
                 expected="finite numbers",
             )
         _check_signs(where, signs.get(name), array, name)
+        if name in constants:
+            _check_bounds(where, constants[name], array)
         # half, extended: what the engines do not know
         result[name] = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     return result
@@ -156,4 +162,18 @@ def _check_signs(where: str, signs: np.ndarray | None, array: np.ndarray, name: 
             got=f"{array[index]} at {index}",
             expected=f"{'>= 0' if signs[index] > 0 else '<= 0'} (or 0)",
             remedy="give weights of that sign, or leave sign out of bl.Projection(...)",
+        )
+
+
+def _check_bounds(where: str, one: LearnedConstant, array: np.ndarray) -> None:
+    spread = 1e-6 * max(abs(end) for end in (one.low, one.high, 0.0) if np.isfinite(end))  # bounds in float32
+    outside = (array < one.low - spread) | (array > one.high + spread)
+    if outside.any():
+        index = int(np.flatnonzero(outside)[0])
+        raise WeightsError(
+            where,
+            f"the learned constant {one.key} is outside its bounds",
+            got=f"{array[index]} at {index}",
+            expected=f"{one.low:g} to {one.high:g}: {one.bounds_text()}",
+            remedy="give values within the bounds, or change those of bl.Learned(...)",
         )

@@ -18,6 +18,7 @@ from brianlearn.network.encoders import (
 from brianlearn.network.fluctuations import FluctuationDriven
 from brianlearn.network.initial import Array, Constant, Init, Normal, Orthogonal, Uniform
 from brianlearn.network.layers import Conv, Dense, Input, Layer, Readout
+from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
 from brianlearn.network.neurons.step import NeuronStep, Parameter, neuron_step
@@ -64,6 +65,7 @@ __all__ = [
     "IntegrateAndFireEncoder",
     "IntegrateEvents",
     "Layer",
+    "Learned",
     "LinearReadout",
     "NetworkSpec",
     "Neuron",

@@ -12,11 +12,20 @@ import numpy as np
 from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
-from brianlearn.errors import ArgumentError, BrianLearnWarning, ShapeError, SpecError, UnitError, did_you_mean
+from brianlearn.errors import (
+    ArgumentError,
+    BrianLearnWarning,
+    ShapeError,
+    SpecError,
+    UnitError,
+    WeightsError,
+    did_you_mean,
+)
 from brianlearn.network.connections.base import Connection
 from brianlearn.network.encoders import Encoder
 from brianlearn.network.graph import Graph
 from brianlearn.network.layers import Input, Layer, Readout
+from brianlearn.network.learned_constants import LearnedConstant, learned_constants_of
 from brianlearn.network.neurons.dynamics import dynamics_warnings
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.population import LinearReadout, Population
@@ -249,6 +258,7 @@ class NetworkSpec(Storable):
                     expected="one, or timing='same_step' or 'brian2'",
                 )
         self._check_neuron_counts()
+        self.learned_constants  # noqa: B018 - looks, and refuses
         self.warnings  # noqa: B018 - looks, and refuses or warns
 
     @cached_property
@@ -445,6 +455,64 @@ class NetworkSpec(Storable):
             changed[name] = dataclasses.replace(part, neuron=neuron)
         return self.with_parts(changed)
 
+    @cached_property
+    def learned_constants(self) -> tuple[LearnedConstant, ...]:
+        """The constants of neurons that back-propagation learns, in the order of the populations."""
+        return tuple(one for p in self.neurons for one in learned_constants_of(p, float(self.dt)))
+
+    def values_of_constants(self, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """The learned constants with their units.
+
+        Parameters
+        ----------
+        weights : mapping
+            Of this network: what is learned of a constant lies there as a number, ``"<population>.<constant>"``.
+
+        Returns
+        -------
+        dict
+            ``"<population>.<constant>"`` -> quantity, one value or one for each neuron.
+
+        Raises
+        ------
+        WeightsError
+            Weights without one of them.
+        """
+        for one in self.learned_constants:
+            if one.key not in weights:
+                raise WeightsError(
+                    "weights",
+                    "they lack a learned constant",
+                    got=", ".join(weights) or "nothing",
+                    expected=", ".join(each.key for each in self.learned_constants),
+                )
+        return {one.key: one.quantity(weights[one.key]) for one in self.learned_constants}
+
+    def with_learned_constants(self, weights: Mapping[str, Any]) -> NetworkSpec:
+        """A copy whose neurons have the learned values as their constants, and learn none.
+
+        Parameters
+        ----------
+        weights : mapping
+            Of this network.
+
+        Returns
+        -------
+        NetworkSpec
+
+        Raises
+        ------
+        WeightsError
+            Weights without one of the learned constants.
+        """
+        values, changed = self.values_of_constants(weights), {}
+        for name, part in self.parts.items():
+            mine = {one.name: values[one.key] for one in self.learned_constants if one.population == name}
+            if mine:
+                neuron = dataclasses.replace(part.neuron, constants={**part.neuron.constants, **mine}, learn=())
+                changed[name] = dataclasses.replace(part, neuron=neuron)
+        return self.with_parts(changed) if changed else self
+
     @property
     def parts(self) -> dict[str, Any]:
         """What declares the populations that fire, by their names: the layers of a chain, else the populations."""
@@ -498,7 +566,7 @@ class NetworkSpec(Storable):
         """
         title = "layer" if self.declared is None else "population"
         rows: list[tuple[str, ...]] = [(title, "kind", "shape", "neurons", "weights", "neuron, method")]
-        total = neurons = 0
+        total = neurons = constants = 0
         for population in self.populations:
             name, neuron, onto = population.name, population.neuron, self.onto(population.name)
             count, size = f"{population.n}", "" if population.is_input else f"{sum(p.n_weights for p in onto)}"
@@ -509,6 +577,9 @@ class NetworkSpec(Storable):
                     self._kind(population, onto),
                     f"{', '.join(neuron.parsed.state_names)}; {neuron.method_used}",
                 )
+                mine = [one for one in self.learned_constants if one.population == name]
+                constants += sum(one.shape[0] for one in mine)
+                last += f"; learns {', '.join(one.text() for one in mine)}" if mine else ""
             elif isinstance(neuron, LinearReadout):
                 kind = "memoryless" if neuron.tau is None else f"leaky, tau {neuron.tau}"
                 if self.declared is not None:
@@ -523,7 +594,7 @@ class NetworkSpec(Storable):
         lines.insert(
             0, f"{self.n_steps} steps of {self.dt} per trial, burn-in {self.burn_in_steps} steps, {timing} timing"
         )
-        lines.append(f"{neurons} neurons, {total} weights")
+        lines.append(f"{neurons} neurons, {total} weights" + (f", {constants} learned constants" if constants else ""))
         return "\n".join(lines)
 
     def _kind(self, population: Population, onto: Sequence[Projection]) -> str:

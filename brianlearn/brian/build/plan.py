@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from brianlearn.learning.rules.local import LocalRule
 from brianlearn.learning.rules.paths import Fixed, Paths, fixed_weights, readout_groups, transposed
 from brianlearn.learning.rules.synaptic import SynapticRule
 from brianlearn.network.encoders import Encoder
+from brianlearn.network.learned_constants import constant_values
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.step import NeuronStep, neuron_step
 from brianlearn.network.population import Population
@@ -250,4 +251,11 @@ class Plan:
     @cached_property
     def steps(self) -> dict[str, NeuronStep]:
         """The neuron step of every population that fires."""
-        return {p.name: neuron_step(neuron_of(p), float(self.spec.dt)) for p in self.spec.neurons}
+        return self.steps_with(None)
+
+    def steps_with(self, weights: Mapping[str, np.ndarray] | None) -> dict[str, NeuronStep]:
+        """The same with the learned constants that lie among weights; those of the neurons where there are none."""
+        dt, learned = float(self.spec.dt), self.spec.learned_constants
+        return {
+            p.name: neuron_step(neuron_of(p), dt, constant_values(learned, p.name, weights)) for p in self.spec.neurons
+        }

@@ -89,6 +89,7 @@ EXCEPTIONS: dict[tuple[type, str], Callable[[Plan, Any], object]] = {
     (Reward, "baseline"): lambda plan, reward: reward.baseline is not None,
     (Neuron, "constants"): _kinds,
     (Neuron, "initial"): _state,
+    (Neuron, "learn"): _nothing,  # a run brings the values; which have one for each neuron, parameters say
     (Neuron, "method"): lambda plan, neuron: neuron.method_used,
     (Layer, "weights"): _nothing,
     (Layer, "name"): _nothing,  # the name that a layer gets is part of its projection

@@ -192,7 +192,7 @@ def plain_network(
     if samples is not None:
         samples.check(spec, labels=False)
     found = check_weights(spec, None, {n: np.asarray(w) for n, w in weights.items() if not n.startswith(OF_RULES)})
-    return _Description(spec, found, samples, seed).network()
+    return _Description(spec.with_learned_constants(found), found, samples, seed).network()
 
 
 class _Description:

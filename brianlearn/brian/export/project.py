@@ -95,17 +95,17 @@ def export_project(
             expected="an encoder that makes spikes",
         )
     spec.check_chain("export")
-    spec = dataclasses.replace(spec, input=Input(spec.input.shape, Spikes()))
+    spec = dataclasses.replace(spec, input=Input(spec.input.shape, Spikes())).with_learned_constants(weights_)
     if to == "genn":
         refuse_genn("genn-cpu", spec, None, None)
         check_genn("genn-cpu", generate=True)
     else:
         resolve_device("cpp_standalone")
     target = check_new(folder)
-    own = {name: np.asarray(w) for name, w in weights_.items() if not name.startswith(OF_RULES)}
+    own = {name: np.asarray(w) for name, w in weights_.items() if not name.startswith(OF_RULES) and "." not in name}
     state = LearnerState(check_weights(spec, None, own))
     plan = Plan(spec, None, SGD(1.0), 1, CAPACITY, dtype, record=everything("spikes", spec), expanded=to == "genn")
-    values = constants(plan) | weights(plan, state)
+    values = constants(plan, state.weights) | weights(plan, state)
 
     def write(partial: Path) -> None:
         (_write_genn if to == "genn" else _write_cpp)(plan, values, partial)

@@ -46,7 +46,7 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
     Raises
     ------
     SpecError
-        Same-step timing, direct currents, noise.
+        Same-step timing, direct currents, noise, learned constants.
     RuleError
         Learning convolutions, optimisers other than SGD.
     """
@@ -67,6 +67,14 @@ def refuse_genn(device: str, spec: NetworkSpec, rule: LocalRule | None, optimise
             got="DirectCurrent",
             expected="an encoder that makes spikes, e.g. IntegrateAndFireEncoder()",
             remedy="use another encoder, or device='cpp_standalone'",
+        )
+    if spec.learned_constants:
+        raise SpecError(
+            owner,
+            "a program of GeNN has constants of neurons that stay as they are",
+            got=f"learned constants {', '.join(one.key for one in spec.learned_constants)}",
+            expected="neurons without learn",
+            remedy="use spec.with_learned_constants(weights), whose neurons have the learned values",
         )
     for p in spec.projections:
         if p.layer.neuron.random:

@@ -54,10 +54,10 @@ def trials_to_run(plan: Plan, n: int, *, learning: bool) -> int:
     return -(-n // plan.batch_trials) * plan.batch_trials
 
 
-def constants(plan: Plan) -> dict[str, np.ndarray]:
-    """Parameters of neurons and readouts: constants and propagator coefficients."""
+def constants(plan: Plan, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Parameters of neurons and readouts: constants, learned ones among the weights, and propagator coefficients."""
     values = {}
-    for name, step in plan.steps.items():
+    for name, step in (plan.steps_with(weights) if plan.spec.learned_constants else plan.steps).items():
         for parameter in step.parameters:
             values[f"{name}.{parameter.name}"] = np.ravel(parameter.value) if parameter.value.ndim else parameter.value
     for trace in plan.traces.values():
@@ -117,7 +117,7 @@ def inputs(
     samples, trials = samples[shard.samples], shard.trials
     n = len(samples)
     capacity, steps = plan.capacity_trials, spec.n_steps
-    result = constants(plan)
+    result = constants(plan, state.weights)
     for p in spec.graph.inputs:
         if encoder_of(p).precomputed:
             result |= _input_spikes(plan, p, state, samples, trials, learning=learning)

@@ -20,13 +20,15 @@ from brianlearn.discrete.maps.bits import weighted
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.pipelined import later
+from brianlearn.discrete.step.derived import Derived
 from brianlearn.discrete.step.draws import Draws
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes, random_keys
-from brianlearn.discrete.step.program import filter_program, neuron_program, response_program
+from brianlearn.discrete.step.program import Program, filter_program, neuron_program, response_program
 from brianlearn.discrete.step.recurrence import Recurrence
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.weights import check_weights, initial_weights
+from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.noise import noise_keys
 from brianlearn.network.population import Population
 from brianlearn.network.spec import NetworkSpec, Projection
@@ -44,7 +46,8 @@ class DiscreteNetwork(torch.nn.Module):
     """A network in discrete time: the statements that Brian2 runs, differentiable by torch.
 
     Made by `export`. Parameters and state dict are the weights dict of the package: ``conv1``, ``dense1``, ...,
-    ``readout``: the names of projections. In training mode, dropout drops spikes.
+    ``readout``: the names of projections; ``dense1.tau_m`` of a learned constant. In training mode, dropout drops
+    spikes.
 
     Parameters
     ----------
@@ -94,7 +97,12 @@ class DiscreteNetwork(torch.nn.Module):
                 inlined=self.pipelined,
             )
             recurrences[population.name] = Recurrence(
-                program, population.shape, reset_kept=reset_path == "kept", kernels=kernels
+                program,
+                population.shape,
+                reset_kept=reset_path == "kept",
+                kernels=kernels,
+                derived=derived_of(spec, population, program),
+                parameter=self.get_parameter,
             )
         for p in spec.pathways:
             maps[p.name] = SynapticMap(p, events=kernels)  # type: ignore[abstract]  # makes the map of the kind
@@ -112,12 +120,37 @@ class DiscreteNetwork(torch.nn.Module):
             if tau is not None:
                 decay = float(np.exp(-dt / float(tau)))
                 self._leaks[readout.name] = Recurrence(filter_program(decay), (), kernels=kernels)
+        constants = {one.key for one in spec.learned_constants}
         for name, array in weights.items():
             if hasattr(self, name):
                 raise SpecError(
                     name, "the layer's name is an attribute of torch modules", got=repr(name), expected="another name"
                 )
-            self.register_parameter(name, torch.nn.Parameter(torch.as_tensor(np.array(array), dtype=dtype)))
+            parameter = torch.nn.Parameter(torch.as_tensor(np.array(array), dtype=dtype))
+            if name not in constants:
+                self.register_parameter(name, parameter)
+                continue
+            owner, constant = name.split(".")
+            # beside the weights of a chain's layer, which have the population's name: not `add_module`, which sees both
+            holder = self._modules.setdefault(owner, torch.nn.Module())
+            assert holder is not None
+            holder.register_parameter(constant, parameter)
+
+    def get_parameter(self, target: str) -> torch.nn.Parameter:
+        """A parameter by its name.
+
+        Parameters
+        ----------
+        target : str
+            Of a projection, or ``"<population>.<constant>"`` of a learned constant.
+
+        Returns
+        -------
+        torch.nn.Parameter
+        """
+        population, _, constant = target.partition(".")
+        holder = self._modules.get(population) if constant else None
+        return super().get_parameter(target) if holder is None else holder.get_parameter(constant)
 
     def forward(self, inputs: Any, record: Sequence[str] = (), *, keys: np.ndarray | None = None) -> DiscreteActivity:
         """Run a batch of trials.
@@ -579,6 +612,41 @@ def export(
         psp_tau=psp_tau,
         dtype=dtype or torch.get_default_dtype(),
     )
+
+
+def derived_of(spec: NetworkSpec, population: Population, program: Program) -> Derived | None:
+    """The constants of a population's program that follow from learned ones; None where none is learned.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    population : Population
+    program : Program
+
+    Returns
+    -------
+    Derived or None
+
+    Raises
+    ------
+    SpecError
+        A learned constant without an influence on the neurons.
+    """
+    learned = [one for one in spec.learned_constants if one.population == population.name]
+    if not learned:
+        return None
+    assert isinstance(population.neuron, Neuron)
+    derived = Derived(population.neuron, float(spec.dt), learned, program.derived, program.base)
+    for one in learned:
+        if not derived.reaches(one.name):
+            raise SpecError(
+                f"population {population.name!r}",
+                f"the learned constant {one.name!r} has no influence on what the neurons do",
+                got=f"learn={[each.name for each in learned]}",
+                expected="constants that a state variable, the threshold or the reset depends on",
+                remedy=f"leave {one.name} out of learn",
+            )
+    return derived
 
 
 def postsynaptic_potential(spikes: torch.Tensor, decay: float, *, kernels: bool = True) -> torch.Tensor:

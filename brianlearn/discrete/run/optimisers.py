@@ -42,6 +42,8 @@ class TensorOptimiser:
         Weight updates since the optimiser's state was created.
     signs : mapping, optional
         Layer name -> 1 and -1 of the weights' shape, where they have a sign to keep.
+    bounds : mapping, optional
+        Learned constant -> its least and largest value.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class TensorOptimiser:
         rates: Mapping[str, float],
         steps: int,
         signs: Mapping[str, torch.Tensor] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         self.optimiser, self.weights, self.slots, self.rates, self.steps = optimiser, weights, slots, rates, steps
-        self.signs = signs or {}
+        self.signs, self.bounds = signs or {}, bounds or {}
         self._change = FUSED.get(type(optimiser).update) or _by_text(optimiser)
 
     @torch.no_grad()
@@ -72,6 +75,8 @@ class TensorOptimiser:
             self._change(self.optimiser, weight, g, self.slots.get(name, {}), self.rates[name], self.steps)
             if name in self.signs:
                 weight.mul_(weight * self.signs[name] > 0)
+            if name in self.bounds:
+                weight.clamp_(*self.bounds[name])
 
     def _clipped(self, gradients: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         most, longest = self.optimiser.clip_value, self.optimiser.clip_norm

@@ -65,12 +65,15 @@ class Back:
         Population -> state -> of its value before the first step, shape (B*neurons,).
     heard : dict
         Population -> of what others heard of it before, where a part of a trial goes on.
+    constants : dict
+        Population -> constant that follows from learned ones -> its gradient, shape (B*neurons,).
     """
 
     delivered: dict[str, torch.Tensor]
     weights: dict[str, torch.Tensor]
     states: dict[str, dict[str, torch.Tensor]]
     heard: dict[str, torch.Tensor]
+    constants: dict[str, dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +110,10 @@ class Passage:
         masks: Masks,
         begin: Moment | None = None,
         draws: DrawsOf | None = None,
+        derived: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
         self.component, self.masks, self.begin, self.draws = component, masks, begin, draws or {}
+        self.derived = derived or {}
         self.weights = {name: weight.detach() for name, weight in weights.items()}
         self.before = {} if begin is None else {name: heard.detach() for name, heard in begin.heard.items()}
         self.delivered = {name: delivered[name].detach().contiguous() for name in component.names}
@@ -127,7 +132,9 @@ class Passage:
         given, like, names = self.delivered[name], self.like[name], ("spike", *wanted)
         overwrite = overwrite and kernels.program.ports == 1
         self.kernels[name] = kernels
-        self.constants[name] = self.component.recurrence(name).constants(self.samples, like, fused=True)
+        self.constants[name] = self.component.recurrence(name).constants(
+            self.samples, like, fused=True, derived=self.derived.get(name)
+        )
         reused = next((what for what in reversed(names) if what != "not_refractory"), None) if overwrite else None
         kinds = {what: torch.bool if what == "not_refractory" else given.dtype for what in names}
         self.stored[name] = {
@@ -248,6 +255,7 @@ class Passage:
         self.maps = component.step_maps(self.weights)  # another batch may have brought others
         found: dict[str, torch.Tensor] = {}
         at_start: dict[str, dict[str, torch.Tensor]] = {}
+        sums: dict[str, dict[str, torch.Tensor]] = {}
         for name in component.names:
             kernels, like = self.kernels[name], self.like[name]
             ports = kernels.program.ports
@@ -266,7 +274,9 @@ class Passage:
                     torch.zeros_like(like).expand(self.steps, *like.shape) if given is None else given
                 )
             rows = [arrays[what].flatten(1).numpy() for what in kernels.arrays if what in arrays]
-            run[name] = kernels, [a.numpy() for a in at_start[name].values()], rows, error, spent
+            sums[name] = kernels.sums(like.numel())
+            states = [a.numpy() for a in at_start[name].values()]
+            run[name] = kernels, states, rows, error, spent, [a.numpy() for a in sums[name].values()]
 
         of = {q.name: at_port(found[q.target], q.port) for q in component.projections}
 
@@ -275,7 +285,7 @@ class Passage:
             trials = slice(first, last)
             for t in range(self.steps - 1, -1, -1):
                 for name in reversed(component.names):
-                    kernels, states, rows, errors_now, spent = run[name]
+                    kernels, states, rows, errors_now, spent, of_constants = run[name]
                     given, error = errors[name], errors_now[trials]
                     _ = error.zero_() if given is None else error.copy_(given[t, trials])
                     mask = mask_of(self.masks.get(name), t)
@@ -290,12 +300,15 @@ class Passage:
                             self.maps[q.name].add_back(of[q.name][later, trials], down)
                             error.addcmul_(down, mask[trials])
                     constants = with_draws(self.constants[name], self.draws.get(name), t)
+                    if of_constants:
+                        constants = [*constants, *of_constants]
                     arrays = [*states, *(row[t] for row in rows)]
                     kernels.back(arrays, constants, spent, self._neurons(name, first, last))
 
         self._for_trials(work)
         gradients = {q.name: self._gradient(q, of[q.name].contiguous()) for q in component.projections}
-        return Back(found, gradients, at_start, {name: self._back_before(name, of) for name in self.before})
+        before = {name: self._back_before(name, of) for name in self.before}
+        return Back(found, gradients, at_start, before, sums)
 
     def _back_before(self, name: str, of: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """The gradient of what others heard of a population before this part; ``of``: what projections delivered."""
@@ -350,8 +363,11 @@ def run_fused(
     tensors = [delivered[name] for name in component.names] + [weights[q.name] for q in component.projections]
     if begin is not None:
         tensors += [begin.states[name][s] for name, s in _states(component)] + list(begin.heard.values())
+    samples = delivered[component.names[0]].shape[-2]
+    derived = {name: component.recurrence(name).derived(samples) for name in component.names}
+    tensors += [value for found in derived.values() for value in found.values()]
     passage: list[Passage] = []
-    results = iter(_Fused.apply(component, masks, tuple(kinds), begin, draws, passage, *tensors))
+    results = iter(_Fused.apply(component, masks, tuple(kinds), begin, draws, passage, derived, *tensors))
     values = {name: {what: next(results) for what in kinds} for name in component.names}
     states: dict[str, dict[str, torch.Tensor]] = {name: {} for name in component.names}
     for name, state in _states(component):
@@ -378,13 +394,14 @@ class _Fused(torch.autograd.Function):
         begin: Moment | None,
         draws: DrawsOf | None,
         ran: list[Passage],
+        derived: Mapping[str, Mapping[str, torch.Tensor]],
         *tensors: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
         save = any(ctx.needs_input_grad)
         given = iter(tensors)
         delivered = {name: next(given) for name in component.names}
         weights = {q.name: next(given) for q in component.projections}
-        passage = Passage(component, delivered, weights, masks, begin, draws)
+        passage = Passage(component, delivered, weights, masks, begin, draws, derived)
         ran.append(passage)
         for name in component.names:
             kernels = component.recurrence(name).kernels(
@@ -408,6 +425,7 @@ class _Fused(torch.autograd.Function):
         if save:
             passage.keep()
         ctx.passage, ctx.kinds = (passage if save else None), kinds
+        ctx.derived = {name: tuple(values) for name, values in derived.items()}
         ctx.set_materialize_grads(False)
         return tuple(results)
 
@@ -433,9 +451,10 @@ class _Fused(torch.autograd.Function):
         if passage.begin is not None:
             results += [back.states[name][state] for name, state in _states(component)]
             results += [back.heard[name] for name in passage.begin.heard]
+        constants = [back.constants[name].get(one) for name, found in ctx.derived.items() for one in found]
         if once:
             passage.forget()
-        return None, None, None, None, None, None, *results
+        return None, None, None, None, None, None, None, *results, *constants
 
 
 def _graph_is_kept() -> bool:

@@ -54,7 +54,12 @@ class Watch:
         self.record = [tap for tap in record if tap.over_time]
         self._check_timing()
         self._subexpressions = {
-            tap: end_value(network.spec.onto(tap.layer)[0], float(network.spec.dt), tap.variable)
+            tap: end_value(
+                network.spec.onto(tap.layer)[0],
+                float(network.spec.dt),
+                tap.variable,
+                network.recurrence(tap.layer).learned_values(),
+            )
             for tap in self.record
             if tap.variable in self._texts(tap.layer)
         }

@@ -43,6 +43,8 @@ class Adjoint:
         where it is zero.
     refractory : bool
         Whether the statements need to know which neurons were refractory.
+    constants : dict
+        Constant that follows from learned ones -> the name of its gradient.
     reads_spikes : bool
         Whether spikes are read from the forward pass, because computing them again would involve arithmetic, and
         rounding might then decide otherwise.
@@ -54,6 +56,7 @@ class Adjoint:
     results: dict[str, str | None]
     refractory: bool
     reads_spikes: bool
+    constants: dict[str, str]
 
 
 class _Lines:
@@ -94,7 +97,7 @@ def adjoint(program: Program, *, reset_kept: bool, membrane: bool) -> Adjoint:
     Adjoint
     """
     spike = program.spike
-    active = {*program.states.values(), *program.inputs}
+    active = {*program.states.values(), *program.inputs, *program.derived}
     for statement in (*program.body, *(spike.reset if spike else ())):
         if names(statement.value) & active and not is_draw(statement.value):
             active.add(statement.target)
@@ -130,7 +133,8 @@ def adjoint(program: Program, *, reset_kept: bool, membrane: bool) -> Adjoint:
     refractory = program.refractory and any(
         "not_refractory" in found for found in (needed, *(names(s.value) for s in recompute))
     )
-    return Adjoint(saved, recompute, tuple(out.lines), results, refractory, reads_spikes)
+    constants = {name: GRAD + name for name in program.derived if name in out.seen}
+    return Adjoint(saved, recompute, tuple(out.lines), results, refractory, reads_spikes, constants)
 
 
 def _copied(node: ast.expr, known: set[str], statements: dict[str, Assign]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 
@@ -51,12 +51,22 @@ class Hoist(ast.NodeTransformer):
         Everything that is constant, by name: numbers, or arrays with one value per neuron.
     taken : set of str
         Names that are in use.
+    changing : set of str, optional
+        Which of the values learning changes.
+
+    Attributes
+    ----------
+    constants : dict
+        Name -> value.
+    derived : dict
+        Those of them that depend on changing values -> the expression that they are.
     """
 
-    def __init__(self, values: Mapping[str, object], taken: set[str]) -> None:
-        self.values, self.taken = values, taken
+    def __init__(self, values: Mapping[str, object], taken: set[str], changing: Set[str] = frozenset()) -> None:
+        self.values, self.taken, self.changing = values, taken, changing
         self.found: dict[str, str] = {}
         self.constants: dict[str, np.ndarray] = {}
+        self.derived: dict[str, ast.expr] = {}
 
     def apply(self, node: ast.expr) -> ast.expr:
         """The expression in terms of names of constants."""
@@ -71,6 +81,8 @@ class Hoist(ast.NodeTransformer):
             return ast.Call(node.func, [self.apply(a) for a in node.args], [])
         if isinstance(node, ast.Name) and node.id in self.values:
             self.constants[node.id] = np.asarray(self.values[node.id], float)
+            if node.id in self.changing:
+                self.derived[node.id] = ast.Name(node.id)
         return self.generic_visit(node)
 
     def _name(self, node: ast.expr) -> str:
@@ -82,4 +94,6 @@ class Hoist(ast.NodeTransformer):
             self.taken.add(f"k_{k}")
             self.found[text] = f"k_{k}"
             self.constants[f"k_{k}"] = np.asarray(evaluate(node, self.values), float)
+            if names(node) & self.changing:
+                self.derived[f"k_{k}"] = node
         return self.found[text]

@@ -64,8 +64,12 @@ DERIVATIVES: dict[str, tuple[str, ...]] = {
     "floor": ("",),
     "ceil": ("",),
     "int": ("",),
-    "clip": ("where(({0} >= {1}) and ({0} <= {2}), 1.0, 0.0)", "", ""),
-    "at_least": ("where({0} >= {1}, 1.0, 0.0)", ""),
+    "clip": (
+        "where(({0} >= {1}) and ({0} <= {2}), 1.0, 0.0)",
+        "where(({0} < {1}) and ({1} <= {2}), 1.0, 0.0)",
+        "where(({0} > {2}) or ({1} > {2}), 1.0, 0.0)",
+    ),
+    "at_least": ("where({0} >= {1}, 1.0, 0.0)", "where({0} >= {1}, 0.0, 1.0)"),
     "exprel_derivative": ("",),  # appears in derivatives only
 }
 

@@ -106,8 +106,8 @@ def _text(node: ast.expr) -> str:
 
 
 def constant_arguments(program: Program) -> tuple[list[str], list[str]]:
-    """Names of the constants that are scalars, and of those with one value per neuron."""
-    scalars = [name for name, value in program.constants.items() if value.ndim == 0]
+    """Names of the constants that are scalars, and of those with one value per neuron, as what is learned has."""
+    scalars = [name for name, value in program.constants.items() if value.ndim == 0 and name not in program.derived]
     return scalars, [name for name in program.constants if name not in scalars]
 
 
@@ -135,12 +135,13 @@ def _loops(
     initial: Mapping[str, str],
     time: str,
     step: Sequence[str],
+    sums: Sequence[str] = (),
 ) -> str:
-    """The frame of both kernels: blocks of neurons, time, neurons."""
+    """The frame of both kernels: blocks of neurons, time, neurons; ``sums``: over time, of each neuron."""
     scalars, fields = constant_arguments(program)
     draw_arguments, places = _draw_arguments(program)
     arguments = ["first__", "last__", "steps__", *(f"{a}__" for a in arrays), *scalars, *(f"{f}__" for f in fields)]
-    arguments += draw_arguments
+    arguments += [*draw_arguments, *(f"{s}__" for s in sums)]
     rows = [f"{a}_t__ = {a}__[t__, start__:stop__]" for a in arrays] + ["at__ = from__ + t__"] * program.draws
     stride = "size__ = 0"
     for a in {DELIVERED, GRAD_DELIVERED}.intersection(arrays) if program.ports > 1 else ():
@@ -148,7 +149,7 @@ def _loops(
         for k in range(1, program.ports):
             row = f"{a}__[t__, {k} * size__ + start__:{k} * size__ + stop__]"
             rows.append(f"{a.replace(DELIVERED, delivered_to(k))}_t__ = {row}")
-    local = [f"{f}_n__ = {f}__[start__:stop__]" for f in (*fields, *places)]
+    local = [f"{f}_n__ = {f}__[start__:stop__]" for f in (*fields, *places, *sums)]
     clear = [f"{w}__[i__] = {value}" for w, value in initial.items()]
     lines = [f"def {name}({', '.join(arguments)}):"]
     lines += _lines(1, [*allocate, *([stride] if program.ports > 1 else [])])
@@ -283,15 +284,17 @@ def backward_source(program: Program, adjoint: Adjoint, *, membrane: bool) -> st
     Returns
     -------
     str
-        ``backward(first, last, steps, *saved, *gradients, grad_delivered, *constants)``: see `backward_arrays`.
+        ``backward(first, last, steps, *saved, *gradients, grad_delivered, *constants, *draws, *sums)``: see
+        `backward_arrays`; to ``sums``, one for each of `Adjoint.constants`, gradients are added.
     """
     allocate = [f"{GRAD_AFTER}{s}_state__ = np.empty({BLOCK}, real__)" for s in program.states]
     initial = {f"{GRAD_AFTER}{s}_state": "real__(0.0)" for s in program.states}
     arrays = backward_arrays(program, adjoint, membrane=membrane)
     results = [f"grad_{name}_t__[i__]" for name in program.inputs]
     step = _one_step_back(program, adjoint, arrays, "_t__[i__]", results)
-    time = "range(steps__ - 1, -1, -1)"
-    return _loops("backward", program, arrays, allocate=allocate, initial=initial, time=time, step=step)
+    step += [f"{_sum_of(grad)}_n__[i__] += {grad}" for grad in adjoint.constants.values()]
+    time, sums = "range(steps__ - 1, -1, -1)", [_sum_of(grad) for grad in adjoint.constants.values()]
+    return _loops("backward", program, arrays, allocate=allocate, initial=initial, time=time, step=step, sums=sums)
 
 
 def backward_step_source(program: Program, adjoint: Adjoint, *, membrane: bool, overwrite: str | None = None) -> str:
@@ -309,8 +312,8 @@ def backward_step_source(program: Program, adjoint: Adjoint, *, membrane: bool, 
     Returns
     -------
     str
-        ``backward_step(first, last, steps, *gradients of states, *arrays, *constants)`` on neurons ``first:last``;
-        arrays (neurons,), as in `backward_arrays`. ``steps`` is not read.
+        ``backward_step(first, last, steps, *gradients of states, *arrays, *constants, *draws, *sums)`` on neurons
+        ``first:last``; arrays (neurons,), as in `backward_arrays`. ``steps`` is not read.
     """
     scalars, fields = constant_arguments(program)
     arrays = backward_arrays(program, adjoint, membrane=membrane)
@@ -318,12 +321,19 @@ def backward_step_source(program: Program, adjoint: Adjoint, *, membrane: bool, 
     given = [a for a in arrays if overwrite is None or a != GRAD_DELIVERED]
     draw_arguments, places = _draw_arguments(program)
     arguments = [*(f"{a}__" for a in (*states, *given)), *scalars, *(f"{f}__" for f in fields), *draw_arguments]
+    arguments += [f"{_sum_of(grad)}__" for grad in adjoint.constants.values()]
     lines = [f"def backward_step(first__, last__, steps__, {', '.join(arguments)}):", *_places(places)]
     lines += _size(program, GRAD_DELIVERED)
     lines += ["    for i__ in range(first__, last__):", *_lines(2, [f"{f} = {f}__[i__]" for f in fields])]
     results = [f"{overwrite}__[i__]"] if overwrite else _of_ports(program, GRAD_DELIVERED)
     lines += _lines(2, _one_step_back(program, adjoint, arrays, "__[i__]", results))
+    lines += _lines(2, [f"{_sum_of(grad)}__[i__] += {grad}" for grad in adjoint.constants.values()])
     return "\n".join(lines) + "\n"
+
+
+def _sum_of(gradient: str) -> str:
+    """The name of the sum over time of a constant's gradient."""
+    return f"{gradient}_sum"
 
 
 def _one_step_back(

@@ -8,7 +8,7 @@ what it compiled beside them.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -89,8 +89,22 @@ class Kernels:
         values: list[Any] = [real(self.program.constants[name]) for name in scalars]
         for name in fields:
             value = self.program.constants[name].astype(self.dtype)
+            if name in self.program.derived:  # which every batch has its own of
+                values.append(value)
+                continue
             values.append(np.tile(value if order is None else value[order], repeats))
         return values
+
+    def with_derived(self, constants: Sequence[Any], derived: Mapping[str, torch.Tensor]) -> list[Any]:
+        """The same with the values of constants that follow from learned ones, shape (neurons,)."""
+        scalars, fields = constant_arguments(self.program)
+        values = dict(zip([*scalars, *fields], constants, strict=True))
+        return [*(values | {name: value.detach().contiguous().numpy() for name, value in derived.items()}).values()]
+
+    def sums(self, neurons: int) -> dict[str, torch.Tensor]:
+        """Zeros for the gradients of constants that follow from learned ones: the backward kernels' last arguments."""
+        dtype = getattr(torch, self.dtype)
+        return {name: torch.zeros(neurons, dtype=dtype) for name in self.adjoint.constants}
 
     def forward(
         self,
@@ -136,7 +150,12 @@ class Kernels:
         _parallel(kernel, shape, arrays, constants)
         return result if reused is None else {**result, reused: data}
 
-    def backward(self, arrays: dict[str, torch.Tensor], constants: Sequence[Any]) -> torch.Tensor:
+    def backward(
+        self,
+        arrays: dict[str, torch.Tensor],
+        constants: Sequence[Any],
+        sums: Mapping[str, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
         """The gradient of what was delivered.
 
         Parameters
@@ -145,6 +164,8 @@ class Kernels:
             The stored values, ``grad_out_spike`` and ``grad_out_membrane``: tensors (steps, neurons), contiguous.
         constants : sequence
             From `constants`.
+        sums : mapping, optional
+            From `sums`; gradients are added.
 
         Returns
         -------
@@ -155,7 +176,9 @@ class Kernels:
         )
         example = arrays["grad_out_membrane" if self.program.spike is None else "grad_out_spike"]
         arrays = arrays | {"grad_delivered": example.new_empty(len(example), self.program.ports * example.shape[1])}
-        _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], constants)
+        given = self.sums(example.shape[1]) if sums is None else sums
+        last = [*constants, *(given[name].numpy() for name in self.adjoint.constants)]
+        _parallel(kernel, example.shape, [arrays[name].detach().numpy() for name in self.arrays], last)
         return arrays["grad_delivered"]
 
     def steps(self, names: Sequence[str], overwrite: str | None = None) -> StepKernel:

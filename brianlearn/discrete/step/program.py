@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 
 from brianlearn.discrete.step.constants import Hoist, simplified
+from brianlearn.discrete.step.derived import changing_values
 from brianlearn.discrete.step.draws import is_draw, shortened
 from brianlearn.discrete.step.expressions import (
     DERIVATIVES,
@@ -124,6 +125,10 @@ class Program:
     ports : int
         Number of input variables. What arrives for all of them lies in one tensor, (..., ports, samples, neurons);
         without the second axis where there is one.
+    derived : dict
+        Constants that follow from learned ones -> how, in terms of `base`.
+    base : dict
+        What these expressions read: constants and coefficients of the propagator, base units.
     """
 
     states: Mapping[str, str]
@@ -136,6 +141,8 @@ class Program:
     refractory_steps: int = 1
     gate: ast.expr | None = None
     ports: int = 1
+    derived: Mapping[str, ast.expr] = field(default_factory=dict)
+    base: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -431,7 +438,7 @@ def neuron_program(
     states = {name: name for name in initial}
     ports = len(neuron.inputs)
     program = Program(states, initial, body, before, membrane, spike, {}, max(1, b.period), gate, ports)
-    return _hoisted(program, b.values, b.taken)
+    return _hoisted(program, b.values, b.taken, changing_values(neuron))
 
 
 def _order_matters(neuron: Neuron) -> bool:
@@ -448,7 +455,9 @@ def _order_matters(neuron: Neuron) -> bool:
     return not reset.isdisjoint(neuron.inputs)
 
 
-def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, np.ndarray]]:
+def end_value(
+    p: Projection, dt: float, name: str, constants: Mapping[str, np.ndarray] | None = None
+) -> tuple[ast.expr, dict[str, np.ndarray]]:
     """A subexpression of the neurons that a projection leads to, at the end of a step.
 
     Parameters
@@ -457,6 +466,8 @@ def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, 
     dt : float
         Seconds.
     name : str
+    constants : mapping, optional
+        Values of learned constants, base units.
 
     Returns
     -------
@@ -471,7 +482,7 @@ def end_value(p: Projection, dt: float, name: str) -> tuple[ast.expr, dict[str, 
         What cannot be computed in discrete time, by name.
     """
     neuron: Neuron = p.layer.neuron
-    b = _Builder(p.target, neuron, SeededTexts(neuron, 1), neuron_step(neuron, dt), dt, p.n_post)
+    b = _Builder(p.target, neuron, SeededTexts(neuron, 1), neuron_step(neuron, dt, constants), dt, p.n_post)
     b.current = {state: ast.Name(at_end(state)) for state in neuron.parsed.state_names}
     found = b.read(ast.Name(name))
     if "not_refractory" in names(found) or b.drawn:
@@ -511,9 +522,9 @@ def response_program(response: LinearResponse) -> Program:
     )
 
 
-def _hoisted(program: Program, values: Mapping[str, object], taken: set[str]) -> Program:
+def _hoisted(program: Program, values: Mapping[str, object], taken: set[str], changing: Set[str]) -> Program:
     """The program with everything that depends on constants alone computed beforehand."""
-    hoist = Hoist(values, taken)
+    hoist = Hoist(values, taken, changing)
 
     def one(node: ast.expr) -> ast.expr:
         return hoist.apply(substitute(node, {}))
@@ -533,5 +544,14 @@ def _hoisted(program: Program, values: Mapping[str, object], taken: set[str]) ->
     body, before = many(program.body), {name: one(value) for name, value in program.before.items()}
     gate = None if program.gate is None else one(program.gate)
     each = {initial_name(name): value for name, value in program.initial.items() if isinstance(value, np.ndarray)}
-    constants = {**hoist.constants, **each}
-    return dataclasses.replace(program, body=body, before=before, spike=spike, gate=gate, constants=constants)
+    base = {name: np.asarray(values[name], float) for node in hoist.derived.values() for name in names(node)}
+    return dataclasses.replace(
+        program,
+        body=body,
+        before=before,
+        spike=spike,
+        gate=gate,
+        constants={**hoist.constants, **each},
+        derived=hoist.derived,
+        base=base,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from brianlearn.discrete.step.derived import Derived
 from brianlearn.discrete.step.draws import Draws, with_draws
 from brianlearn.discrete.step.kernels import Kernels, have_numba
 from brianlearn.discrete.step.plain import run_plain, tensors
@@ -47,12 +48,24 @@ class Recurrence:
         Whether the spike that resets passes gradient.
     kernels : bool
         Whether to use fused kernels where there are some: on the CPU in single and double precision, with numba.
+    derived : Derived, optional
+        The constants of the program that follow from learned ones.
+    parameter : callable, optional
+        Key of what is learned -> its tensor.
     """
 
     def __init__(
-        self, program: Program, shape: tuple[int, ...], *, reset_kept: bool = False, kernels: bool = True
+        self,
+        program: Program,
+        shape: tuple[int, ...],
+        *,
+        reset_kept: bool = False,
+        kernels: bool = True,
+        derived: Derived | None = None,
+        parameter: Callable[[str], torch.Tensor] | None = None,
     ) -> None:
         self.program, self.shape, self.reset_kept = program, shape, reset_kept
+        self._derived, self._parameter = derived, parameter
         self.use_kernels = kernels and have_numba()
         self._kernels: dict[tuple[str, bool], Kernels] = {}
         self._constants: dict[tuple[object, ...], Any] = {}
@@ -95,8 +108,58 @@ class Recurrence:
         order = self._order(channels_last)
         return draws if order is None else draws.reordered(order)
 
-    def constants(self, samples: int, like: torch.Tensor, *, fused: bool, channels_last: bool = False) -> Any:
-        """The values of constants, for kernels or for plain torch."""
+    def derived(self, samples: int, *, channels_last: bool = False) -> dict[str, torch.Tensor]:
+        """Constants that follow from learned ones, with a gradient: name -> tensor (samples*neurons,).
+
+        Parameters
+        ----------
+        samples : int
+        channels_last : bool
+            Whether neurons lie in memory as (height, width, channels).
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+        """
+        if self._derived is None:
+            return {}
+        assert self._parameter is not None
+        found, order = self._derived.tensors([self._parameter(key) for key in self._derived.keys]), None
+        if channels_last:
+            order = torch.from_numpy(self._order(True))
+        return {
+            name: (value if order is None else value[order.to(value.device)]).repeat(samples)
+            for name, value in found.items()
+        }
+
+    def learned_values(self) -> dict[str, np.ndarray]:
+        """Learned constants as they are now, base units, shape () or (neurons,)."""
+        if self._derived is None:
+            return {}
+        assert self._parameter is not None
+        return self._derived.given([self._parameter(key) for key in self._derived.keys])
+
+    def constants(
+        self,
+        samples: int,
+        like: torch.Tensor,
+        *,
+        fused: bool,
+        channels_last: bool = False,
+        derived: Mapping[str, torch.Tensor] | None = None,
+    ) -> Any:
+        """The values of constants, for kernels or for plain torch; ``derived``: from `derived`, else as they are."""
+        made = self._fixed(samples, like, fused=fused, channels_last=channels_last)
+        if not self.program.derived:
+            return made
+        if derived is None:
+            derived = self.derived(samples, channels_last=channels_last)
+        if fused:
+            return self.kernels(str(like.dtype).removeprefix("torch.")).with_derived(made, derived)
+        return {**made, **derived}
+
+    def _fixed(self, samples: int, like: torch.Tensor, *, fused: bool, channels_last: bool) -> Any:
+        """The values of constants that nobody changes."""
         key = (samples, like.dtype, like.device, channels_last, fused)
         if key not in self._constants:
             order = self._order(channels_last)
@@ -140,14 +203,15 @@ class Recurrence:
         samples = delivered.shape[-2]
         flat = delivered.flatten(1).contiguous()
         fused = self.has_kernels(flat)
-        constants = self.constants(samples, flat, channels_last=channels_last, fused=fused)
+        derived = self.derived(samples, channels_last=channels_last)
+        constants = self.constants(samples, flat, channels_last=channels_last, fused=fused, derived=derived)
         drawn = self.draws(draws, channels_last=channels_last)
         if fused:
             constants = with_draws(constants, drawn)
             dtype = str(flat.dtype).removeprefix("torch.")
             wanted = membrane or self.program.spike is None
             kernels = self.kernels(dtype, membrane=wanted)
-            results = _Fused.apply(flat, kernels, constants, overwrite)
+            results = _Fused.apply(flat, kernels, constants, overwrite, tuple(derived), *derived.values())
             named = dict(zip(kernels.outputs, results, strict=True))
             spikes, value = named.get("spike"), named.get(self.program.membrane)
         else:
@@ -235,11 +299,17 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, delivered: torch.Tensor, kernels: Kernels, constants: Any, overwrite: bool
+        ctx: Any,
+        delivered: torch.Tensor,
+        kernels: Kernels,
+        constants: Any,
+        overwrite: bool,
+        derived: tuple[str, ...],
+        *values: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        save = ctx.needs_input_grad[0]
+        save = any(ctx.needs_input_grad)
         stored = kernels.forward(delivered, constants, save=save, overwrite=overwrite)
-        ctx.kernels, ctx.constants = kernels, constants
+        ctx.kernels, ctx.constants, ctx.derived = kernels, constants, derived
         if save:
             ctx.names = [name for name in kernels.arrays if name in stored]
             ctx.save_for_backward(*(stored[name] for name in ctx.names))
@@ -248,13 +318,15 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, None, None, None]:
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         if all(g is None for g in grads):
-            return None, None, None, None
+            return (None,) * (5 + len(ctx.derived))
         kernels: Kernels = ctx.kernels
         arrays = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
         like = next(g for g in grads if g is not None)
         names = ["grad_out_spike" if name == "spike" else "grad_out_membrane" for name in kernels.outputs]
         for name, grad in zip(names, grads, strict=True):
             arrays[name] = torch.zeros_like(like) if grad is None else grad.contiguous()
-        return kernels.backward(arrays, ctx.constants), None, None, None
+        sums = kernels.sums(like.shape[1])
+        delivered = kernels.backward(arrays, ctx.constants, sums)
+        return delivered, None, None, None, None, *(sums.get(name) for name in ctx.derived)

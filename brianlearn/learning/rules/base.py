@@ -160,6 +160,15 @@ class Rule(Storable, abstract=True):
         ------
         RuleError
         """
+        if spec.learned_constants and self.loss is None:
+            raise RuleError(
+                type(self).__name__,
+                "the rule learns no constants of neurons",
+                got=", ".join(one.key for one in spec.learned_constants),
+                expected="SurrogateBPTT or STBP, which follow a gradient through the equations",
+                remedy="leave learn out of the neurons, or use spec.with_learned_constants(weights), in which learned "
+                "values stay as they are",
+            )
         names = self.learned(spec)
         for layer in self.learning_rate_scale:
             if layer not in names:

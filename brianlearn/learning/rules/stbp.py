@@ -44,7 +44,8 @@ class BackPropagation(Rule, abstract=True):
         self._check_learning_rate_scale()
 
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
-        return (*super().learned(spec), *(p.name for p in spec.readout_projections if p.learned))
+        readouts = (p.name for p in spec.readout_projections if p.learned)
+        return (*super().learned(spec), *readouts, *(one.key for one in spec.learned_constants))
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         super().check(spec, batch_size)

@@ -21,6 +21,7 @@ from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
 from brianlearn.network.neurons.equations import Parsed, parse
+from brianlearn.network.neurons.learned import check_learned, take_learned
 from brianlearn.network.neurons.propagator import LinearSystem, NonLinear, linear_system
 from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
 from brianlearn.network.storable import Storable
@@ -70,6 +71,9 @@ class Neuron(Storable):
         input variables one for all, or a mapping with one for each.
     initial : mapping, optional
         State at the start of a trial, one value or one for each neuron; 0 where it is not given.
+    learn : sequence of str or Learned, optional
+        Constants that back-propagation learns (docs/learned_constants.md): by name, one value for the population; with
+        `Learned` also one for each neuron, and bounds.
 
     Raises
     ------
@@ -105,6 +109,7 @@ class Neuron(Storable):
     v_scale: Any = 1.0
     weight_unit: Any = 1.0
     initial: Mapping[str, Any] = field(default_factory=dict)
+    learn: Any = ()
 
     def __post_init__(self) -> None:
         self._take()
@@ -123,6 +128,8 @@ class Neuron(Storable):
         self._check_units()
         self._check_initial()
         self._check_method()
+        if self.learn:
+            check_learned(self._owner, self)
 
     def _take(self) -> None:
         """What is written in another way and can only be meant so: text with a unit, an `Equations` object."""
@@ -140,6 +147,7 @@ class Neuron(Storable):
                     self._owner, f"{name} is not a mapping", got=repr(values), expected=f"{name}=dict(tau_m=10*ms)"
                 )
             object.__setattr__(self, name, take_quantities(self._owner, values))
+        object.__setattr__(self, "learn", take_learned(self._owner, self.learn))
 
     @property
     def _owner(self) -> str:

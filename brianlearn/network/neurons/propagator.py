@@ -11,7 +11,10 @@ propagator with their rows of A and b set to zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import sympy
@@ -23,7 +26,7 @@ from sympy.core.relational import Relational
 from brianlearn.errors import SpecError
 from brianlearn.network.neurons.equations import Parsed
 
-__all__ = ["LinearSystem", "NonLinear", "linear_system"]
+__all__ = ["LinearSystem", "NonLinear", "linear_system", "number", "numbers_of"]
 
 
 class NonLinear(Exception):
@@ -61,7 +64,7 @@ class LinearSystem:
         return reach, (reach.astype(int) @ drive.astype(int)) > 0
 
     def evaluate(
-        self, values: dict[str, np.ndarray], dt: float, refractory: bool = False
+        self, values: Mapping[str, np.ndarray], dt: float, refractory: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """P and q for numbers.
 
@@ -88,13 +91,24 @@ class LinearSystem:
         from scipy.linalg import expm  # here, because it takes half of the time of importing brianlearn
 
         n = len(self.names)
-        numbers: dict[str, object] = {name: float(unit) for name, unit in DEFAULT_UNITS.items()}
-        numbers |= {name: float(constant.value) for name, constant in DEFAULT_CONSTANTS.items()}
-        # numpy's floats: a division by 0 is then inf, and refused below
-        numbers |= {name: np.ravel(v) if np.ndim(v) else np.float64(v) for name, v in values.items()}
-        numbers["dt"] = dt
-        entries = [[self.coefficients[i, j] for j in range(n)] + [self.constants[i]] for i in range(n)]
-        evaluated = [[_number(entry, numbers) for entry in row] for row in entries]
+        propagator = expm(self.augmented(values, dt, refractory) * dt)
+        return propagator[..., :n, :n], propagator[..., :n, n]
+
+    def entry(self, i: int, j: int) -> sympy.Expr:
+        """An entry of [[A, b], [0, 0]], but of its last row."""
+        return self.constants[i] if j == len(self.names) else self.coefficients[i, j]
+
+    def augmented(self, values: Mapping[str, np.ndarray], dt: float, refractory: bool = False) -> np.ndarray:
+        """[[A, b], [0, 0]] for numbers, shape ([n_neurons,] n + 1, n + 1); as in `evaluate`.
+
+        Raises
+        ------
+        SpecError
+            As in `evaluate`.
+        """
+        n = len(self.names)
+        numbers = numbers_of(values, dt)
+        evaluated = [[number(self.entry(i, j), numbers) for j in range(n + 1)] for i in range(n)]
         shape = np.broadcast_shapes(*(np.shape(e) for row in evaluated for e in row))
         matrix = np.zeros((*shape, n + 1, n + 1))
         for i, row in enumerate(evaluated):
@@ -111,15 +125,31 @@ class LinearSystem:
                     expected="constants that divide nothing by 0",
                     remedy="check the time constants",
                 )
-        propagator = expm(matrix * dt)
-        return propagator[..., :n, :n], propagator[..., :n, n]
+        return matrix
 
 
-def _number(entry: sympy.Expr, numbers: dict[str, object]) -> np.ndarray:
+def numbers_of(values: Mapping[str, np.ndarray], dt: float) -> dict[str, object]:
+    """What the symbols of coefficients stand for: constants, units, dt."""
+    numbers: dict[str, object] = {name: float(unit) for name, unit in DEFAULT_UNITS.items()}
+    numbers |= {name: float(constant.value) for name, constant in DEFAULT_CONSTANTS.items()}
+    # numpy's floats: a division by 0 is then inf, and refused where it matters
+    numbers |= {name: np.ravel(v) if np.ndim(v) else np.float64(v) for name, v in values.items()}
+    numbers["dt"] = dt
+    return numbers
+
+
+@lru_cache(maxsize=4096)
+def _function(entry: sympy.Expr) -> tuple[tuple[str, ...], Callable[..., Any]]:
+    """The names that an expression reads, and what computes it: made once, which takes longer than to call it."""
     symbols = sorted(entry.free_symbols, key=str)
-    function = sympy.lambdify(symbols, entry, modules="numpy")
+    return tuple(s.name for s in symbols), sympy.lambdify(symbols, entry, modules="numpy")
+
+
+def number(entry: sympy.Expr, numbers: Mapping[str, object]) -> np.ndarray:
+    """The value of a coefficient."""
+    names, function = _function(entry)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(function(*(numbers[s.name] for s in symbols)), dtype=float)
+        return np.asarray(function(*(numbers[name] for name in names)), dtype=float)
 
 
 def linear_system(parsed: Parsed) -> LinearSystem:

@@ -6,6 +6,7 @@ with its gate, surrogate derivative psi (before the reset); then threshold and r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,7 @@ def _literal(value: object, dimensions: Dimension) -> str:
     return number if unit == "1" else f"{number}*({unit})"
 
 
-def neuron_step(neuron: Neuron, dt: float) -> NeuronStep:
+def neuron_step(neuron: Neuron, dt: float, constants: Mapping[str, np.ndarray] | None = None) -> NeuronStep:
     """The step of ``neuron`` for a time step of ``dt`` seconds.
 
     Parameters
@@ -88,25 +89,28 @@ def neuron_step(neuron: Neuron, dt: float) -> NeuronStep:
     neuron : Neuron
     dt : float
         Seconds.
+    constants : mapping, optional
+        Other values of some constants, base units: shape () or (n_neurons,).
 
     Returns
     -------
     NeuronStep
     """
     parsed = neuron.parsed
+    values = {name: (constants or {}).get(name, value) for name, (value, _) in parsed.constants.items()}
     exact = neuron.method_used == "exact"
     refractory = None
     if neuron.refractory is not None:
         period = float(neuron.refractory)
         refractory = f"not_refractory = timestep(t - lastspike, dt) >= timestep({period!r}*second, dt)"
-    parameters, update = _exact_update(neuron, dt) if exact else ([], None)
+    parameters, update = _exact_update(neuron, dt, values) if exact else ([], None)
     texts = [neuron.threshold, neuron.reset, *([] if exact else [str(e) for e in parsed.equations.values()])]
     names = set().union(*(get_identifiers(text) for text in texts))
     if exact:  # subexpressions stay in the group and may be used by threshold and reset
         names |= set().union(
             *(get_identifiers(parsed.equations[n].expr.code) for n in parsed.equations.subexpr_names), set()
         )
-    parameters += [Parameter(name, dim, value) for name, (value, dim) in parsed.constants.items() if name in names]
+    parameters += [Parameter(name, dim, values[name]) for name, (_, dim) in parsed.constants.items() if name in names]
     for name in parsed.state_names:
         if neuron.initial_of(name).ndim:
             parameters.append(Parameter(initial_name(name), parsed.dimensions[name], neuron.initial_of(name)))
@@ -146,11 +150,10 @@ def _reset_trial(neuron: Neuron) -> str:
     return "\n".join(lines)
 
 
-def _exact_update(neuron: Neuron, dt: float) -> tuple[list[Parameter], str]:
+def _exact_update(neuron: Neuron, dt: float, values: Mapping[str, np.ndarray]) -> tuple[list[Parameter], str]:
     system = neuron.linear_system
     assert system is not None
     parsed = neuron.parsed
-    values = {name: value for name, (value, _) in parsed.constants.items()}
     dims = [parsed.dimensions[name] for name in system.names]
     parameters: list[Parameter] = []
 
