@@ -367,7 +367,13 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
 }
 
 #: Fields of which no other value makes sense alone; what they name counts by the others.
-ELSEWHERE = {(Graph, "layers"), (bl.Population, "name"), (bl.Projection, "target"), (bl.Sparse, "pairs")}
+ELSEWHERE = {
+    (Graph, "layers"),
+    (Graph, "output"),
+    (bl.Population, "name"),
+    (bl.Projection, "target"),
+    (bl.Sparse, "pairs"),
+}
 #: Of one constant that is learned, these change what a run brings: see (Neuron, "learn").
 ELSEWHERE |= {(bl.Learned, field) for field in ("name", "bounds", "unit", "initial")}
 
