@@ -33,6 +33,7 @@ PAGES = (
     "warnings.md",
     "neurons.md",
     "networks.md",
+    "learned_delays.md",
     "rules.md",
     "own_rule.md",
     "synaptic_rules.md",
@@ -53,6 +54,7 @@ def test_python_of_a_page(page):
     if page in (
         *OWN[:5],
         "networks.md",
+        "learned_delays.md",
         "rules.md",
         "own_rule.md",
         "stbp.md",

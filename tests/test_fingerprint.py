@@ -436,7 +436,7 @@ def test_every_class_and_field_is_tried() -> None:
             assert known or (kind, field) in ELSEWHERE, f"{kind.__name__}.{field}"
     assert set(SHARED) == set(EXCEPTIONS)
     # what can be stored with a network or rule, and is no part of what runs in Brian2
-    elsewhere = {"STBP", "SurrogateBPTT", "NamedData"}
+    elsewhere = {"STBP", "SurrogateBPTT", "NamedData", "LearnedDelays"}  # which are fixed delays there
     modules = ("losses", "targets", "augment", "window", "schedules", "initial", "fluctuations")
     known_here = {name: kind for name, kind in known_classes().items() if ":" not in name}  # not those of other tests
     stored = {kind.__name__ for kind in known_here.values() if not kind.__module__.endswith(modules)}

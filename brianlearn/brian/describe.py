@@ -18,8 +18,10 @@ from brianlearn.brian.build.schedule import meaning
 from brianlearn.brian.engine import refuse
 from brianlearn.brian.run.preferences import preferences
 from brianlearn.brian.run.runtime import runtime_device
+from brianlearn.learning.delays import rounded
 from brianlearn.learning.optimisers import Adam, Optimiser
 from brianlearn.learning.rules.local import LocalRule
+from brianlearn.learning.weights import initial_weights
 from brianlearn.network.spec import NetworkSpec
 
 __all__ = ["describe"]
@@ -60,7 +62,8 @@ def describe(
     refuse(spec, rule, batch_size, optimiser)
     if rule is not None:
         rule.check(spec, batch_size)
-    plan = Plan(spec, rule, optimiser or Adam(), batch_size, batch_size, "float64")
+    fixed = rounded(spec, initial_weights(spec))[0] if spec.learned_delays else spec
+    plan = Plan(fixed, rule, optimiser or Adam(), batch_size, batch_size, "float64")
     with runtime_device(), preferences("float64", "numpy"):
         net = build(plan)
         net.network.run(0 * second, namespace={})  # Brian2 checks all units and names here

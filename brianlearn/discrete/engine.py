@@ -107,9 +107,17 @@ class DiscreteEngine:
         self._dtype = np.dtype(dtype)
         zeros = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
         zeros |= {one.key: one.initial(seed=0) for one in spec.learned_constants}  # 0 is no time constant
+        delays = {name: q.delay.limits for name, q in spec.learned_delays.items()}
+        zeros |= {name: np.full(zeros[name].shape, low) for name, (low, _) in delays.items()}
+        self._bounds = delays | {one.key: (one.low, one.high) for one in spec.learned_constants}
         reset_path = "detached" if rule is None else rule.reset_path
         self._network = export(
-            spec, zeros, reset_path=reset_path, dtype=getattr(torch, dtype), kernels=self._options.kernels
+            spec,
+            zeros,
+            reset_path=reset_path,
+            dtype=getattr(torch, dtype),
+            kernels=self._options.kernels,
+            learn_delays=True,
         ).to(place)
         self._learned = rule.learned(spec) if rule is not None else ()
         for name, parameter in self._network.named_parameters():
@@ -136,14 +144,16 @@ class DiscreteEngine:
         rule = self._rule
         assert rule is not None
         readouts = self._load(state)
-        rates = {name: learning_rate * rule.learning_rate_scale.get(name, 1.0) for name in self._learned}
+        scale = {name: q.delay.learning_rate_scale for name, q in self._spec.learned_delays.items()}
+        scale |= rule.learning_rate_scale
+        rates = {name: learning_rate * scale.get(name, 1.0) for name in self._learned}
         slots = {n: {s: self._tensor(a) for s, a in arrays.items()} for n, arrays in state.optimiser.items()}
         weights = {name: self._network.get_parameter(name) for name in self._learned}
-        bounds = {one.key: (one.low, one.high) for one in self._spec.learned_constants}
-        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps, self._signs(), bounds)
+        optimiser = TensorOptimiser(self._optimiser, weights, slots, rates, state.steps, self._signs(), self._bounds)
         keys, labels = state.sample_keys(samples.ids, learning=True), as_tensor(samples.targets, self.device)
         gradients = self._gradients(readouts)
         self._network.train()
+        self._network.epoch = state.epoch
         records = []
         with arithmetic(self._options.matmul):
             for start in range(0, len(samples), self._batch_size):

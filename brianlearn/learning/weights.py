@@ -37,9 +37,10 @@ def weight_shapes(spec: NetworkSpec, rule: Rule | None = None) -> dict[str, tupl
     dict
         Layer name -> (out, in) or (out, in, kh, kw). A rule may add fixed weights (``readout_conv1``,
         ``feedback_conv1``, ...). A learned constant is ``<population>.<constant>`` -> (n,), or (1,) for one that the
-        population shares.
+        population shares. Learned delays are ``<projection>_delay``, of the weights' shape.
     """
     shapes = {p.name: p.weight_shape for p in _projections(spec, rule)}
+    shapes |= {name: p.weight_shape for name, p in spec.learned_delays.items()}
     return shapes | {one.key: one.shape for one in spec.learned_constants}
 
 
@@ -58,7 +59,7 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
     Returns
     -------
     dict
-        Layer name -> array.
+        Layer name -> array. Learned delays are in ms.
 
     Raises
     ------
@@ -67,9 +68,14 @@ def initial_weights(spec: NetworkSpec, rule: Rule | None = None, seed: int = 0) 
     """
     weights = {}
     for p in _projections(spec, rule):
-        rng = np.random.default_rng([seed, zlib.crc32(p.name.encode())])
-        weights[p.name] = _drawn(p, p.draw(rng, spec))
+        weights[p.name] = _drawn(p, p.draw(_random(seed, p.name), spec))
+    for name, p in spec.learned_delays.items():
+        weights[name] = p.delay.draw(_random(seed, name), p.weight_shape)
     return weights | {one.key: one.initial(seed) for one in spec.learned_constants}
+
+
+def _random(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 def _drawn(p: Projection, drawn: Any) -> np.ndarray:
@@ -148,9 +154,24 @@ def check_weights(
         _check_signs(where, signs.get(name), array, name)
         if name in constants:
             _check_bounds(where, constants[name], array)
+        if name in spec.learned_delays:
+            _check_limits(where, spec.learned_delays[name].delay.limits, array, name)
         # half, extended: what the engines do not know
         result[name] = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     return result
+
+
+def _check_limits(where: str, limits: tuple[float, float], array: np.ndarray, name: str) -> None:
+    low, high = limits
+    outside = (array < low - 1e-6 * high) | (array > high * (1 + 1e-6))  # what float32 makes of the bounds is within
+    if outside.any():
+        index = tuple(int(k) for k in np.argwhere(outside)[0])
+        raise WeightsError(
+            where,
+            f"{name} does not lie between the bounds of the projection's delays",
+            got=f"{array[index]} ms at {index}",
+            expected=f"{low:g} ms to {high:g} ms",
+        )
 
 
 def _check_signs(where: str, signs: np.ndarray | None, array: np.ndarray, name: str) -> None:

@@ -18,6 +18,7 @@ from brianlearn.network.encoders import (
 from brianlearn.network.fluctuations import FluctuationDriven
 from brianlearn.network.initial import Array, Constant, Init, Normal, Orthogonal, Uniform
 from brianlearn.network.layers import Conv, Dense, Input, Layer, Readout
+from brianlearn.network.learned_delays import LearnedDelays
 from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.presets import LIF, AdaptiveLIF, CubaLIF, DaltonIF, SequenceLIF, STBPNeuron
@@ -66,6 +67,7 @@ __all__ = [
     "IntegrateEvents",
     "Layer",
     "Learned",
+    "LearnedDelays",
     "LinearReadout",
     "NetworkSpec",
     "Neuron",

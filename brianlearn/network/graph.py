@@ -114,7 +114,8 @@ class Graph(Storable):
         for q in self._biases:
             for name in taken & {ALWAYS, "bias"}:  # `readout_bias` could be a rule's own readout
                 raise SpecError(f"population {name!r}", "biases need this name", got=f"{q.name!r}", expected="another")
-        _once("projections", [q.name for q in self._every_projection])
+        delays = [q.delay_name for q in self.projections if q.learns_delays]
+        _once("projections", [*(q.name for q in self._every_projection), *delays])
 
     @cached_property
     def order(self) -> tuple[str, ...]:

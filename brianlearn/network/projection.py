@@ -17,6 +17,7 @@ from brianlearn.network.connections import AllToAll, Bias, Connection
 from brianlearn.network.connections.some import Some
 from brianlearn.network.connectivity import Connectivity
 from brianlearn.network.initial import Constant, Init
+from brianlearn.network.learned_delays import LearnedDelays
 from brianlearn.network.population import check_name
 from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.storable import Storable
@@ -68,10 +69,11 @@ class Projection(Storable):
     sign : {"excitatory", "inhibitory"} or array_like, optional
         Dale's law: weights >= 0, or <= 0; or 1 and -1 for each neuron of the source. Initial weights take the sign, and
         no update changes it: what would cross 0 becomes 0. Weights of either sign where it is not given.
-    delay : brian2.Quantity, optional
+    delay : brian2.Quantity or LearnedDelays, optional
         A whole number of time steps: what arrives in a step was fired that long before, in the same trial. Cycles of
         projections need one. An array of the weights' shape has one for each weight, and so for each synapse but where
-        synapses share a weight: (out, in) all to all; by (pre, post) for `Sparse`.
+        synapses share a weight: (out, in) all to all; by (pre, post) for `Sparse`. `LearnedDelays` are learned beside
+        the weights, and have the name ``<name>_delay``.
     variable : str, optional
         The variable of the target that its spikes increment, one of the neuron's ``input``; the first of them where it
         is not given.
@@ -129,6 +131,17 @@ class Projection(Storable):
             )
         if not isinstance(self.learned, bool):
             raise SpecError(owner, "learned is wrong", got=repr(self.learned), expected="True or False")
+        self._check_delay(owner)
+        self._check_sign(owner)
+        check_bias(owner, self.bias)
+        if self.variable is not None and not isinstance(self.variable, str):
+            raise SpecError(
+                owner, "variable is no name", got=repr(self.variable), expected="an input variable of the target"
+            )
+
+    def _check_delay(self, owner: str) -> None:
+        if self.learns_delays:
+            return
         object.__setattr__(self, "delay", take_quantity(owner, "delay", self.delay))
         if get_dimensions(self.delay) is not second.dim:
             raise UnitError(
@@ -141,12 +154,6 @@ class Projection(Storable):
                 "delay is wrong",
                 got=repr(self.delay)[:200],
                 expected="a time, 0*ms or longer, or one for each weight",
-            )
-        self._check_sign(owner)
-        check_bias(owner, self.bias)
-        if self.variable is not None and not isinstance(self.variable, str):
-            raise SpecError(
-                owner, "variable is no name", got=repr(self.variable), expected="an input variable of the target"
             )
 
     def _check_sign(self, owner: str) -> None:
@@ -176,28 +183,41 @@ class Projection(Storable):
         return Projection(name, ALWAYS, self.target, connection, weights, self.learned, variable=self.variable)
 
     @property
-    def _delays(self) -> np.ndarray:
-        """In seconds."""
-        return np.asarray(self.delay, float)
+    def learns_delays(self) -> bool:
+        """Whether its delays are learned."""
+        return isinstance(self.delay, LearnedDelays)
+
+    @property
+    def delay_name(self) -> str:
+        """The name under which learned delays lie beside the weights."""
+        return f"{self.weights_of}_delay"
+
+    @property
+    def delays(self) -> np.ndarray:
+        """The delays in seconds, of all synapses or of each weight; of learned ones the shortest and the longest."""
+        return np.asarray(self.delay.bounds if self.learns_delays else self.delay, float)
 
     @property
     def delayed(self) -> bool:
         """Whether something that it delivers was fired in an earlier step."""
-        return bool(self._delays.max() > 0)
+        return bool(self.delays.max() > 0)
 
     @property
     def at_once(self) -> bool:
         """Whether something that it delivers was fired in the same step."""
-        return bool(self._delays.min() == 0)
+        return bool(self.delays.min() == 0)
 
     @property
     def delays_differ(self) -> bool:
         """Whether its synapses have different delays."""
-        return bool(self._delays.min() != self._delays.max())
+        return bool(self.delays.min() != self.delays.max())
 
     @property
     def delay_text(self) -> str:
         """The delay for people: one time, or the shortest and the longest one."""
+        if self.learns_delays:
+            low, high = map(quantity_text, self.delay.bounds)
+            return f"{low} to {high}, learned"
         if np.ndim(self.delay) == 0:
             return f"{self.delay}"
         low, high = (quantity_text(f(self.delay)) for f in (np.min, np.max))
@@ -215,7 +235,7 @@ class Projection(Storable):
         -------
         int
         """
-        return round(float(self._delays.max()) / float(dt))
+        return round(float(self.delays.max()) / float(dt))
 
     def lags(self, dt: Any) -> np.ndarray:
         """The delay of every packed weight as a number of time steps.
@@ -229,7 +249,7 @@ class Projection(Storable):
         -------
         numpy.ndarray of int64, shape (n_weights,)
         """
-        delays = self._delays if self._delays.ndim else np.full(self.weight_shape, float(self._delays))
+        delays = self.delays if self.delays.ndim else np.full(self.weight_shape, float(self.delays))
         return np.round(self.connection.pack(delays) / float(dt)).astype(np.int64)
 
     def parts(self, dt: Any) -> tuple[Projection, ...]:
@@ -243,15 +263,18 @@ class Projection(Storable):
         Returns
         -------
         tuple of Projection
-            ``<name>_after_<steps>``, with the weights of the whole (`weights_of`).
+            ``<name>_after_<steps>``, with the weights of the whole (`weights_of`). Of learned delays each has all
+            synapses, and its share of their weights (`LearnedDelays`).
         """
         if not self.delays_differ:
             return (self,)
-        lags, found = self.lags(dt), []
+        learned, found = self.learns_delays, []
+        lags = np.arange(self.delay.steps(dt)[0], self.delay.steps(dt)[1] + 1) if learned else self.lags(dt)
         for steps in np.unique(lags):
             part = copy.copy(self)
             own: dict[str, Any] = {"name": f"{self.name}_after_{steps}", "delay": steps * float(dt) * second}
-            own |= {"connection": Some(self.connection, lags == steps), "_weights_of": self.name}
+            own |= {"_weights_of": self.name, "_learned": self.delay if learned else None}
+            own |= {} if learned else {"connection": Some(self.connection, lags == steps)}
             for name in ("connectivity", "weight_signs"):
                 part.__dict__.pop(name, None)
             part.__dict__.update(own)
@@ -262,6 +285,11 @@ class Projection(Storable):
     def weights_of(self) -> str:
         """The projection whose weights it has: its own name but for `parts`."""
         return str(self.__dict__.get("_weights_of", self.name))
+
+    @property
+    def shared_by(self) -> LearnedDelays | None:
+        """Of a part (`parts`): the learned delays over which the weights are spread."""
+        return self.__dict__.get("_learned")
 
     # what is known of the projections of a network -------------------------------------------------------------------
 
@@ -315,11 +343,12 @@ class Projection(Storable):
         for name in ("connectivity", "weight_signs"):
             found.__dict__.pop(name, None)
         found.connection.check(self.name, source, target)
-        if np.ndim(self.delay) and np.shape(self.delay) != found.weight_shape:
+        given = self.delay.initial if self.learns_delays else self.delay
+        if np.ndim(given) and np.shape(given) != found.weight_shape:
             raise ShapeError(
                 f"projection {self.name!r}",
                 "its delays do not fit its weights",
-                got=f"shape {np.shape(self.delay)}",
+                got=f"shape {np.shape(given)}",
                 expected=f"one time, or one for each weight: shape {found.weight_shape}",
             )
         found.weight_signs  # noqa: B018 - looks, and refuses

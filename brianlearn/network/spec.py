@@ -231,7 +231,7 @@ class NetworkSpec(Storable):
                 expected="0 <= burn_in < duration",
             )
         for q in self.graph.projections:
-            delays = np.asarray(q.delay, float) / float(self.dt)
+            delays = q.delays / float(self.dt)
             if (np.abs(delays - np.round(delays)) > 1e-6 * np.maximum(1.0, delays)).any():
                 raise SpecError(
                     f"projection {q.name!r}",
@@ -294,6 +294,30 @@ class NetworkSpec(Storable):
     def pathways(self) -> tuple[Projection, ...]:
         """The `projections`, those whose delays differ in parts that have one each (`Projection.parts`)."""
         return tuple(part for q in self.projections for part in q.parts(self.dt))
+
+    @cached_property
+    def learned_delays(self) -> dict[str, Projection]:
+        """Name of learned delays beside the weights -> the projection that has them."""
+        return {q.delay_name: q for q in self.projections if q.learns_delays}
+
+    def with_delays(self, delays: Mapping[str, Any]) -> NetworkSpec:
+        """A copy with fixed delays in the place of learned ones.
+
+        Parameters
+        ----------
+        delays : mapping
+            Name of a projection -> its delay, as `Projection` takes it.
+
+        Returns
+        -------
+        NetworkSpec
+        """
+        if self.declared is None or not delays:
+            return self
+        projections = [
+            dataclasses.replace(q, delay=delays[q.name]) if q.name in delays else q for q in self.declared.projections
+        ]
+        return dataclasses.replace(self, declared=Graph(self.declared.populations, projections))
 
     def pathways_onto(self, population: str) -> tuple[Projection, ...]:
         """The pathways onto a population that fires.

@@ -12,6 +12,7 @@ from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.local import LocalRule
 from brianlearn.network.spec import NetworkSpec
+from brianlearn.training.delays import DelaysEngine
 
 __all__ = ["ENGINES", "check_engine", "choose_engine", "make_engine"]
 
@@ -162,7 +163,7 @@ def make_engine(
     workers: int,
     options: Mapping[str, Any],
 ) -> Engine:
-    """Build the engine, see `choose_engine`.
+    """Build the engine, see `choose_engine`; of a network with learned delays, what runs it with those of a state.
 
     Raises
     ------
@@ -170,6 +171,25 @@ def make_engine(
         What the engine or this machine cannot run, by name.
     """
     name = choose_engine(engine, rule, device)
+
+    def make(spec: NetworkSpec) -> Engine:
+        return _make(name, spec, rule, optimiser, device, dtype, batch_size, chunk_size, workers, options)
+
+    return DelaysEngine(spec, rule, make) if spec.learned_delays else make(spec)
+
+
+def _make(
+    name: str,
+    spec: NetworkSpec,
+    rule: Rule | None,
+    optimiser: Optimiser,
+    device: str,
+    dtype: str,
+    batch_size: int,
+    chunk_size: int | None,
+    workers: int,
+    options: Mapping[str, Any],
+) -> Engine:
     common: dict[str, Any] = dict(device=device, dtype=dtype, batch_size=batch_size, chunk_size=chunk_size)
     if name == "discrete":
         _refuse_workers(workers)

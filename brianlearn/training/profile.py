@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import numpy as np
 
 from brianlearn.brian.engine import BrianEngine
 from brianlearn.errors import RuleError
+from brianlearn.learning.delays import rounded
 from brianlearn.learning.rules.local import LocalRule
 from brianlearn.network.encoders import Encoder
 from brianlearn.network.spec import NetworkSpec
@@ -128,8 +130,10 @@ def profile(experiment: Experiment, *, samples: int = 200) -> Profile:
     started = time.perf_counter()
     _, record = plain.engine.learn(state, data, rate)
     seconds = time.perf_counter() - started
+    fixed, weights = rounded(spec, state.weights)
+    state = dataclasses.replace(state, weights=weights)
     measured = BrianEngine(
-        spec, rule, experiment.optimiser, **options, chunk_size=plain.engine.chunk_size, profile=True
+        fixed, rule, experiment.optimiser, **options, chunk_size=plain.engine.chunk_size, profile=True
     )
     measured.learn(state, data, rate)
     started = time.perf_counter()

@@ -17,6 +17,7 @@ from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.brian.build.schedule import Schedule
 from brianlearn.errors import DataError, SpecError
+from brianlearn.learning.delays import rounded
 from brianlearn.learning.rules.paths import OF_RULES
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.weights import check_weights
@@ -192,7 +193,8 @@ def plain_network(
     if samples is not None:
         samples.check(spec, labels=False)
     found = check_weights(spec, None, {n: np.asarray(w) for n, w in weights.items() if not n.startswith(OF_RULES)})
-    return _Description(spec.with_learned_constants(found), found, samples, seed).network()
+    fixed, found = rounded(spec.with_learned_constants(found), found)
+    return _Description(fixed, found, samples, seed).network()
 
 
 class _Description:

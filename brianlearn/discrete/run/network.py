@@ -20,12 +20,14 @@ from brianlearn.discrete.maps.bits import weighted
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.pipelined import later
+from brianlearn.discrete.run.spread import shares_of
 from brianlearn.discrete.step.derived import Derived
 from brianlearn.discrete.step.draws import Draws
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes, random_keys
 from brianlearn.discrete.step.program import Program, filter_program, neuron_program, response_program
 from brianlearn.discrete.step.recurrence import Recurrence
 from brianlearn.errors import SpecError, UnitError
+from brianlearn.learning.delays import rounded
 from brianlearn.learning.rules.eligibility import linear_response
 from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.neurons.neuron import Neuron
@@ -120,6 +122,8 @@ class DiscreteNetwork(torch.nn.Module):
             if tau is not None:
                 decay = float(np.exp(-dt / float(tau)))
                 self._leaks[readout.name] = Recurrence(filter_program(decay), (), kernels=kernels)
+        #: Epoch whose spread learned delays have in training mode.
+        self.epoch = 0
         constants = {one.key for one in spec.learned_constants}
         for name, array in weights.items():
             if hasattr(self, name):
@@ -272,7 +276,7 @@ class DiscreteNetwork(torch.nn.Module):
         for p in populations:
             delivered[p.name] = self.from_outside(component, p, heard)
         masks = {p.name: self.component_mask(p, delivered[p.name], keys) for p in populations}
-        weights = {q.name: self.get_parameter(q.weights_of) for q in component.projections}
+        weights = self.weights_of(component.projections)
         found, _ = component.differentiable(
             delivered, weights, masks, membrane="membranes" in record, sums="synaptic_input" in record, draws=draws
         )
@@ -338,14 +342,39 @@ class DiscreteNetwork(torch.nn.Module):
     ) -> tuple[torch.Tensor, bool]:
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
         parts, onto = [], self.spec.pathways_onto(population.name) if onto is None else onto
+        weights = self.weights_of(onto)
         for p in onto:
             source = after(heard[p.source], self.spec.arrival_steps(p), self.spec.n_steps)
             synapses = self._maps[p.name]
-            delivered, last = synapses(source, self.get_parameter(p.weights_of), synapses.lists(source))
+            delivered, last = synapses(source, weights[p.name], synapses.lists(source))
             if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step
                 delivered = delivered.expand(self.spec.n_steps, *delivered.shape[1:])
             parts.append((delivered, last))
         return arrive(parts, onto, population)
+
+    def weights_of(self, pathways: Sequence[Projection]) -> dict[str, torch.Tensor]:
+        """The weights of pathways, each with its share of them where delays are learned.
+
+        Parameters
+        ----------
+        pathways : sequence of Projection
+            Some of ``spec.pathways``.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            By name of the pathway.
+        """
+        found, shares = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
+        for q in pathways:
+            found[q.name], delays = self.get_parameter(q.weights_of), q.shared_by
+            if delays is not None:
+                if q.weights_of not in shares:
+                    width = delays.width(self.epoch, self.spec.dt) if self.training else 0.0
+                    shares[q.weights_of] = shares_of(delays, self.get_parameter(q.delay_name), self.spec.dt, width)
+                after_shortest = q.delay_steps(self.spec.dt) - delays.steps(self.spec.dt)[0]
+                found[q.name] = found[q.name] * shares[q.weights_of][after_shortest]
+        return found
 
     def _readout(self, name: str, heard: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """One readout of the network."""
@@ -549,6 +578,7 @@ def export(
     psp_tau: Any = None,
     kernels: bool = True,
     dtype: torch.dtype | None = None,
+    learn_delays: bool = False,
 ) -> DiscreteNetwork:
     """Export a network to a torch module that fires the same spikes.
 
@@ -571,6 +601,10 @@ def export(
         Whether to use generated kernels on the CPU (they need numba); plain torch otherwise.
     dtype : torch.dtype, optional
         Of the parameters; torch's default where it is not given.
+    learn_delays : bool
+        Whether learned delays are parameters, ``<projection>_delay`` in ms. In training mode weights are then spread
+        over delays as in the epoch ``module.epoch``, in evaluation mode delays are rounded. Fixed delays, those of the
+        weights rounded to the time grid, otherwise.
 
     Returns
     -------
@@ -604,6 +638,8 @@ def export(
     recurrent = any(map(spec.graph.is_recurrent, spec.graph.components))
     keep_freed_memory(LARGEST_OF_STEPS if recurrent else LARGEST)
     arrays = initial_weights(spec, None, seed) if weights is None else check_weights(spec, None, weights)
+    if not learn_delays:
+        spec, arrays = rounded(spec, arrays)
     return DiscreteNetwork(
         spec,
         arrays,

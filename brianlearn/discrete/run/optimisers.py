@@ -7,6 +7,7 @@ statement; some texts have a form with fewer passes over memory.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -43,7 +44,8 @@ class TensorOptimiser:
     signs : mapping, optional
         Layer name -> 1 and -1 of the weights' shape, where they have a sign to keep.
     bounds : mapping, optional
-        Learned constant -> its least and largest value.
+        Learned constant, or learned delays -> the least and the largest value. They are no weights, and do not decay as
+        these may.
     """
 
     def __init__(
@@ -58,7 +60,11 @@ class TensorOptimiser:
     ) -> None:
         self.optimiser, self.weights, self.slots, self.rates, self.steps = optimiser, weights, slots, rates, steps
         self.signs, self.bounds = signs or {}, bounds or {}
-        self._change = FUSED.get(type(optimiser).update) or _by_text(optimiser)
+        self._of_weights = self._of_others = optimiser, FUSED.get(type(optimiser).update) or _by_text(optimiser)
+        if self.bounds and hasattr(optimiser, "weight_decay"):
+            without: dict[str, Any] = {"weight_decay": 0.0}
+            plain = dataclasses.replace(optimiser, **without)
+            self._of_others = plain, FUSED.get(type(plain).update) or _by_text(plain)
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, torch.Tensor]) -> None:
@@ -72,7 +78,8 @@ class TensorOptimiser:
         self.steps += 1
         for name, g in self._clipped(gradients).items():
             weight = self.weights[name]
-            self._change(self.optimiser, weight, g, self.slots.get(name, {}), self.rates[name], self.steps)
+            optimiser, change = self._of_others if name in self.bounds else self._of_weights
+            change(optimiser, weight, g, self.slots.get(name, {}), self.rates[name], self.steps)
             if name in self.signs:
                 weight.mul_(weight * self.signs[name] > 0)
             if name in self.bounds:

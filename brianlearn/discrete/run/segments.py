@@ -150,7 +150,7 @@ class Segments:
                 {name: begin.since[name] for name in component.names if name in begin.since},
                 {name: a for name, a in before.items() if name in inside},
             )
-            weights = {q.name: network.get_parameter(q.weights_of) for q in component.projections}
+            weights = network.weights_of(component.projections)
             values, end = component.differentiable(delivered, weights, self.masks, begin=moment, draws=draws)
             states |= end.states
             since |= end.since
@@ -181,9 +181,10 @@ class Segments:
         """What reaches a population from outside its component, (steps, B, neurons) or with ports."""
         p, parts, steps = self.spec.graph.by_name[name], [], last - first
         onto = [q for q in self.spec.pathways_onto(name) if q not in component.projections]
+        weights = self.network.weights_of(onto)
         for q in onto:
             synapses, source = self.network.synapses(q.name), self._source(q, first, last, heard, self.delays[q.name])
-            sums, order = synapses(source, self.network.get_parameter(q.weights_of), synapses.lists(source))
+            sums, order = synapses(source, weights[q.name], synapses.lists(source))
             parts.append((sums.expand(steps, *sums.shape[1:]) if len(sums) != steps else sums, order))
         if not parts:
             return self.like.new_zeros(steps, *([ports_of(p)] if ports_of(p) > 1 else []), self.samples, p.n)

@@ -45,7 +45,8 @@ class BackPropagation(Rule, abstract=True):
 
     def learned(self, spec: NetworkSpec) -> tuple[str, ...]:
         readouts = (p.name for p in spec.readout_projections if p.learned)
-        return (*super().learned(spec), *readouts, *(one.key for one in spec.learned_constants))
+        constants = (one.key for one in spec.learned_constants)
+        return (*super().learned(spec), *readouts, *spec.learned_delays, *constants)
 
     def check(self, spec: NetworkSpec, batch_size: int) -> None:
         super().check(spec, batch_size)
