@@ -317,7 +317,7 @@ class NetworkSpec(Storable):
         projections = [
             dataclasses.replace(q, delay=delays[q.name]) if q.name in delays else q for q in self.declared.projections
         ]
-        return dataclasses.replace(self, declared=Graph(self.declared.populations, projections))
+        return dataclasses.replace(self, declared=dataclasses.replace(self.declared, projections=projections))
 
     def pathways_onto(self, population: str) -> tuple[Projection, ...]:
         """The pathways onto a population that fires.
