@@ -559,7 +559,7 @@ class NetworkSpec(Storable):
         if self.declared is None:
             return dataclasses.replace(self, layers=[changed.get(name, part) for name, part in self.parts.items()])
         populations = [changed.get(p.name, p) for p in self.declared.populations]
-        return dataclasses.replace(self, declared=Graph(populations, self.declared.projections))
+        return dataclasses.replace(self, declared=dataclasses.replace(self.declared, populations=populations))
 
     def check_chain(self, owner: str) -> None:
         """Refuse what is not declared as a chain of layers.
