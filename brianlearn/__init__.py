@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         load,
     )
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
-    from brianlearn.interop import to_neo, to_pynapple
+    from brianlearn.interop import sweeps_from_neo, sweeps_from_nwb, to_neo, to_pynapple
     from brianlearn.learning import (
         DALTON,
         DECOLLE,
@@ -89,6 +89,7 @@ if TYPE_CHECKING:
         SynapticRule,
         Targets,
         ThreeFactorRule,
+        TraceMSE,
         Transpose,
         VanRossum,
         WarmUp,
@@ -150,6 +151,7 @@ if TYPE_CHECKING:
         STBPNeuron,
         SumPool2d,
         Surrogate,
+        Sweeps,
         TimeToFirstSpikeEncoder,
         Triangular,
         Uniform,
@@ -182,12 +184,15 @@ if TYPE_CHECKING:
     from brianlearn.training import (
         Evaluation,
         Experiment,
+        Fit,
         Learner,
         Metrics,
         RecordedMetrics,
         Result,
         WeightHistory,
         evaluate,
+        fit,
+        inject,
     )
 
 __version__ = "0.1.0"
@@ -259,6 +264,7 @@ __all__ = [
     "Exponential",
     "FastSigmoid",
     "FirstSpike",
+    "Fit",
     "Fixed",
     "FluctuationDriven",
     "Gaussian",
@@ -338,10 +344,12 @@ __all__ = [
     "SumPool2d",
     "Surrogate",
     "SurrogateBPTT",
+    "Sweeps",
     "SynapticRule",
     "Targets",
     "ThreeFactorRule",
     "TimeToFirstSpikeEncoder",
+    "TraceMSE",
     "Transpose",
     "Triangular",
     "Uniform",
@@ -355,7 +363,9 @@ __all__ = [
     "dt_convergence",
     "evaluate",
     "export",
+    "fit",
     "heterogeneity",
+    "inject",
     "known_data",
     "linear_space",
     "load",
@@ -368,6 +378,8 @@ __all__ = [
     "robustness",
     "silenced",
     "simulate",
+    "sweeps_from_neo",
+    "sweeps_from_nwb",
     "to_brian2",
     "to_neo",
     "to_pynapple",

@@ -44,6 +44,7 @@ PAGES = (
     "stbp.md",
     "verify.md",
     "learned_constants.md",
+    "fitting.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
@@ -61,6 +62,7 @@ def test_python_of_a_page(page):
         "targets.md",
         "verify.md",
         "learned_constants.md",
+        "fitting.md",
     ):
         pytest.importorskip("torch")
     if page == "recording.md":

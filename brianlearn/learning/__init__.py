@@ -31,6 +31,7 @@ from brianlearn.learning.rules.synaptic import SynapticRule
 from brianlearn.learning.rules.three_factor import DALTON, TFR, ThreeFactorRule
 from brianlearn.learning.state import LearnerState
 from brianlearn.learning.targets import FirstSpike, Pattern, Regular, Silence, SpikeTrain, Targets
+from brianlearn.learning.trace_mse import TraceMSE
 from brianlearn.learning.value_losses import MAE, MSE, Huber
 from brianlearn.learning.van_rossum import van_rossum
 from brianlearn.learning.victor_purpura import victor_purpura
@@ -85,6 +86,7 @@ __all__ = [
     "SynapticRule",
     "Targets",
     "ThreeFactorRule",
+    "TraceMSE",
     "Transpose",
     "TrialRecord",
     "VanRossum",

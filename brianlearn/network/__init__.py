@@ -36,6 +36,7 @@ from brianlearn.network.own_spikes import PoissonBackground
 from brianlearn.network.population import LinearReadout, Population
 from brianlearn.network.record import Record, Recorded
 from brianlearn.network.samples.samples import Activity, Events, Raster, Recordings, Samples
+from brianlearn.network.samples.sweeps import Sweeps
 from brianlearn.network.spec import NetworkSpec, Projection
 from brianlearn.renamed import old_names
 
@@ -94,6 +95,7 @@ __all__ = [
     "Spikes",
     "SumPool2d",
     "Surrogate",
+    "Sweeps",
     "TimeToFirstSpikeEncoder",
     "Triangular",
     "Uniform",

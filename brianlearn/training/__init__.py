@@ -5,6 +5,7 @@ from brianlearn.named_arguments import name_arguments
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
+from brianlearn.training.fitting import Fit, fit, inject
 from brianlearn.training.learner import Learner, Metrics, RecordedMetrics
 from brianlearn.training.progress import LineProgress, LiveProgress, Progress
 from brianlearn.training.result import Result
@@ -16,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "Experiment",
+    "Fit",
     "Learner",
     "LineProgress",
     "LiveProgress",
@@ -26,7 +28,9 @@ __all__ = [
     "RunFolder",
     "WeightHistory",
     "evaluate",
+    "fit",
     "from_dict",
+    "inject",
     "to_dict",
 ]
 
