@@ -182,6 +182,7 @@ if TYPE_CHECKING:
         with_parameters,
     )
     from brianlearn.training import (
+        Adopted,
         Evaluation,
         Experiment,
         Fit,
@@ -190,6 +191,7 @@ if TYPE_CHECKING:
         RecordedMetrics,
         Result,
         WeightHistory,
+        adopt,
         evaluate,
         fit,
         inject,
@@ -226,6 +228,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AdaptiveLIF",
+    "Adopted",
     "AllToAll",
     "ArcTan",
     "ArgumentError",
@@ -358,6 +361,7 @@ __all__ = [
     "WarmUp",
     "WeightHistory",
     "WeightsError",
+    "adopt",
     "against_finest",
     "depth",
     "dt_convergence",

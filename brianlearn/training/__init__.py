@@ -2,6 +2,7 @@
 
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
+from brianlearn.training.adopted import Adopted, adopt
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
@@ -14,6 +15,7 @@ from brianlearn.training.serialise import from_dict, to_dict
 from brianlearn.training.weight_history import WeightHistory
 
 __all__ = [
+    "Adopted",
     "Checkpoint",
     "Evaluation",
     "Experiment",
@@ -27,6 +29,7 @@ __all__ = [
     "Result",
     "RunFolder",
     "WeightHistory",
+    "adopt",
     "evaluate",
     "fit",
     "from_dict",

@@ -27,7 +27,7 @@ from brianlearn.work import working
 if TYPE_CHECKING:
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork
 
-__all__ = ["Mismatch", "Verification", "verify", "verify_experiment"]
+__all__ = ["Mismatch", "Verification", "compared", "verify", "verify_experiment"]
 
 #: Readouts and weight changes that differ by no more than this are equal up to rounding.
 TOLERANCE = 1e-10
@@ -288,6 +288,41 @@ def verify_experiment(
     found = split(experiment.data, spec, validation=0, limit=1, test_limit=samples, seed=0)
     start = Learner(spec, rule, engine="brian", device="numpy", seed=experiment.seed).init(weights).weights
     return verify(spec, start, found.test, device=device, rule=rule, optimiser=experiment.optimiser)
+
+
+def compared(
+    spec: NetworkSpec, weights: Mapping[str, np.ndarray], samples: Samples, fired: Mapping[str, np.ndarray], device: str
+) -> Verification:
+    """Compare the discrete engine in double precision with spikes that something else fired.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    weights : mapping
+        Projection -> array.
+    samples : Samples
+    fired : mapping
+        Population -> bool, shape (n_samples, n_steps, neurons).
+    device : str
+        What fired them.
+
+    Returns
+    -------
+    Verification
+    """
+    import torch
+
+    from brianlearn.discrete import export
+
+    network = export(spec, {name: weights[name] for name in weight_shapes(spec)}, dtype=torch.float64).eval()
+    with torch.no_grad():
+        found = network(samples.inputs, record=("synaptic_input",))
+    unequal, mismatches, spikes = {}, {}, 0
+    for name, brian in fired.items():
+        discrete = (found.spikes[name] != 0).transpose(0, 1).flatten(2).numpy()
+        unequal[name] = brian & ~discrete, discrete & ~brian
+        mismatches[name], spikes = int((brian != discrete).sum()), spikes + int(brian.sum())
+    return Verification(device, len(samples), spikes, mismatches, _first(unequal, network, found), None)
 
 
 def _first(

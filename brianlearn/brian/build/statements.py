@@ -16,6 +16,7 @@ from brianlearn.network.spec import Projection
 
 __all__ = [
     "deliver_expression",
+    "equation_text",
     "group_equations",
     "integrate_statements",
     "plasticity_signal",
@@ -63,14 +64,14 @@ def group_equations(
     variables that error paths sum into.
     """
     parsed = neuron_of(p).parsed
-    subexpressions = [_equation_text(parsed.equations[name]) for name in parsed.equations.subexpr_names]
+    subexpressions = [equation_text(parsed.equations[name]) for name in parsed.equations.subexpr_names]
     lines = [noise.seeded("\n".join(subexpressions), "equations"), *([noise.declarations] if noise else [])]
     if step.update is not None:
         lines += [f"{name} : {unit_text(parsed.dimensions[name])}" for name in parsed.state_names]
         lines += [parameter.declaration for parameter in step.parameters]
     else:
         declared = set(parsed.equations.names)
-        lines += [_equation_text(eq) for eq in parsed.equations.values() if eq.type != SUBEXPRESSION]
+        lines += [equation_text(eq) for eq in parsed.equations.values() if eq.type != SUBEXPRESSION]
         lines += [parameter.declaration for parameter in step.parameters if parameter.name not in declared]
     if step.floor is not None:
         lines.append("gate : 1")
@@ -80,7 +81,8 @@ def group_equations(
     return Equations("\n".join(lines))
 
 
-def _equation_text(eq: SingleEquation) -> str:
+def equation_text(eq: SingleEquation) -> str:
+    """An equation as a line of Brian2."""
     unit = eq.var_type if eq.var_type != "float" else unit_text(eq.dim)
     flags = f" ({', '.join(eq.flags)})" if eq.flags else ""
     left = {DIFFERENTIAL_EQUATION: f"d{eq.varname}/dt = ", SUBEXPRESSION: f"{eq.varname} = ", PARAMETER: eq.varname}[

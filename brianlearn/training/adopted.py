@@ -1,0 +1,325 @@
+"""Networks that a user has written with Brian2: taught here, compared, and written back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from brian2 import Network, PoissonGroup, SpikeGeneratorGroup, SpikeMonitor
+from brian2.core.namespace import get_local_namespace
+
+from brianlearn.brian.adopt import Read, read_network
+from brianlearn.brian.adopt.inputs import drawn, given_spikes
+from brianlearn.brian.adopt.refusal import refused
+from brianlearn.brian.adopt.synapses import Projected
+from brianlearn.errors import SpecError, WeightsError
+from brianlearn.learning.weights import check_weights, initial_weights
+from brianlearn.network.layers import Readout
+from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
+from brianlearn.network.samples.events import Events
+from brianlearn.network.samples.samples import Samples
+from brianlearn.network.spec import NetworkSpec
+from brianlearn.training.verify import Verification, compared
+
+__all__ = ["Adopted", "adopt"]
+
+
+class Adopted:
+    """A network of the user's Brian2 objects, as this package sees it. Made by `adopt`.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        With the timing ``"brian2"``. Populations have the names of groups, projections those of Synapses objects.
+    weights : dict
+        Projection -> what its synapses have, in units of the target's ``weight_unit``; drawn for a readout.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self.spec: NetworkSpec = read.spec
+        self.weights: dict[str, np.ndarray] = dict(initial_weights(read.spec))
+        self._read = read
+
+    def __repr__(self) -> str:
+        return f"Adopted({self.spec.describe()})"
+
+    @property
+    def written_back(self) -> tuple[str, ...]:
+        """The projections whose weights `write_back` can put into the user's objects."""
+        return tuple(name for name, one in self._read.adopted.items() if one.delivery.weight is not None)
+
+    def samples(self, n: int = 1, *, targets: Any = None, seed: int = 0) -> Samples:
+        """What the inputs of the script present: the spikes of generators, and Poisson spikes that are drawn.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of samples: the same spikes of generators in each, other ones of Poisson groups.
+        targets : array_like, optional
+            As in `Samples`.
+        seed : int, optional
+            Of Poisson groups. Brian2 would draw other numbers.
+
+        Returns
+        -------
+        Samples
+
+        Raises
+        ------
+        SpecError
+            Groups named as ``inputs`` that bring no spikes of their own; rates that cannot be computed.
+        """
+        rng, parts = np.random.default_rng(seed), {}
+        for p in self.spec.graph.fed:
+            group = self._read.inputs.get(p.name)
+            trains = []
+            for _ in range(n):
+                trains.append(self._spikes(group, p.n, rng))
+            offsets = np.cumsum([0, *(len(step) for step, _ in trains)])
+            step = np.concatenate([s for s, _ in trains]) if trains else np.zeros(0, int)
+            neuron = np.concatenate([k for _, k in trains]) if trains else np.zeros(0, int)
+            parts[p.name] = Events(step, neuron, offsets, (p.n,))
+        inputs = next(iter(parts.values())) if len(parts) == 1 else parts
+        return Samples(inputs) if targets is None else Samples(inputs, targets)
+
+    def _spikes(self, group: Any, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        steps, dt = self.spec.n_steps, float(self.spec.dt)
+        if group is None:  # what reaches groups that nothing else reaches
+            return np.zeros(0, int), np.zeros(0, int)
+        if isinstance(group, SpikeGeneratorGroup):
+            step, neuron = given_spikes(group, steps, dt)
+        elif isinstance(group, PoissonGroup):
+            step, neuron = drawn(group, steps, dt, self._read.namespace, rng)
+        else:
+            raise refused(
+                group,
+                "it is an input that brings no spikes of its own",
+                line=f"inputs=[{group.name}]",
+                expected="a SpikeGeneratorGroup or a PoissonGroup",
+                remedy="make the samples yourself: bl.Samples(bl.Events.from_times(...))",
+            )
+        order = np.lexsort((neuron, step))
+        return step[order], neuron[order]
+
+    def verify(self) -> Verification:
+        """Run the user's own objects beside the adopted network, and compare every spike.
+
+        The objects run for one trial, and are brought back to where they were. Inputs fire what they fire in the
+        user's script, Poisson groups included; the adopted network hears the same. Spikes after the first one that
+        differs say little: a network with cycles amplifies one rounding.
+
+        Returns
+        -------
+        Verification
+            Its ``device`` is the code target of Brian2.
+
+        Raises
+        ------
+        SpecError
+            Objects that cannot run again.
+        """
+        read = self._read
+        current = {name: one.weights for name, one in read.adopted.items()}
+        trains = self._run_objects()
+        parts = {}
+        for p in self.spec.graph.fed:
+            step, neuron = trains.get(p.name, (np.zeros(0, int), np.zeros(0, int)))
+            parts[p.name] = Events(step, neuron, np.array([0, len(step)]), (p.n,))
+        samples = Samples(next(iter(parts.values())) if len(parts) == 1 else parts)
+        found = {}
+        for p in (*self.spec.graph.inputs, *self.spec.neurons):
+            fired = np.zeros((1, self.spec.n_steps, p.n), bool)
+            if p.name in trains:
+                step, neuron = trains[p.name]
+                fired[0, step, neuron] = True
+            found[p.name] = fired
+        weights = {**self.weights, **current}
+        return compared(self.spec, weights, samples, found, "the script's own objects")
+
+    def _run_objects(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Spikes of one trial of the user's objects: group -> steps and neurons, in order."""
+        read = self._read
+        dt, steps = float(self.spec.dt), self.spec.n_steps
+        before = {id(obj): obj._network for obj in _all_objects(read.objects)}
+        network = read.network if read.network is not None else Network(*read.objects)
+        monitors = {name: SpikeMonitor(group, name=f"brianlearn_{name}*") for name, group in read.groups.items()}
+        network.add(*monitors.values())
+        network.store("brianlearn")
+        start = float(network.t)
+        try:
+            network.run(self.spec.duration, namespace=dict(read.namespace))
+            found = {}
+            for name, monitor in monitors.items():
+                step = np.rint((np.array(monitor.t) - start) / dt).astype(int)
+                neuron = np.array(monitor.i, int)
+                kept = step < steps
+                order = np.lexsort((neuron[kept], step[kept]))
+                found[name] = step[kept][order], neuron[kept][order]
+        finally:
+            network.restore("brianlearn")
+            network.remove(*monitors.values())
+            for obj in _all_objects(read.objects):  # any network may run them again
+                obj._network = before.get(id(obj), obj._network)
+        return found
+
+    def write_back(self, weights: Any) -> dict[str, np.ndarray]:
+        """Put weights into the user's Synapses objects.
+
+        Parameters
+        ----------
+        weights : mapping or object with ``weights``
+            Projection -> array: of a learner's state, a result, or a dict.
+
+        Returns
+        -------
+        dict
+            Projection -> the weights that the objects have now: those that were given to rounding.
+
+        Raises
+        ------
+        WeightsError
+            Weights of another network; weights that changed and are constants of the script, by name.
+        """
+        given = getattr(weights, "weights", weights)
+        if not isinstance(given, Mapping):
+            raise SpecError(
+                "write_back", "weights are no mapping", got=repr(given)[:100], expected="state, or state.weights"
+            )
+        own = {name: np.asarray(w) for name, w in given.items() if name in self.weights}
+        checked = check_weights(self.spec, None, {**self.weights, **own})
+        for name, one in self._read.adopted.items():
+            if one.delivery.weight is None and not np.array_equal(checked[name], one.weights):
+                raise WeightsError(
+                    f"write_back: Synapses {one.delivery.synapses.name!r}",
+                    "its weights are constants of the script",
+                    got=str(one.delivery.synapses._pathways[0].code).strip(),
+                    expected="a synaptic parameter, e.g. Synapses(..., 'w : 1', on_pre='g_post += w')",
+                )
+        for name, one in self._read.adopted.items():
+            if one.delivery.weight is not None:
+                _write(one, checked[name])
+        self.weights = {**checked, **{name: one.weights for name, one in self._read.adopted.items()}}
+        return dict(self.weights)
+
+
+def _write(one: Projected, weights: np.ndarray) -> None:
+    """Put weights into a synaptic variable, and remember what it gives."""
+    delivery, variable = one.delivery, one.delivery.weight
+    assert variable is not None
+    amount, slope = one.pack(weights) * one.unit, delivery.coefficient[one.index]
+    if ((slope == 0) & (amount != 0)).any():
+        raise WeightsError(
+            f"write_back: Synapses {delivery.synapses.name!r}",
+            f"some synapses deliver nothing, whatever {variable!r} is",
+            got=str(delivery.synapses._pathways[0].code).strip(),
+            expected="a factor other than 0",
+        )
+    stored = delivery.synapses.variables[variable]
+    values = np.array(stored.get_value())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values[one.index] = np.where(slope == 0, values[one.index], amount / slope)
+    stored.set_value(values)
+    delivery.amount[one.index] = slope * np.asarray(stored.get_value(), float)[one.index]
+
+
+def _all_objects(objects: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for obj in objects:
+        found += [obj, *_all_objects(obj.contained_objects)]
+    return found
+
+
+def adopt(
+    groups: Any = None,
+    synapses: Any = (),
+    *,
+    duration: Any,
+    inputs: Any = (),
+    outputs: Any = None,
+    readout: Readout | None = None,
+    namespace: Mapping[str, Any] | None = None,
+    weights: Mapping[str, str] | None = None,
+    surrogate: Surrogate = FastSigmoid(),
+    v_scale: Any = None,
+    noise: str = "refuse",
+) -> Adopted:
+    """Take a network that is written with Brian2: the same spikes, on every engine, and weights that can be taught.
+
+    Equations, thresholds, resets, refractory periods, methods, present values of all variables, connections, weights
+    and delays are read from the objects. What has no equal here is refused by name, with the line.
+
+    Parameters
+    ----------
+    groups : brian2.Network or sequence of Brian2 objects, optional
+        Groups, or everything. Without it, all objects that ``brian2.run`` would run where `adopt` is called.
+    synapses : sequence of brian2.Synapses, optional
+        Where they are not among ``groups``.
+    duration : brian2.Quantity
+        Of a trial.
+    inputs : sequence of groups or names, optional
+        Groups whose spikes samples bring; SpikeGeneratorGroup and PoissonGroup are inputs anyway.
+    outputs : group or name, or a sequence of them, optional
+        The group that is the output, or those that the readout hears. Where it is not given, the one that leads to no
+        other.
+    readout : Readout, optional
+        Added to the network, to be taught; the script has no object for it.
+    namespace : mapping, optional
+        Values of names, in the place of the names where `adopt` is called.
+    weights : mapping, optional
+        Synapses object -> the synaptic variable that is its weight, where ``on_pre`` multiplies several.
+    surrogate : Surrogate, optional
+        Of all neurons.
+    v_scale : float, brian2.Quantity or mapping, optional
+        Unit of the surrogate's argument, of all groups or by group; the way from reset to threshold where it is not
+        given.
+    noise : {"refuse", "seeded"}, optional
+        ``"seeded"``: white noise and random numbers in equations are taken, drawn with seeds of this package.
+
+    Returns
+    -------
+    Adopted
+
+    Raises
+    ------
+    SpecError, EquationError
+        What cannot be read, with the line that could not be read and why.
+
+    Examples
+    --------
+    >>> from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, ms, prefs
+    >>> import brianlearn as bl
+    >>> prefs.codegen.target = "numpy"  # compiling takes longer than so small a network
+    >>> tau = 10 * ms
+    >>> spikes = SpikeGeneratorGroup(2, [0, 1, 0], [1, 2, 4] * ms, name="spikes")
+    >>> neurons = NeuronGroup(3, "dv/dt = -v/tau : 1", threshold="v > 1", reset="v = 0", method="exact", name="neurons")
+    >>> feed = Synapses(spikes, neurons, "w : 1", on_pre="v_post += w", delay=1 * ms, name="feed")
+    >>> feed.connect()
+    >>> feed.w = "0.5 + 0.3*j"
+    >>> adopted = bl.adopt([spikes, neurons, feed], duration=10 * ms)
+    >>> adopted.weights["feed"].tolist()
+    [[0.5, 0.5], [0.8, 0.8], [1.1, 1.1]]
+    >>> adopted.verify().agrees
+    True
+    """
+    frame, depth = sys._getframe(), -1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "brianlearn":
+        frame, depth = frame.f_back, depth + 1
+    own = namespace if namespace is not None else get_local_namespace(depth + 1)
+    if groups is None:
+        groups = [obj for obj in own.values() if hasattr(obj, "add_to_magic_network") and obj.add_to_magic_network]
+    read = read_network(
+        groups,
+        synapses,
+        inputs=inputs,
+        outputs=outputs,
+        readout=readout,
+        duration=duration,
+        namespace=own,
+        weights=weights or {},
+        surrogate=surrogate,
+        v_scale=v_scale,
+        noise=noise,
+    )
+    return Adopted(read)
