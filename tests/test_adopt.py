@@ -10,6 +10,7 @@ import pytest
 from brian2 import Hz, ms, mV, nA, nS, pA, pF, second
 
 import brianlearn as bl
+from brianlearn.errors import BrianLearnWarning, SpecError, WeightsError
 
 torch = pytest.importorskip("torch")
 
@@ -60,9 +61,17 @@ def cuba() -> tuple[list[Any], dict[str, Any]]:
 def coba() -> tuple[list[Any], dict[str, Any]]:
     """The same with conductances; Hodgkin and Huxley's channels left out."""
     constants = dict(
-        taum=20 * ms, taue=5 * ms, taui=10 * ms, Vt=-50 * mV, Vr=-60 * mV, El=-60 * mV, Ee=0 * mV, Ei=-80 * mV,
-        gl=10 * nS, I=0.22 * nA,
-    )  # fmt: skip
+        taum=20 * ms,
+        taue=5 * ms,
+        taui=10 * ms,
+        Vt=-50 * mV,
+        Vr=-60 * mV,
+        El=-60 * mV,
+        Ee=0 * mV,
+        Ei=-80 * mV,
+        gl=10 * nS,
+        I=0.22 * nA,
+    )
     group = b.NeuronGroup(
         150,
         """dv/dt = (ge*(Ee - v) + gi*(Ei - v) + gl*(El - v) + I)/(gl*taum) : volt (unless refractory)
@@ -161,9 +170,16 @@ def izhikevich() -> tuple[list[Any], dict[str, Any]]:
 def adex() -> tuple[list[Any], dict[str, Any]]:
     """Brette and Gerstner's neuron (J Neurophysiol 94:3637, 2005), two groups, heterogeneous delays."""
     space = dict(
-        C=281 * pF, gL=30 * nS, EL=-70.6 * mV, VT=-50.4 * mV, DeltaT=2 * mV, tauw=144 * ms, aw=4 * nS, bw=80.5 * pA,
+        C=281 * pF,
+        gL=30 * nS,
+        EL=-70.6 * mV,
+        VT=-50.4 * mV,
+        DeltaT=2 * mV,
+        tauw=144 * ms,
+        aw=4 * nS,
+        bw=80.5 * pA,
         taus=5 * ms,
-    )  # fmt: skip
+    )
     model = """dvm/dt = (gL*(EL - vm) + gL*DeltaT*exp((vm - VT)/DeltaT) + I - w)/C : volt
         dw/dt = (aw*(vm - EL) - w)/tauw : amp
         dI/dt = -I/taus : amp"""
@@ -217,8 +233,15 @@ def several_objects() -> tuple[list[Any], dict[str, Any]]:
 def hh_like() -> tuple[list[Any], dict[str, Any]]:
     """Morris and Lecar's neuron (Biophys J 35:193, 1981) with rk4, a threshold on a voltage and a reset of nothing."""
     space = dict(
-        C=20 * pF, gL=2 * nS, EL=-60 * mV, gCa=4 * nS, ECa=120 * mV, gK=8 * nS, EK=-84 * mV, phi=0.067 / ms,
-    )  # fmt: skip
+        C=20 * pF,
+        gL=2 * nS,
+        EL=-60 * mV,
+        gCa=4 * nS,
+        ECa=120 * mV,
+        gK=8 * nS,
+        EK=-84 * mV,
+        phi=0.067 / ms,
+    )
     group = b.NeuronGroup(
         5,
         """dV/dt = (-gL*(V - EL) - gCa*m*(V - ECa) - gK*n*(V - EK) + I + Idc)/C : volt
@@ -279,9 +302,7 @@ def counting() -> tuple[list[Any], dict[str, Any]]:
     return [group, given, feed], dict(outputs=group)
 
 
-SCRIPTS = [
-    cuba, coba, brunel, adaptive_threshold, izhikevich, adex, several_objects, hh_like, timed_poisson, counting
-]  # fmt: skip
+SCRIPTS = [cuba, coba, brunel, adaptive_threshold, izhikevich, adex, several_objects, hh_like, timed_poisson, counting]
 
 
 def read(script: Any, **options: Any) -> tuple[Any, Any]:
@@ -298,3 +319,378 @@ def test_scripts_fire_the_same_spikes(script: Any) -> None:
     assert found.mismatches.keys() == {p.name for p in (*adopted.spec.graph.inputs, *adopted.spec.neurons)}
     again = adopted.verify()  # the objects are where they were
     assert again.agrees and again.spikes == pytest.approx(found.spikes, rel=0.5)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.__name__)
+def test_plain_objects_of_an_adopted_network_are_the_script(script: Any) -> None:
+    """``to_brian2(adopt(x)) = x``."""
+    objects, adopted = read(script)
+    trains = adopted._run_objects()
+    parts = {}
+    for p in adopted.spec.graph.fed:
+        step, neuron = trains.get(p.name, (np.zeros(0, int), np.zeros(0, int)))
+        parts[p.name] = bl.Events(step, neuron, np.array([0, len(step)]), (p.n,))
+    samples = bl.Samples(next(iter(parts.values())) if len(parts) == 1 else parts)
+    del objects
+    network = bl.to_brian2(adopted.spec, adopted.weights, samples)
+    monitors = {p.name: b.SpikeMonitor(network[p.name]) for p in adopted.spec.neurons}
+    network.add(*monitors.values())
+    network.run(adopted.spec.duration)
+    for name, monitor in monitors.items():
+        found = sorted(zip(np.rint(np.array(monitor.t) / 1e-4).astype(int), np.array(monitor.i), strict=True))
+        assert found == sorted(zip(*trains[name], strict=True)), name
+
+
+def test_what_was_read() -> None:
+    objects, adopted = read(several_objects)
+    spec = adopted.spec
+    assert [p.name for p in spec.neurons] == ["pacemaker", "neurons"] and spec.output == "neurons"
+    assert spec.timing == "brian2" and float(spec.dt) == 1e-4
+    one = next(p for p in spec.projections if p.name == "one")
+    pairs = set(map(tuple, one.connection.pairs.tolist()))
+    assert pairs == {(i, j) for i in (1, 2) for j in range(2, 8)}
+    assert [p.name for p in spec.projections if p.name.startswith("two")] == ["two", "two_2"]
+    neuron = next(p for p in spec.neurons if p.name == "neurons").neuron
+    np.testing.assert_array_equal(np.asarray(neuron.constants["pull"]), np.asarray(objects[2].pull))
+    assert adopted.written_back == ("one", "two", "two_2")
+    unit = float(np.asarray(neuron.weight_unit))
+    assert unit == 2.0 ** round(np.log2(unit))
+    np.testing.assert_array_equal(
+        adopted.weights["one"] * unit, np.asarray(objects[3].w)[np.argsort(pairs_of(objects[3]))]
+    )
+
+
+def pairs_of(synapses: Any) -> np.ndarray:
+    return np.asarray(synapses.i) * 1000 + np.asarray(synapses.j)
+
+
+def test_magic_network_and_names_of_the_script() -> None:
+    tau, weight = 10 * ms, 0.6
+    given = generator()
+    neurons = b.NeuronGroup(3, "dv/dt = -v/tau : 1", threshold="v > 1", reset="v = 0", method="exact")
+    feed = b.Synapses(given, neurons, on_pre="v += weight")
+    feed.connect()
+    spikes = b.SpikeMonitor(neurons)
+    adopted = bl.adopt(duration=50 * ms)
+    assert float(adopted.spec.neurons[0].neuron.constants["tau"]) == float(tau)
+    assert adopted.verify().agrees
+    network = b.Network(b.collect())
+    other = bl.adopt(network, duration=50 * ms)
+    assert other.verify().agrees and other.spec.neurons[0].name == neurons.name
+    network.run(50 * ms)  # it runs as before, from its start
+    trains = adopted.samples().inputs
+    activity = bl.export(adopted.spec, adopted.weights, dtype=torch.float64)(trains)
+    assert int(activity.spikes[neurons.name].sum()) == spikes.num_spikes > 0
+    assert weight == 0.6
+
+
+def test_delays_that_are_no_multiples_are_rounded_with_a_warning() -> None:
+    given = generator()
+    neurons = b.NeuronGroup(2, "v : 1", threshold="v > 1", reset="v = 0", name="neurons")
+    feed = b.Synapses(given, neurons, on_pre="v += 0.6", delay=0.25 * ms, name="feed")
+    feed.connect()
+    with pytest.warns(BrianLearnWarning, match="rounded to 3 steps"):
+        adopted = bl.adopt([given, neurons, feed], duration=50 * ms)
+    assert adopted.spec.projections[0].delay_steps(adopted.spec.dt) == 3
+
+
+def test_poisson_samples_have_the_rates_of_the_script() -> None:
+    objects, adopted = read(timed_poisson)
+    samples = adopted.samples(400, targets=np.zeros(400, int), seed=3)
+    counts = np.zeros((2, 3))
+    np.add.at(counts, (samples.inputs.neuron, np.minimum(samples.inputs.step // 150, 2)), 1)
+    expected = 400 * np.array([[0, 600 * 0.015, 300 * 0.02], [800 * 0.015, 0, 300 * 0.02]])
+    np.testing.assert_allclose(counts, expected, rtol=0.05)
+    again = adopted.samples(400, targets=np.zeros(400, int), seed=3)
+    np.testing.assert_array_equal(samples.inputs.step, again.inputs.step)
+    assert len(objects) == 6
+
+
+# taught, and written back ---------------------------------------------------------------------------------------------
+
+
+def taught(adopted: Any, rule: Any, epochs: int = 3, **options: Any) -> Any:
+    """Two classes of spikes, learned on the discrete engine."""
+    spec, n = adopted.spec, 8
+    rng = np.random.default_rng(5)
+    dense = rng.random((n, spec.n_steps, spec.graph.fed[0].n)) < 0.01 * (1 + np.arange(n) % 2)[:, None, None]
+    events = bl.Events.from_dense(dense.astype(int), axes="BTN")
+    samples = bl.Samples(events, np.arange(n) % 2)
+    learner = bl.Learner(spec, rule, bl.Adam(0.05), engine="discrete", device="cpu", batch_size=n, **options)
+    state = learner.init(adopted.weights)
+    losses = []
+    for _ in range(epochs):
+        state, metrics = learner.learn(state, samples)
+        losses.append(metrics.loss)
+    assert losses[-1] < losses[0]
+    return state
+
+
+@pytest.mark.parametrize("rule", [bl.SurrogateBPTT(), bl.TFR()], ids=["bptt", "tfr"])
+@pytest.mark.parametrize("script", [adaptive_threshold, izhikevich, adex], ids=lambda s: s.__name__)
+def test_taught_and_written_back(script: Any, rule: Any) -> None:
+    objects, adopted = read(script, readout=bl.Readout(2, tau=10 * ms))
+    before = {
+        o.name: np.array(o.state(adopted._read.adopted[o.name].delivery.weight, use_units=False)[:])
+        for o in objects
+        if isinstance(o, b.Synapses)
+    }
+    state = taught(adopted, rule)
+    written = adopted.write_back(state)
+    for name, w in written.items():
+        scale = np.abs(state.weights[name]).max()
+        np.testing.assert_allclose(w, state.weights[name], rtol=0, atol=1e-12 * scale, err_msg=name)
+    changed = False
+    for o in objects:
+        if isinstance(o, b.Synapses):
+            now = np.array(o.state(adopted._read.adopted[o.name].delivery.weight, use_units=False)[:])
+            changed |= bool((now != before[o.name]).any())
+    assert changed
+    found = adopted.verify()  # the script's own objects, with their new weights
+    assert found.agrees and found.spikes > 20, found.first
+    again = bl.adopt(objects, duration=50 * ms, outputs=adopted.spec.neurons[-1].name)
+    for name in before:
+        np.testing.assert_allclose(
+            again.weights[name] * again._read.adopted[name].unit,
+            adopted.weights[name] * adopted._read.adopted[name].unit,
+            rtol=1e-12,
+        )
+
+
+def test_learned_constants_are_written_back() -> None:
+    tau_s = 4 * ms
+    given = generator(rate=200)
+    neurons = b.NeuronGroup(
+        6,
+        "dv/dt = (x - v)/tau_m : 1\ndx/dt = -x/tau_s : 1\ntau_m : second (constant)",
+        threshold="v > v_th",
+        reset="v = 0",
+        method="exact",
+        name="neurons",
+        namespace=dict(v_th=1.0),
+    )
+    neurons.tau_m = "(10 + 2*i)*ms"
+    feed = b.Synapses(given, neurons, "w : 1", on_pre="x += w", name="feed")
+    feed.connect()
+    feed.w = "1.5 + rand()"
+    adopted = bl.adopt(
+        [given, neurons, feed],
+        duration=50 * ms,
+        readout=bl.Readout(2, tau=10 * ms),
+        learn=("tau_s", "v_th", bl.Learned("tau_m", per="neuron", bounds=(1 * ms, 100 * ms))),
+    )
+    assert adopted.verify().agrees
+    state = taught(adopted, bl.SurrogateBPTT())
+    adopted.write_back(state)
+    assert np.unique(np.round(np.asarray(neurons.tau_m) / 1e-3 - 10 - 2 * np.arange(6), 6)).size > 1
+    assert float(neurons.namespace["tau_s"]) != float(tau_s) and neurons.namespace["v_th"] != 1.0
+    found = adopted.verify()
+    assert found.agrees and found.spikes > 20, found.first
+    alone = bl.adopt([given, neurons, feed], duration=50 * ms, learn=bl.Learned("tau_s", per="neuron"))
+    with pytest.raises(WeightsError, match="a value for each neuron"):
+        alone.write_back({**alone.weights, "neurons.tau_s": np.linspace(0.9, 1.1, 6)})
+
+
+def test_constants_of_the_script_are_not_written() -> None:
+    _, adopted = read(cuba)
+    assert adopted.written_back == ()
+    assert not any(p.learned for p in adopted.spec.projections if p.name in ("exc", "inh"))
+    with pytest.raises(WeightsError, match="constants of the script"):
+        adopted.write_back({"exc": adopted.weights["exc"] * 2})
+    with pytest.raises(SpecError, match="no mapping"):
+        adopted.write_back([1, 2])
+
+
+# refusals -------------------------------------------------------------------------------------------------------------
+
+LIF = "dv/dt = -v/(10*ms) : 1"
+
+
+def simple(
+    model: str = LIF, on_pre: str = "v += w", synapse: str = "w : 1", connect: bool = True, **options: Any
+) -> Any:
+    given = generator()
+    fields: dict[str, Any] = dict(threshold="v > 1", reset="v = 0", method="euler", name="neurons")
+    neurons = b.NeuronGroup(3, model, **{**fields, **options.pop("group", {})})
+    feed = b.Synapses(given, neurons, synapse, on_pre=on_pre, name="feed", **options)
+    if connect:
+        feed.connect()
+    return [given, neurons, feed]
+
+
+def with_run_regularly() -> Any:
+    objects = simple()
+    objects[1].run_regularly("v += 0.1", dt=1 * ms)
+    return objects
+
+
+def with_clock() -> Any:
+    return simple(group=dict(dt=0.5 * ms))
+
+
+def with_summed() -> Any:
+    given, neurons, feed = simple(LIF + "\ngap : 1")
+    gap = b.Synapses(neurons, neurons, "gap_post = v_pre - v_post : 1 (summed)", name="gap_junctions")
+    gap.connect()
+    return [given, neurons, feed, gap]
+
+
+def stdp() -> Any:
+    """Song, Miller and Abbott's rule (Nat Neurosci 3:919, 2000) as Brian2's users write it."""
+    model = "w : 1\ndApre/dt = -Apre/(20*ms) : 1 (event-driven)\ndApost/dt = -Apost/(20*ms) : 1 (event-driven)"
+    return simple(
+        synapse=model,
+        on_pre="v += w\nApre += 0.01\nw = clip(w + Apost, 0, 1)",
+        on_post="Apost += -0.01\nw = clip(w + Apre, 0, 1)",
+    )
+
+
+def linked_to_a_state() -> Any:
+    source = b.NeuronGroup(3, "dx/dt = -x/(5*ms) : 1", threshold="x > 1", reset="x = 0", name="source", method="euler")
+    given, neurons, feed = simple("dv/dt = (y - v)/(10*ms) : 1\ny : 1 (linked)")
+    neurons.y = b.linked_var(source, "x")
+    return [source, given, neurons, feed]
+
+
+def multiple_pathways() -> Any:
+    return simple(on_pre=dict(up="v += w", down="v -= w"))
+
+
+def my_function() -> Any:
+    @b.check_units(x=1, result=1)
+    def squared(x: Any) -> Any:
+        return x**2
+
+    return simple("dv/dt = (squared(v) - v)/(10*ms) : 1", group=dict(namespace=dict(squared=squared)))
+
+
+def timed_current() -> Any:
+    current = b.TimedArray([0, 1, 2], dt=1 * ms)
+    return simple("dv/dt = (current(t) - v)/(10*ms) : 1", group=dict(namespace=dict(current=current)))
+
+
+def poisson_input() -> Any:
+    objects = simple()
+    return [*objects, b.PoissonInput(objects[1], "v", 10, 100 * Hz, weight=0.1)]
+
+
+def operation() -> Any:
+    return [*simple(), b.NetworkOperation(lambda: None)]
+
+
+def without_threshold() -> Any:
+    return simple(group=dict(threshold=None, reset=None))
+
+
+def later_slot() -> Any:
+    objects = simple()
+    objects[2].pre.when = "end"
+    return objects
+
+
+REFUSED = {
+    "run_regularly": (with_run_regularly, "run_regularly changes"),
+    "time steps": (with_clock, "time step is another one"),
+    "gap junctions": (with_summed, "summed variable"),
+    "stdp": (stdp, "dynamics of their own"),
+    "on_post": (lambda: simple(on_post="w += 0.1"), "on_post changes the synapses"),
+    "linked": (linked_to_a_state, "linked to a variable that changes"),
+    "pathways": (multiple_pathways, "no pathway or several"),
+    "statements": (lambda: simple(on_pre="v += w; v += 1"), "several statements"),
+    "set": (lambda: simple(on_pre="v = w"), "does something else than to add"),
+    "multiplies": (lambda: simple(on_pre="v *= w"), "does something else than to add"),
+    "synaptic": (lambda: simple(on_pre="w += 1"), "no variable of the target"),
+    "not linear": (lambda: simple(on_pre="v += w**2"), "not proportional"),
+    "offset": (lambda: simple(on_pre="v += w + 1"), "not proportional"),
+    "two weights": (lambda: simple(on_pre="v += w*x", synapse="w : 1\nx : 1"), "several parameters could be"),
+    "state": (lambda: simple(on_pre="v += w*(2 - v_post)"), "depends on 'v_post', which changes"),
+    "random weight": (lambda: simple(on_pre="v += w*rand()"), "'rand' is random"),
+    "no synapses": (lambda: simple(connect=False), "no synapses"),
+    "noise": (lambda: simple("dv/dt = -v/(10*ms) + xi*(5*ms)**-0.5 : 1"), "it is noisy"),
+    "random reset": (lambda: simple(group=dict(reset="v = rand()")), "it is noisy"),
+    "time": (lambda: simple("dv/dt = (sin(2*pi*t/second) - v)/(10*ms) : 1"), "depends on the time of the run"),
+    "timed array": (timed_current, "depends on the time of the run"),
+    "function": (my_function, "function of your own"),
+    "threshold": (without_threshold, "no threshold"),
+    "condition": (lambda: simple(group=dict(threshold="v > 1 and v < 2")), "threshold"),
+    "refractory": (lambda: simple(group=dict(refractory="v > 0.5")), "refractory period is no constant"),
+    "events": (lambda: simple(group=dict(events=dict(low="v < 0"))), "events of its own"),
+    "poisson input": (poisson_input, "PoissonGroup and Synapses"),
+    "operation": (operation, "cannot be adopted"),
+    "slot": (later_slot, "another slot"),
+    "part": (lambda: [simple()[1][:2]], "part of a group"),
+    "no object": (lambda: [*simple(), "neurons"], "cannot be adopted"),
+    "missing group": (lambda: simple()[1:], "not among the groups"),
+    "unknown name": (lambda: simple("dv/dt = -v/unheard_of : 1"), "cannot be resolved"),
+    "name of on_pre": (lambda: simple(on_pre="v += w*unheard_of"), "cannot be resolved"),
+    "shared": (lambda: simple(LIF + "\ns : 1 (shared)", on_pre="s += w"), "'s'"),
+    "period": (lambda: [b.SpikeGeneratorGroup(3, [0], [1] * ms, period=5 * ms, name="again")], "no neurons"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_everything_else_is_refused_by_name(what: str) -> None:
+    make, text = REFUSED[what]
+    objects = make()
+    with pytest.raises(bl.BrianLearnError, match=text) as caught:
+        bl.adopt(objects, duration=50 * ms)
+    assert "got:" in str(caught.value) and "expected:" in str(caught.value)
+
+
+WRONG = {
+    "outputs": (dict(outputs="neuron"), "names no group.*\n.*\n.*\n.*neurons"),
+    "inputs": (dict(inputs=["stimuli"]), "inputs names no group"),
+    "weights": (dict(weights=dict(feet="w")), "weights names no Synapses"),
+    "weight": (dict(weights=dict(feed="x")), "no synaptic parameter"),
+    "noise": (dict(noise="yes"), "noise is wrong"),
+    "readout": (dict(readout=10), "readout is of the wrong type"),
+    "learn": (dict(learn=dict(neuron=("tau",))), "learn names no group"),
+    "constant": (dict(learn="tua"), "tua"),
+    "duration": (dict(duration=50), "duration"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_arguments_are_named(what: str) -> None:
+    options, text = WRONG[what]
+    objects = simple()
+    with pytest.raises(bl.BrianLearnError, match=text):
+        bl.adopt(objects, **{"duration": 50 * ms, **options})
+
+
+def test_noise_may_be_taken_with_seeds() -> None:
+    objects = simple("dv/dt = (1.2 - v)/(10*ms) + 0.5*xi*(10*ms)**-0.5 : 1")
+    adopted = bl.adopt(objects, duration=50 * ms, noise="seeded")
+    samples, counts = adopted.samples(), []
+    for engine in (bl.Brian(device="numpy"), bl.Discrete()):
+        learner = bl.Learner(adopted.spec, engine=engine, dtype="float64")
+        counts.append(len(learner.infer(learner.init(adopted.weights), samples, record=("spikes",)).spikes["neurons"]))
+    assert counts[0] == counts[1] > 0
+
+
+def test_an_adopted_network_that_has_run_is_refused() -> None:
+    objects = simple()
+    network = b.Network(*objects)
+    network.run(1 * ms)
+    with pytest.raises(SpecError, match="has run already"):
+        bl.adopt(network, duration=5 * ms)
+
+
+@pytest.mark.slow
+@pytest.mark.cpp_standalone
+@pytest.mark.parametrize("script", [cuba, adex, izhikevich, several_objects], ids=lambda s: s.__name__)
+def test_all_engines_run_adopted_networks(script: Any) -> None:
+    _, adopted = read(script)
+    samples, found = adopted.samples(2), []
+    for engine in (
+        bl.Discrete(),
+        bl.Brian(device="numpy"),
+        bl.Brian(device="cython"),
+        bl.Brian(device="cpp_standalone"),
+    ):
+        learner = bl.Learner(adopted.spec, engine=engine, dtype="float64")
+        spikes = learner.infer(learner.init(adopted.weights), samples, record=("spikes",)).spikes
+        found.append({name: raster.dense() for name, raster in spikes.items()})
+    for other in found[1:]:
+        for name, spikes in other.items():
+            np.testing.assert_array_equal(spikes, found[0][name], err_msg=name)

@@ -17,6 +17,7 @@ from brianlearn.brian.adopt.synapses import Projected
 from brianlearn.errors import SpecError, WeightsError
 from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.layers import Readout
+from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
 from brianlearn.network.samples.events import Events
 from brianlearn.network.samples.samples import Samples
@@ -165,7 +166,10 @@ class Adopted:
         return found
 
     def write_back(self, weights: Any) -> dict[str, np.ndarray]:
-        """Put weights into the user's Synapses objects.
+        """Put weights into the user's Synapses objects, and learned constants into the groups.
+
+        A constant that is a parameter of a group's equations gets its values; one that the group finds in a namespace
+        is put into the group's own namespace, which comes first.
 
         Parameters
         ----------
@@ -180,7 +184,8 @@ class Adopted:
         Raises
         ------
         WeightsError
-            Weights of another network; weights that changed and are constants of the script, by name.
+            Weights of another network; weights that changed and are constants of the script, by name; values of each
+            neuron of a constant that is not declared in the equations.
         """
         given = getattr(weights, "weights", weights)
         if not isinstance(given, Mapping):
@@ -197,11 +202,32 @@ class Adopted:
                     got=str(one.delivery.synapses._pathways[0].code).strip(),
                     expected="a synaptic parameter, e.g. Synapses(..., 'w : 1', on_pre='g_post += w')",
                 )
+        constants = self._constants(checked)
         for name, one in self._read.adopted.items():
             if one.delivery.weight is not None:
                 _write(one, checked[name])
+        for group, name, value in constants:
+            if name in group.user_equations:
+                group.variables[name].set_value(np.asarray(value, float))
+            else:
+                group.namespace[name] = value
         self.weights = {**checked, **{name: one.weights for name, one in self._read.adopted.items()}}
         return dict(self.weights)
+
+    def _constants(self, weights: Mapping[str, np.ndarray]) -> list[tuple[Any, str, Any]]:
+        """Group, name and value of the constants that are learned; what cannot be written is refused."""
+        found = []
+        for one in self.spec.learned_constants:
+            group, value = self._read.groups[one.population], one.quantity(weights[one.key])
+            if np.ndim(value) and one.name not in group.user_equations:
+                raise WeightsError(
+                    f"write_back: NeuronGroup {one.population!r}",
+                    f"{one.name!r} has a value for each neuron, and the script has one",
+                    got=f"{one.name!r} in a namespace",
+                    expected=f"a parameter in the equations: '{one.name} : ... (constant)'",
+                )
+            found.append((group, one.name, value))
+        return found
 
 
 def _write(one: Projected, weights: np.ndarray) -> None:
@@ -244,6 +270,7 @@ def adopt(
     surrogate: Surrogate = FastSigmoid(),
     v_scale: Any = None,
     noise: str = "refuse",
+    learn: Any = (),
 ) -> Adopted:
     """Take a network that is written with Brian2: the same spikes, on every engine, and weights that can be taught.
 
@@ -276,6 +303,8 @@ def adopt(
         given.
     noise : {"refuse", "seeded"}, optional
         ``"seeded"``: white noise and random numbers in equations are taken, drawn with seeds of this package.
+    learn : sequence of str or Learned, or mapping, optional
+        Constants of the neurons that back-propagation learns (docs/learned_constants.md), of all groups or by group.
 
     Returns
     -------
@@ -321,5 +350,6 @@ def adopt(
         surrogate=surrogate,
         v_scale=v_scale,
         noise=noise,
+        learn=(learn,) if isinstance(learn, str | Learned) else learn,
     )
     return Adopted(read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from brianlearn.brian.adopt.refusal import refused
 from brianlearn.brian.build.statements import equation_text
 from brianlearn.errors import BrianLearnError, SpecError
 from brianlearn.network.neurons.equations import unit_text
+from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.statements import assignments
 from brianlearn.network.neurons.surrogates import Surrogate
@@ -40,6 +41,7 @@ def neuron_of_group(
     surrogate: Surrogate,
     v_scale: Any,
     noise: str,
+    learn: Sequence[str | Learned] = (),
 ) -> Neuron:
     """The neuron of a group.
 
@@ -54,6 +56,8 @@ def neuron_of_group(
     v_scale : float or brian2.Quantity or None
         None: the way from the value after a reset to the threshold.
     noise : {"refuse", "seeded"}
+    learn : sequence of str or Learned
+        Constants that are learned.
 
     Returns
     -------
@@ -111,6 +115,7 @@ def neuron_of_group(
         surrogate=surrogate,
         refractory=_refractory(group, namespace),
         initial=initial,
+        learn=tuple(learn),
     )
     membrane = threshold.split(">")[0].strip(" (")
     variables = tuple(inputs) or (membrane if membrane in states else states[0],)

@@ -28,6 +28,7 @@ from brianlearn.network.connections import Sparse
 from brianlearn.network.encoders import Spikes
 from brianlearn.network.initial import Constant
 from brianlearn.network.layers import Readout
+from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.surrogates import Surrogate
 from brianlearn.network.population import LinearReadout, Population
 from brianlearn.network.projection import Projection
@@ -85,6 +86,7 @@ def read_network(
     surrogate: Surrogate,
     v_scale: Any,
     noise: str,
+    learn: Any,
 ) -> Read:
     """Read a network; parameters as those of `brianlearn.adopt`.
 
@@ -130,6 +132,9 @@ def read_network(
             del neurons[name], found[name]  # it holds what others are linked to, and does nothing itself
     if not neurons:
         raise SpecError("adopt", "there are no neurons", got=", ".join(found) or "nothing", expected="a NeuronGroup")
+    for asked in (learn, v_scale):
+        if isinstance(asked, Mapping):
+            _members(asked, neurons, "learn" if asked is learn else "v_scale")
     units: dict[str, dict[str, float]] = {name: {} for name in neurons}
     for name in neurons:
         onto = [d for d in delivered if d.target == name]
@@ -138,7 +143,11 @@ def read_network(
     populations = [Population(name, (len(g),), Spikes()) for name, g in given.items()]
     for name, group in neurons.items():
         scale = v_scale.get(name) if isinstance(v_scale, Mapping) else v_scale
-        neuron = neuron_of_group(group, namespace, units[name], surrogate=surrogate, v_scale=scale, noise=noise)
+        constants = learn.get(name, ()) if isinstance(learn, Mapping) else learn
+        constants = (constants,) if isinstance(constants, str | Learned) else tuple(constants)
+        neuron = neuron_of_group(
+            group, namespace, units[name], surrogate=surrogate, v_scale=scale, noise=noise, learn=constants
+        )
         populations.append(Population(name, (len(group),), neuron))
     sizes = {p.name: p.n for p in populations}
     adopted: dict[str, Projected] = {}

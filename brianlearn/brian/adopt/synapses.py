@@ -168,9 +168,7 @@ def deliveries(
     delay = np.broadcast_to(np.array(pathway.variables["delay"].get_value(), float), (n,))
     steps = _steps(synapses, delay, dt)
     source, goal = ends
-    return Delivery(
-        synapses, source, goal, pre, post, steps, dt, variable, np.array(amount), chosen, coefficient
-    )
+    return Delivery(synapses, source, goal, pre, post, steps, dt, variable, np.array(amount), chosen, coefficient)
 
 
 def projections_of(delivery: Delivery, sizes: Mapping[str, int], unit: float, first_input: str) -> list[Projected]:
@@ -227,14 +225,15 @@ def unit_of(amounts: np.ndarray) -> float:
 
 def _check_objects(synapses: Synapses) -> str:
     """Refuse what is more than one presynaptic pathway; its code."""
-    for eq in synapses.equations.values():
-        if "summed" in eq.flags:
-            raise refused(
-                synapses,
-                "a summed variable takes values, not spikes, to the target",
-                line=str(eq),
-                expected="spikes that add to a variable: on_pre='g_post += w'",
-            )
+    for name in synapses.summed_updaters:
+        raise refused(
+            synapses,
+            "a summed variable takes values, not spikes, to the target",
+            line=f"{name} ... (summed)",
+            expected="spikes that add to a variable: on_pre='g_post += w'",
+        )
+    moving = synapses.event_driven.values() if synapses.event_driven is not None else ()
+    for eq in (*synapses.equations.values(), *moving):
         if eq.type not in (PARAMETER, SUBEXPRESSION):
             raise refused(
                 synapses,
@@ -400,7 +399,8 @@ def _steps(synapses: Synapses, delay: np.ndarray, dt: float) -> np.ndarray:
         warnings.warn(
             BrianLearnWarning(
                 f"adopt: Synapses {synapses.name!r}",
-                f"a delay of {worst * 1e3:g} ms is no multiple of the time step of {dt * 1e3:g} ms; it is rounded to {rounded} steps, as Brian2's compiled code does"
+                f"a delay of {worst * 1e3:g} ms is no multiple of the time step of {dt * 1e3:g} ms; it is rounded to "
+                f"{rounded} steps, as Brian2's compiled code does",
             ),
             stacklevel=2,
         )

@@ -20,7 +20,8 @@ def to_brian2(
 ) -> Network:
     """A network as plain Brian2 objects, for scripts of one's own: monitors, stimuli, ``run_regularly``.
 
-    Groups have the names of populations, synapses those of projections behind ``synapses_``; their weights are ``w``.
+    Groups have the names of populations, synapses those of projections behind ``synapses_``; their weights are ``w``
+    (``w_syn`` where the target has a variable of that name).
     In double precision it fires the spikes of the learner, in one trial that begins at 0 s. Networks with
     ``timing="brian2"`` run in Brian2's own schedule; those with same-step timing bring their slots along
     (docs/schedule.md), and groups and synapses that a script adds can be put between them.
@@ -106,9 +107,9 @@ def _group(g: PlainGroup, clock: Clock, dt: float) -> Group:
 
 def _synapses(s: PlainSynapses, groups: Mapping[str, Group], clock: Clock, dt: float) -> Synapses:
     source, target = groups[s.source], groups[s.target]
-    made = Synapses(source, target, f"w : {s.unit}", on_pre=s.on_pre, name=f"synapses_{s.name}", clock=clock)
+    made = Synapses(source, target, f"{s.weight} : {s.unit}", on_pre=s.on_pre, name=f"synapses_{s.name}", clock=clock)
     made.connect(i=s.pre, j=s.post)
-    made.w = s.weights if s.unit == "1" else Quantity(s.weights, dim=made.variables["w"].dim)
+    setattr(made, s.weight, s.weights if s.unit == "1" else Quantity(s.weights, dim=made.variables[s.weight].dim))
     if s.delay.any():
         made.delay = s.delay * dt * second
     if s.when:

@@ -93,12 +93,14 @@ class PlainGroup:
 
 @dataclass(frozen=True, eq=False)
 class PlainSynapses:
-    """A Synapses object whose synapses have a weight ``w`` each.
+    """A Synapses object whose synapses have a weight each.
 
     Attributes
     ----------
     name, source, target : str
     on_pre : str
+    weight : str
+        Name of the synaptic variable: ``w``, unless the target has one of that name.
     unit : str
         Of the weights.
     pre, post : numpy.ndarray of int
@@ -114,6 +116,7 @@ class PlainSynapses:
     source: str
     target: str
     on_pre: str
+    weight: str
     unit: str
     pre: np.ndarray
     post: np.ndarray
@@ -319,11 +322,13 @@ class _Description:
     def _synapses(self, q: Projection) -> PlainSynapses:
         c, target = q.connectivity, self.spec.graph.by_name[q.target]
         weights = q.connectivity.pack(np.asarray(self.weights[q.name], float))[c.weight] * c.factor
-        variable, unit, when = "y", "1", "readout_deliver"
+        variable, unit, when, weight = "y", "1", "readout_deliver", "w"
         if isinstance(target.neuron, Neuron):
             neuron = target.neuron
             variable, unit = q.input_variable, unit_text(neuron.parsed.dimensions[q.input_variable])
             weights, when = weights * q.weight_unit, f"{q.target}_deliver"
+            while weight in neuron.parsed.equations.names or weight in neuron.constants:  # Brian2 refuses it, or
+                weight += "_syn"  # would mistake one for the other
         source = self.spec.graph.by_name[q.source].neuron
         amplitude = "*x_pre" if isinstance(source, Encoder) and source.carries_values else ""
         steps = q.lags(self.dt * second)[c.weight]
@@ -333,7 +338,8 @@ class _Description:
             q.name,
             q.source,
             q.target,
-            f"{variable}_post += w{amplitude}",
+            f"{variable}_post += {weight}{amplitude}",
+            weight,
             unit,
             np.asarray(c.pre),
             np.asarray(c.post),

@@ -180,10 +180,10 @@ def _synapses(s: PlainSynapses, arrays: dict[str, np.ndarray]) -> Iterator[str]:
     arrays |= {f"{name}.pre": s.pre, f"{name}.post": s.post, f"{name}.w": s.weights}
     yield f"# {s.name}: from {s.source} to {s.target}"
     yield f"{mine} = Synapses("
-    yield f"    groups[{s.source!r}], groups[{s.target!r}], 'w : {s.unit}', on_pre={s.on_pre!r}, name={name!r}"
+    yield f"    groups[{s.source!r}], groups[{s.target!r}], '{s.weight} : {s.unit}', on_pre={s.on_pre!r}, name={name!r}"
     yield ")"
     yield f'{mine}.connect(i=arrays["{name}.pre"], j=arrays["{name}.post"])'
-    yield f'{mine}.w = arrays["{name}.w"]' + ("" if s.unit == "1" else f"*({s.unit})")
+    yield f'{mine}.{s.weight} = arrays["{name}.w"]' + ("" if s.unit == "1" else f"*({s.unit})")
     if s.delay.any() and s.delay.min() == s.delay.max():
         yield f"{mine}.delay = {int(s.delay[0])}*defaultclock.dt"
     elif s.delay.any():

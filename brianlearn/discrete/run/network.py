@@ -459,7 +459,7 @@ class DiscreteNetwork(torch.nn.Module):
         """Whether spikes reach the next layer in the next step."""
         return self.spec.timing == "pipelined"
 
-    def synapses(self, projection: str) -> SynapticMap:
+    def synaptic_map(self, projection: str) -> SynapticMap:
         """The synaptic map of a projection.
 
         Parameters

@@ -105,7 +105,7 @@ def gradients(
 def _threads(network: DiscreteNetwork, samples: int) -> Iterator[None]:
     """One thread where steps are short; torch's own number comes back afterwards."""
     before = torch.get_num_threads()
-    work = samples * sum(network.synapses(p.name).multiplications for p in network.spec.pathways)
+    work = samples * sum(network.synaptic_map(p.name).multiplications for p in network.spec.pathways)
     if work < SHORT_STEP:
         torch.set_num_threads(1)
     try:
@@ -197,7 +197,7 @@ class _Online:
         like, self.samples = next(network.parameters()).detach(), len(labels)
         self.sources = {}
         for name, trains in given_trains(spec, inputs, self.samples, like, keys).items():
-            convolved = any(network.synapses(q.name).is_conv for q in spec.pathways if q.source == name)
+            convolved = any(network.synaptic_map(q.name).is_conv for q in spec.pathways if q.source == name)
             self.sources[name] = _Source(trains, channels_last=convolved and trains.shape[0] > 1)
         targets = output_target(labels, like, spec.classes)
         self.targets = targets if targets.ndim == 3 else None  # of all steps, where they differ
@@ -213,7 +213,7 @@ class _Online:
             # a dense layer above reads neurons in the order of its weights: reorder the fewer of both
             dense = any(len(q.weight_shape) == 2 and self.samples < q.n_post for q in above)
             arrivals = [
-                _Arrival(q, network.synapses(q.name), network.get_parameter(q.weights_of).detach())
+                _Arrival(q, network.synaptic_map(q.name), network.get_parameter(q.weights_of).detach())
                 for q in spec.pathways_onto(p.name)
             ]
             scale = float(Fraction(factors[p.name]) / self.samples) if p.name in factors else 0.0

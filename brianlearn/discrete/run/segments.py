@@ -183,7 +183,8 @@ class Segments:
         onto = [q for q in self.spec.pathways_onto(name) if q not in component.projections]
         weights = self.network.weights_of(onto)
         for q in onto:
-            synapses, source = self.network.synapses(q.name), self._source(q, first, last, heard, self.delays[q.name])
+            source = self._source(q, first, last, heard, self.delays[q.name])
+            synapses = self.network.synaptic_map(q.name)
             sums, order = synapses(source, weights[q.name], synapses.lists(source))
             parts.append((sums.expand(steps, *sums.shape[1:]) if len(sums) != steps else sums, order))
         if not parts:

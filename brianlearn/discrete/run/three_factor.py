@@ -62,7 +62,7 @@ class Arrival:
     @classmethod
     def of(cls, network: DiscreteNetwork, q: Projection, sent: torch.Tensor) -> Arrival:
         """What a projection brings of what its source ``sent``, shape (T, B, *in_shape) or (1, B, *in_shape)."""
-        spec, synapses = network.spec, network.synapses(q.name)
+        spec, synapses = network.spec, network.synaptic_map(q.name)
         delay, until = q.delay_steps(spec.dt), spec.arrival_steps(q)
         source = after(sent, delay, spec.n_steps)
         heard = source if until == delay else after(sent, until, spec.n_steps)
