@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from brian2 import Network, PoissonGroup, SpikeGeneratorGroup, SpikeMonitor
-from brian2.core.namespace import get_local_namespace
 
-from brianlearn.brian.adopt import Read, read_network
-from brianlearn.brian.adopt.inputs import drawn, given_spikes
-from brianlearn.brian.adopt.refusal import refused
-from brianlearn.brian.adopt.synapses import Projected
 from brianlearn.errors import SpecError, WeightsError
 from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.layers import Readout
@@ -22,13 +17,22 @@ from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
 from brianlearn.network.samples.events import Events
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.spec import NetworkSpec
-from brianlearn.training.verify import Verification, compared
+
+if TYPE_CHECKING:
+    from brianlearn.brian.adopt.reading import Read
+    from brianlearn.brian.adopt.synapses import Projected
+    from brianlearn.training.verify import Verification
 
 __all__ = ["Adopted", "adopt"]
 
 
 class Adopted:
     """A network of the user's Brian2 objects, as this package sees it. Made by `adopt`.
+
+    Parameters
+    ----------
+    read : Read
+        What was read.
 
     Attributes
     ----------
@@ -74,26 +78,30 @@ class Adopted:
         """
         rng, parts = np.random.default_rng(seed), {}
         for p in self.spec.graph.fed:
-            group = self._read.inputs.get(p.name)
-            trains = []
-            for _ in range(n):
-                trains.append(self._spikes(group, p.n, rng))
+            draw = self._trains(self._read.inputs.get(p.name))
+            trains = [draw(rng) for _ in range(n)]
             offsets = np.cumsum([0, *(len(step) for step, _ in trains)])
-            step = np.concatenate([s for s, _ in trains]) if trains else np.zeros(0, int)
-            neuron = np.concatenate([k for _, k in trains]) if trains else np.zeros(0, int)
+            step = np.concatenate([np.zeros(0, int), *(s for s, _ in trains)])
+            neuron = np.concatenate([np.zeros(0, int), *(k for _, k in trains)])
             parts[p.name] = Events(step, neuron, offsets, (p.n,))
         inputs = next(iter(parts.values())) if len(parts) == 1 else parts
         return Samples(inputs) if targets is None else Samples(inputs, targets)
 
-    def _spikes(self, group: Any, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _trains(self, group: Any) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+        """What makes the steps and neurons of an input's spikes, in order."""
+        from brianlearn.brian.adopt.inputs import given_spikes, rates_of
+        from brianlearn.brian.adopt.refusal import refused
+
         steps, dt = self.spec.n_steps, float(self.spec.dt)
-        if group is None:  # what reaches groups that nothing else reaches
-            return np.zeros(0, int), np.zeros(0, int)
+        if isinstance(group, PoissonGroup):
+            probability = rates_of(group, steps, dt, self._read.namespace) * dt
+            return lambda rng: np.nonzero(rng.random(probability.shape) < probability)  # type: ignore[return-value]
+        found = np.zeros(0, int), np.zeros(0, int)  # of what reaches groups that nothing else reaches
         if isinstance(group, SpikeGeneratorGroup):
             step, neuron = given_spikes(group, steps, dt)
-        elif isinstance(group, PoissonGroup):
-            step, neuron = drawn(group, steps, dt, self._read.namespace, rng)
-        else:
+            order = np.lexsort((neuron, step))
+            found = step[order], neuron[order]
+        elif group is not None:
             raise refused(
                 group,
                 "it is an input that brings no spikes of its own",
@@ -101,8 +109,7 @@ class Adopted:
                 expected="a SpikeGeneratorGroup or a PoissonGroup",
                 remedy="make the samples yourself: bl.Samples(bl.Events.from_times(...))",
             )
-        order = np.lexsort((neuron, step))
-        return step[order], neuron[order]
+        return lambda rng: found
 
     def verify(self) -> Verification:
         """Run the user's own objects beside the adopted network, and compare every spike.
@@ -121,6 +128,8 @@ class Adopted:
         SpecError
             Objects that cannot run again.
         """
+        from brianlearn.training.verify import compared
+
         read = self._read
         current = {name: one.weights for name, one in read.adopted.items()}
         trains = self._run_objects()
@@ -183,6 +192,8 @@ class Adopted:
 
         Raises
         ------
+        SpecError
+            What is no mapping.
         WeightsError
             Weights of another network; weights that changed and are constants of the script, by name; values of each
             neuron of a constant that is not declared in the equations.
@@ -332,10 +343,12 @@ def adopt(
     >>> adopted.verify().agrees
     True
     """
-    frame, depth = sys._getframe(), -1
+    from brianlearn.brian.adopt.reading import read_network
+
+    frame = sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "brianlearn":
-        frame, depth = frame.f_back, depth + 1
-    own = namespace if namespace is not None else get_local_namespace(depth + 1)
+        frame = frame.f_back
+    own = namespace if namespace is not None else {**frame.f_globals, **frame.f_locals}
     if groups is None:
         groups = [obj for obj in own.values() if hasattr(obj, "add_to_magic_network") and obj.add_to_magic_network]
     read = read_network(

@@ -14,7 +14,7 @@ from brian2.input.timedarray import TimedArray
 from brianlearn.brian.adopt.names import quantity
 from brianlearn.brian.adopt.refusal import refused
 
-__all__ = ["drawn", "given_spikes"]
+__all__ = ["given_spikes", "rates_of"]
 
 
 def given_spikes(group: SpikeGeneratorGroup, n_steps: int, dt: float) -> tuple[np.ndarray, np.ndarray]:
@@ -47,10 +47,8 @@ def given_spikes(group: SpikeGeneratorGroup, n_steps: int, dt: float) -> tuple[n
     return step[step < n_steps], neuron[step < n_steps]
 
 
-def drawn(
-    group: PoissonGroup, n_steps: int, dt: float, namespace: Mapping[str, Any], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Spikes of a PoissonGroup: in each step with the probability rate*dt, as Brian2 draws them, with a seed.
+def rates_of(group: PoissonGroup, n_steps: int, dt: float, namespace: Mapping[str, Any]) -> np.ndarray:
+    """The rates of a PoissonGroup; in each step Brian2 draws spikes with the probability rate*dt.
 
     Parameters
     ----------
@@ -60,11 +58,11 @@ def drawn(
         Seconds.
     namespace : mapping
         Where the script runs.
-    rng : numpy.random.Generator
 
     Returns
     -------
-    step, neuron : numpy.ndarray of int
+    numpy.ndarray, shape (n_steps, neurons)
+        In Hz.
 
     Raises
     ------
@@ -80,12 +78,8 @@ def drawn(
         names |= {name: _Timed(value, n) for name, value in names.items() if isinstance(value, TimedArray)}
         code = compile(text.strip(), "<rates>", "eval")
         try:
-            rates = np.stack(
-                [
-                    np.broadcast_to(np.asarray(eval(code, {}, {**names, "t": t * dt * second})), (n,))
-                    for t in range(n_steps)
-                ]
-            )
+            each = [eval(code, {}, {**names, "t": t * dt * second}) for t in range(n_steps)]
+            return np.stack([np.broadcast_to(np.asarray(rate, float), (n,)) for rate in each])
         except Exception as error:
             raise refused(
                 group,
@@ -94,10 +88,7 @@ def drawn(
                 expected="an expression of t, i, constants and timed arrays",
                 remedy=f"Python says: {error}",
             ) from None
-    else:
-        rates = np.broadcast_to(np.asarray(text, float), (n_steps, n))
-    found = np.argwhere(rng.random((n_steps, n)) < rates * dt)
-    return found[:, 0], found[:, 1]
+    return np.broadcast_to(np.asarray(text, float), (n_steps, n))
 
 
 class _Timed:

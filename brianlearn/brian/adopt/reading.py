@@ -88,7 +88,14 @@ def read_network(
     noise: str,
     learn: Any,
 ) -> Read:
-    """Read a network; parameters as those of `brianlearn.adopt`.
+    """Read a network.
+
+    Parameters
+    ----------
+    groups, synapses, inputs, outputs, readout, duration, weights, surrogate, v_scale, noise, learn
+        As those of `brianlearn.adopt`.
+    namespace : mapping
+        Where the script runs: its local names and those of its module.
 
     Returns
     -------
