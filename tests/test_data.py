@@ -186,6 +186,7 @@ def test_unknown_data_set():
         "dvs_gesture",
         "cifar10_dvs",
         "shd",
+        "channel_orders",
         "spoken_words",
         "ssc",
     } == {*known_data()}

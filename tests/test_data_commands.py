@@ -60,7 +60,7 @@ def test_check_of_built_in_data() -> None:
 
 def test_check_of_all_that_is_there(folder: Path) -> None:
     found = json.loads(call("check", "--json").stdout)
-    assert [each["name"] for each in found] == ["digits", "digits_events", "nmnist", "spoken_words"]
+    assert [each["name"] for each in found] == ["digits", "digits_events", "nmnist", "channel_orders", "spoken_words"]
     # a damaged one is named, and the others are checked all the same
     (folder / "Test" / "0" / "00001.bin").write_bytes(b"abc")
     result = call("check")

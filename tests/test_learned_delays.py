@@ -238,6 +238,20 @@ def test_delays_end_on_the_grid_and_then_stay(timing: str) -> None:
         np.testing.assert_array_equal(after.optimiser[name]["m"], state.optimiser[name]["m"])
 
 
+def test_without_epochs_they_stay_as_drawn() -> None:
+    x, labels = samples(1)
+    found = []
+    for seed in (0, 1):
+        learner = bl.Learner(learned(epochs=0), bl.SurrogateBPTT(), bl.Adam(2e-3), dtype="float64", seed=seed)
+        start = learner.init()
+        state, _ = learner.learn(start, bl.Samples(x, labels))
+        assert np.abs(state.weights["self"] - start.weights["self"]).max() > 1e-4
+        for name in learner.spec.learned_delays:
+            np.testing.assert_array_equal(state.weights[name], np.floor(start.weights[name] + 0.5))
+        found.append(state.weights["self_delay"])
+    assert (found[0] != found[1]).any()
+
+
 @pytest.mark.parametrize("kernels", [True, False])
 def test_the_training_forward_becomes_the_rounded_one(kernels: bool) -> None:
     given, learner, state = trained(learned(), 2)
@@ -475,8 +489,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a beginning of another shape": (other_shape, "shape \\(6, 8\\)[\\s\\S]*shape \\(8, 6\\)"),
     "no spread": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), spread=0 * ms), "one time > 0"),
     "several spreads": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), spread=[1, 2] * ms), "one time > 0"),
-    "no epochs": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), epochs=0), "whole number >= 1"),
-    "half an epoch": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), epochs=1.5), "whole number >= 1"),
+    "epochs below 0": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), epochs=-1), "whole number >= 0"),
+    "half an epoch": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), epochs=1.5), "whole number >= 0"),
     "a negative rate": (lambda: bl.LearnedDelays((0 * ms, 3 * ms), learning_rate_scale=-1), "number >= 0"),
     "a text": (lambda: bl.LearnedDelays(("0*ms", "3 apples")), "3 apples"),
     "bounds off the grid": (lambda: dataclasses.replace(feed_forward(), dt=0.3 * ms, duration=3 * ms), "multiple of"),

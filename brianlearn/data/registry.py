@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brianlearn.data import (
+    channel_orders,
     cifar10,
     cifar10_dvs,
     digits,
@@ -177,6 +178,12 @@ _ENTRIES = {
             shd.SHD,
             "spoken digits before an artificial cochlea, 20 classes, 700 channels, about 1 s",
             also_complete=((8332, 2088),),  # as first published
+        ),
+        Entry(
+            "channel_orders",
+            "spikes of 8 channels, one after the other in 10 orders, about 0.11 s; built in",
+            (1000, 500),
+            spikes=lambda dt, path: channel_orders.load_channel_orders(dt),
         ),
         Entry(
             "spoken_words",

@@ -48,6 +48,7 @@ class LearnedDelays(Storable):
         Width s in the first epoch; half of what lies between the bounds where it is not given.
     epochs : int, optional
         How many epochs delays learn for; a run of as many or fewer ends before weights learn with the delays that stay.
+        With 0 they stay as they begin, on the grid: delays that are drawn from the learner's seed.
     learning_rate_scale : float, optional
         Factor on the learning rate; the rule's own by the name ``<projection>_delay`` takes its place. Delays are kept
         in ms beside the weights: with Adam and a learning rate of 0.001, 100 lets them change by up to about 0.1 ms in
@@ -105,8 +106,8 @@ class LearnedDelays(Storable):
             raise SpecError(
                 owner, "spread is wrong", got=quantity_text(self.spread), expected="one time > 0, e.g. 5*ms"
             )
-        if not (is_whole(self.epochs) and self.epochs >= 1):
-            raise SpecError(owner, "epochs is wrong", got=repr(self.epochs), expected="a whole number >= 1")
+        if not (is_whole(self.epochs) and self.epochs >= 0):
+            raise SpecError(owner, "epochs is wrong", got=repr(self.epochs), expected="a whole number >= 0")
         if not (is_number(self.learning_rate_scale) and self.learning_rate_scale >= 0):
             raise SpecError(
                 owner,

@@ -20,7 +20,7 @@ from brianlearn.discrete.maps.bits import weighted
 from brianlearn.discrete.run.activity import DiscreteActivity
 from brianlearn.discrete.run.component import Component, after
 from brianlearn.discrete.run.pipelined import later
-from brianlearn.discrete.run.spread import shares_of
+from brianlearn.discrete.run.spread import shares_of, spread_sums
 from brianlearn.discrete.step.derived import Derived
 from brianlearn.discrete.step.draws import Draws
 from brianlearn.discrete.step.encoding import dropout_mask, encode_all, given_spikes, random_keys
@@ -342,10 +342,17 @@ class DiscreteNetwork(torch.nn.Module):
     ) -> tuple[torch.Tensor, bool]:
         """What reaches a population in every step, and its order in memory; ``heard``: spikes by population."""
         parts, onto = [], self.spec.pathways_onto(population.name) if onto is None else onto
-        weights = self.weights_of(onto)
+        weights, spread = self.weights_of(onto), dict[str, list[Projection]]()
         for p in onto:
-            source = after(heard[p.source], self.spec.arrival_steps(p), self.spec.n_steps)
-            synapses = self._maps[p.name]
+            spread.setdefault(p.weights_of if p.shared_by is not None else p.name, []).append(p)
+        onto = [together[0] for together in spread.values()]
+        for p in onto:
+            synapses, delay = self._maps[p.name], self.spec.arrival_steps(p)
+            if p.shared_by is not None:
+                each = [weights[q.name] for q in spread[p.weights_of]]
+                parts.append(spread_sums(heard[p.source], each, synapses, delay, self.spec.n_steps))
+                continue
+            source = after(heard[p.source], delay, self.spec.n_steps)
             delivered, last = synapses(source, weights[p.name], synapses.lists(source))
             if len(delivered) != self.spec.n_steps:  # a direct current is the same in every step
                 delivered = delivered.expand(self.spec.n_steps, *delivered.shape[1:])
