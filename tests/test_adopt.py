@@ -491,6 +491,33 @@ def test_learned_constants_are_written_back() -> None:
         alone.write_back({**alone.weights, "neurons.tau_s": np.linspace(0.9, 1.1, 6)})
 
 
+def test_learned_delays_are_written_back() -> None:
+    given = generator(rate=200)
+    neurons = b.NeuronGroup(6, LIF, threshold="v > 1", reset="v = 0", method="exact", name="neurons")
+    feed = b.Synapses(given, neurons, "w : 1", on_pre="v += w", name="feed")
+    feed.connect(p=0.8)
+    feed.w, feed.delay = "0.5 + 0.5*rand()", "(1 + int(3*rand()))*ms"
+    before = np.array(feed.delay)
+    delays = bl.LearnedDelays((0 * ms, 5 * ms), epochs=2, learning_rate_scale=20)
+    adopted = bl.adopt(
+        [given, neurons, feed], duration=50 * ms, readout=bl.Readout(2, tau=10 * ms), learn_delays=dict(feed=delays)
+    )
+    order = adopted._read.adopted["feed"].index
+    np.testing.assert_allclose(adopted.weights["feed_delay"], before[order] / 1e-3, rtol=1e-12)
+    assert adopted.verify().agrees
+    state = taught(adopted, bl.SurrogateBPTT())
+    adopted.write_back(state)
+    after = np.array(feed.delay)
+    assert (after != before).any() and after.min() >= 0 and after.max() <= 5e-3
+    np.testing.assert_allclose(np.round(after / 1e-4), after / 1e-4, rtol=0, atol=1e-9)
+    found = adopted.verify()
+    assert found.agrees and found.spikes > 20, found.first
+    one = b.Synapses(given, neurons, "w : 1", on_pre="v += w", name="one", delay=1 * ms)
+    one.connect()
+    with pytest.raises(SpecError, match="one delay for all synapses"):
+        bl.adopt([given, neurons, one], duration=50 * ms, learn_delays=dict(one=delays))
+
+
 def test_constants_of_the_script_are_not_written() -> None:
     _, adopted = read(cuba)
     assert adopted.written_back == ()
@@ -645,6 +672,8 @@ WRONG = {
     "noise": (dict(noise="yes"), "noise is wrong"),
     "readout": (dict(readout=10), "readout is of the wrong type"),
     "learn": (dict(learn=dict(neuron=("tau",))), "learn names no group"),
+    "delays": (dict(learn_delays=dict(fed=1)), "learn_delays names no Synapses"),
+    "no delays": (dict(learn_delays=dict(feed=5 * ms)), "of the wrong type"),
     "constant": (dict(learn="tua"), "tua"),
     "duration": (dict(duration=50), "duration"),
 }

@@ -45,6 +45,7 @@ PAGES = (
     "verify.md",
     "learned_constants.md",
     "fitting.md",
+    "adopt.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
@@ -63,6 +64,7 @@ def test_python_of_a_page(page):
         "verify.md",
         "learned_constants.md",
         "fitting.md",
+        "adopt.md",
     ):
         pytest.importorskip("torch")
     if page == "recording.md":

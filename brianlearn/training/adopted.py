@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from brian2 import Network, PoissonGroup, SpikeGeneratorGroup, SpikeMonitor
+from brian2.core.base import BrianObject
 
 from brianlearn.errors import SpecError, WeightsError
 from brianlearn.learning.weights import check_weights, initial_weights
 from brianlearn.network.layers import Readout
+from brianlearn.network.learned_delays import UNIT, LearnedDelays
 from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
 from brianlearn.network.samples.events import Events
@@ -175,7 +177,7 @@ class Adopted:
         return found
 
     def write_back(self, weights: Any) -> dict[str, np.ndarray]:
-        """Put weights into the user's Synapses objects, and learned constants into the groups.
+        """Put weights and learned delays into the user's Synapses objects, and learned constants into the groups.
 
         A constant that is a parameter of a group's equations gets its values; one that the group finds in a namespace
         is put into the group's own namespace, which comes first.
@@ -204,7 +206,7 @@ class Adopted:
                 "write_back", "weights are no mapping", got=repr(given)[:100], expected="state, or state.weights"
             )
         own = {name: np.asarray(w) for name, w in given.items() if name in self.weights}
-        checked = check_weights(self.spec, None, {**self.weights, **own})
+        checked = dict(check_weights(self.spec, None, {**self.weights, **own}))
         for name, one in self._read.adopted.items():
             if one.delivery.weight is None and not np.array_equal(checked[name], one.weights):
                 raise WeightsError(
@@ -217,6 +219,8 @@ class Adopted:
         for name, one in self._read.adopted.items():
             if one.delivery.weight is not None:
                 _write(one, checked[name])
+            if one.projection.learns_delays:
+                checked[f"{name}_delay"] = _write_delays(one, checked[f"{name}_delay"])
         for group, name, value in constants:
             if name in group.user_equations:
                 group.variables[name].set_value(np.asarray(value, float))
@@ -261,6 +265,18 @@ def _write(one: Projected, weights: np.ndarray) -> None:
     delivery.amount[one.index] = slope * np.asarray(stored.get_value(), float)[one.index]
 
 
+def _write_delays(one: Projected, delays: np.ndarray) -> np.ndarray:
+    """Put delays into a pathway, on its time grid; what they are then, in the unit of weights."""
+    delivery = one.delivery
+    steps = np.floor(one.pack(delays) * UNIT / delivery.dt + 0.5).astype(int)
+    stored = delivery.synapses._pathways[0].variables["delay"]
+    values = np.array(stored.get_value())
+    values[one.index] = steps * delivery.dt
+    stored.set_value(values)
+    delivery.steps[one.index] = steps
+    return one.unpack(steps * delivery.dt / UNIT)
+
+
 def _all_objects(objects: Iterable[Any]) -> list[Any]:
     found: list[Any] = []
     for obj in objects:
@@ -282,6 +298,7 @@ def adopt(
     v_scale: Any = None,
     noise: str = "refuse",
     learn: Any = (),
+    learn_delays: Mapping[str, LearnedDelays] | None = None,
 ) -> Adopted:
     """Take a network that is written with Brian2: the same spikes, on every engine, and weights that can be taught.
 
@@ -316,6 +333,8 @@ def adopt(
         ``"seeded"``: white noise and random numbers in equations are taken, drawn with seeds of this package.
     learn : sequence of str or Learned, or mapping, optional
         Constants of the neurons that back-propagation learns (docs/learned_constants.md), of all groups or by group.
+    learn_delays : mapping, optional
+        Synapses object -> `LearnedDelays` (docs/learned_delays.md); they begin with the delays of the script.
 
     Returns
     -------
@@ -348,9 +367,12 @@ def adopt(
     frame = sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "brianlearn":
         frame = frame.f_back
-    own = namespace if namespace is not None else {**frame.f_globals, **frame.f_locals}
-    if groups is None:
-        groups = [obj for obj in own.values() if hasattr(obj, "add_to_magic_network") and obj.add_to_magic_network]
+    here = {**frame.f_globals, **frame.f_locals}
+    own = namespace if namespace is not None else here
+    if groups is None:  # what Brian2's run would collect
+        scope = BrianObject._scope_current_key
+        objects = [obj for obj in here.values() if isinstance(obj, BrianObject) and obj.add_to_magic_network]
+        groups = [obj for obj in objects if obj._scope_key == scope]
     read = read_network(
         groups,
         synapses,
@@ -364,5 +386,6 @@ def adopt(
         v_scale=v_scale,
         noise=noise,
         learn=(learn,) if isinstance(learn, str | Learned) else learn,
+        learn_delays=learn_delays or {},
     )
     return Adopted(read)

@@ -25,7 +25,6 @@ from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.statements import assignments
 from brianlearn.network.neurons.surrogates import Surrogate
-from brianlearn.network.neurons.update_code import update_code
 
 __all__ = ["neuron_of_group", "values_of_variable", "written"]
 
@@ -129,15 +128,9 @@ def neuron_of_group(
 def _with_method(group: NeuronGroup, fields: dict[str, Any], *, own_scale: bool) -> Neuron:
     """The neuron, stepped as Brian2 steps the group; ``own_scale``: with a scale from threshold and reset."""
     method = _method(group)
+    method = "exact" if method == "linear" else method  # its old name
     try:
-        if method in ("exact", "linear"):
-            try:  # Brian2's own solution, to the last digit
-                neuron = Neuron(**fields, method="linear")
-                update_code(neuron)
-            except BrianLearnError:
-                neuron = Neuron(**fields, method="exact")
-        else:
-            neuron = Neuron(**fields, method=method)
+        neuron = Neuron(**fields, method=method)
         if own_scale:
             fields["v_scale"] = quantity(_way(neuron), get_dimensions(neuron.v_scale))
             neuron = Neuron(**fields, method=neuron.method)

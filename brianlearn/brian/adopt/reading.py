@@ -28,6 +28,7 @@ from brianlearn.network.connections import Sparse
 from brianlearn.network.encoders import Spikes
 from brianlearn.network.initial import Constant
 from brianlearn.network.layers import Readout
+from brianlearn.network.learned_delays import LearnedDelays
 from brianlearn.network.neurons.learned import Learned
 from brianlearn.network.neurons.surrogates import Surrogate
 from brianlearn.network.population import LinearReadout, Population
@@ -87,12 +88,13 @@ def read_network(
     v_scale: Any,
     noise: str,
     learn: Any,
+    learn_delays: Mapping[str, LearnedDelays],
 ) -> Read:
     """Read a network.
 
     Parameters
     ----------
-    groups, synapses, inputs, outputs, readout, duration, weights, surrogate, v_scale, noise, learn
+    groups, synapses, inputs, outputs, readout, duration, weights, surrogate, v_scale, noise, learn, learn_delays
         As those of `brianlearn.adopt`.
     namespace : mapping
         Where the script runs: its local names and those of its module.
@@ -122,15 +124,24 @@ def read_network(
     given = {name: g for name, g in found.items() if isinstance(g, SpikeGeneratorGroup | PoissonGroup)}
     given |= {g.name: g for g in _members(inputs, found, "inputs")}
     dt = _dt([*found.values(), *links])
-    unknown = sorted(set(weights) - {s.name for s in links})
-    if unknown:
-        raise SpecError(
-            "adopt",
-            "weights names no Synapses object",
-            got=unknown[0],
-            expected=", ".join(s.name for s in links),
-            remedy=did_you_mean(unknown[0], [s.name for s in links]),
-        )
+    for what, asked in (("weights", weights), ("learn_delays", learn_delays)):
+        unknown = sorted(set(asked) - {s.name for s in links})
+        if unknown:
+            raise SpecError(
+                "adopt",
+                f"{what} names no Synapses object",
+                got=unknown[0],
+                expected=", ".join(s.name for s in links),
+                remedy=did_you_mean(unknown[0], [s.name for s in links]),
+            )
+    for name, delays in learn_delays.items():
+        if not isinstance(delays, LearnedDelays):
+            raise SpecError(
+                "adopt",
+                f"learn_delays of {name!r} is of the wrong type",
+                got=repr(delays),
+                expected="bl.LearnedDelays((0*ms, 10*ms))",
+            )
     delivered = _deliveries(links, found, given, namespace, weights, dt)
     neurons = {name: g for name, g in found.items() if name not in given}
     connected = {name for d in delivered for name in (d.source, d.target)}
@@ -160,7 +171,7 @@ def read_network(
     adopted: dict[str, Projected] = {}
     for d in delivered:
         first = next(iter(units[d.target]))
-        for one in projections_of(d, sizes, units[d.target][d.variable], first):
+        for one in projections_of(d, sizes, units[d.target][d.variable], first, learn_delays.get(d.synapses.name)):
             adopted[one.projection.name] = one
     projections = [one.projection for one in adopted.values()]
     alone = [name for name in neurons if not units[name]]

@@ -6,7 +6,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from brianlearn.brian.adopt.refusal import refused
 from brianlearn.errors import BrianLearnWarning, did_you_mean
 from brianlearn.network.connections import AllToAll, Connection, Sparse
 from brianlearn.network.initial import Array
+from brianlearn.network.learned_delays import LearnedDelays
 from brianlearn.network.projection import Projection
 
 __all__ = ["Delivery", "Projected", "deliveries", "projections_of"]
@@ -171,7 +172,13 @@ def deliveries(
     return Delivery(synapses, source, goal, pre, post, steps, dt, variable, np.array(amount), chosen, coefficient)
 
 
-def projections_of(delivery: Delivery, sizes: Mapping[str, int], unit: float, first_input: str) -> list[Projected]:
+def projections_of(
+    delivery: Delivery,
+    sizes: Mapping[str, int],
+    unit: float,
+    first_input: str,
+    learned: LearnedDelays | None = None,
+) -> list[Projected]:
     """The projections of a delivery: one, and one more for pairs that are connected several times.
 
     Parameters
@@ -183,18 +190,32 @@ def projections_of(delivery: Delivery, sizes: Mapping[str, int], unit: float, fi
         What a weight of 1 adds, base units.
     first_input : str
         The variable of projections that name none.
+    learned : LearnedDelays, optional
+        Where delays are learned; they begin with those of the script.
 
     Returns
     -------
     list of Projected
+
+    Raises
+    ------
+    SpecError
+        One delay for all synapses, which is to be learned for each.
     """
+    if learned is not None and delivery.synapses._pathways[0].variables["delay"].scalar:
+        raise refused(
+            delivery.synapses,
+            "the script has one delay for all synapses, and learned delays are of each",
+            line="Synapses(..., delay=...)",
+            expected=f"{delivery.synapses.name}.delay = ... behind connect(), in the place of delay=",
+        )
     order = np.lexsort((delivery.post, delivery.pre))
     same = np.r_[False, (np.diff(delivery.pre[order]) == 0) & (np.diff(delivery.post[order]) == 0)]
     starts = np.flatnonzero(~same)
-    times = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
     found = []
-    for k in range(int(times.max()) + 1):
-        index = order[times == k]
+    for k in range(int(rank.max()) + 1):
+        index = order[rank == k]
         pairs = np.column_stack([delivery.pre[index], delivery.post[index]])
         complete = len(index) == sizes[delivery.source] * sizes[delivery.target]
         connection: Connection = AllToAll() if complete else Sparse(pairs=pairs)
@@ -202,6 +223,9 @@ def projections_of(delivery: Delivery, sizes: Mapping[str, int], unit: float, fi
         steps = delivery.steps[index]
         shape = (sizes[delivery.source], sizes[delivery.target])
         delay = steps[0] if (steps == steps[0]).all() else steps.reshape(shape).T if complete else steps
+        times: Any = delay * delivery.dt * second
+        if learned is not None:
+            times = learned if learned.initial is not None else replace(learned, initial=times)
         weights = delivery.amount[index] / unit
         made = Projection(
             name,
@@ -210,7 +234,7 @@ def projections_of(delivery: Delivery, sizes: Mapping[str, int], unit: float, fi
             connection,
             Array(weights.reshape(shape).T if complete else weights),
             learned=delivery.weight is not None,
-            delay=delay * delivery.dt * second,
+            delay=times,
             variable=None if delivery.variable == first_input else delivery.variable,
         )
         found.append(Projected(made, delivery, index, unit))

@@ -454,7 +454,6 @@ class Neuron(Storable):
 
     @staticmethod
     def _brian2_methods() -> list[str]:
-        # GSL's need a library and adapt their step, 'exact' is replaced by the propagator; 'linear' is Brian2's own
-        # symbolic solution, which networks that are adopted from Brian2 run
-        skip = ("gsl", "exact", "independent")
+        # the explicit ones: GSL's need a library and adapt their step, 'exact' is replaced by the propagator
+        skip = ("gsl", "exact", "linear", "independent")
         return sorted(name for name in StateUpdateMethod.stateupdaters if not name.startswith(skip))
