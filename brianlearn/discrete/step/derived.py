@@ -45,6 +45,11 @@ def changing_values(neuron: Neuron) -> set[str]:
     return {*learned, *_coefficients(neuron, learned)}
 
 
+def _exponential(matrices: np.ndarray) -> np.ndarray:
+    """Of many small matrices at once; spikes do not depend on it."""
+    return torch.linalg.matrix_exp(torch.from_numpy(matrices)).numpy()
+
+
 class Derived:
     """The constants of one population's program that follow from learned ones.
 
@@ -108,8 +113,23 @@ class Derived:
         of_name = {(r, i, j) for r in (False, True) for i, j in alone.coefficients(r) if i <= n}
         return any(self._places.get(coefficient) in of_name for coefficient in used)
 
-    def values(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def values(self, base: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Their values.
+
+        Parameters
+        ----------
+        base : mapping
+            From `read`.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            Base units, shape () or (n,).
+        """
+        return {name: np.asarray(evaluate(node, base), float) for name, node in self._expressions.items()}
+
+    def read(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What expressions read.
 
         Parameters
         ----------
@@ -119,24 +139,21 @@ class Derived:
         Returns
         -------
         dict of str to numpy.ndarray
-            Base units, shape () or (n,).
+            Constants and coefficients of the propagator, base units.
         """
-        base = self._read(given)
-        return {name: np.asarray(evaluate(node, base), float) for name, node in self._expressions.items()}
-
-    def _read(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What expressions read, with these learned constants."""
         step = neuron_step(self.neuron, self.dt, given)
         now = {p.name: p.value if p.shared else np.ravel(p.value) for p in step.parameters}
         return {**self._base, **{name: np.asarray(now[name], float) for name in self._base.keys() & now.keys()}}
 
-    def pull_back(self, given: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def pull_back(
+        self, given: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
         """From gradients of the constants that follow to those of the learned ones.
 
         Parameters
         ----------
-        given : mapping
-            As in `values`.
+        given, base : mapping
+            As for `read`, and from it.
         outside : mapping
             Constant that follows -> gradient, shape (n,).
 
@@ -145,7 +162,7 @@ class Derived:
         dict of str to numpy.ndarray
             Learned constant -> gradient, base units, shape () or (n,).
         """
-        base, n = self._read(given), self.constants[0].n
+        n = self.constants[0].n
         found = {name: np.zeros(n) for name in (*(one.name for one in self.constants), *self._places)}
         for name, gradient in outside.items():
             for source, partial in self._partials[name]:
@@ -173,10 +190,10 @@ class Derived:
             if not gradient.any():
                 continue
             if alike:  # one matrix for all
-                back = self._propagator.pull_back(values, self.dt, gradient.sum(axis=0), kind)
+                back = self._propagator.pull_back(values, self.dt, gradient.sum(axis=0), kind, _exponential)
                 result.append({name: np.full(n, value / n) for name, value in back.items()})
             else:
-                result.append(self._propagator.pull_back(values, self.dt, gradient, kind))
+                result.append(self._propagator.pull_back(values, self.dt, gradient, kind, _exponential))
         return result
 
     def tensors(self, parameters: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -215,7 +232,8 @@ class _Derive(torch.autograd.Function):
     def forward(ctx: Any, derived: Derived, *parameters: torch.Tensor) -> tuple[torch.Tensor, ...]:
         ctx.derived, ctx.given, ctx.like = derived, derived.given(parameters), parameters[0]
         n = derived.constants[0].n
-        values = derived.values(ctx.given)
+        ctx.base = derived.read(ctx.given)
+        values = derived.values(ctx.base)
         return tuple(
             torch.as_tensor(np.array(np.broadcast_to(values[name], (n,))), dtype=ctx.like.dtype, device=ctx.like.device)
             for name in derived.names
@@ -230,7 +248,7 @@ class _Derive(torch.autograd.Function):
             for name, grad in zip(derived.names, grads, strict=True)
             if grad is not None
         }
-        found = derived.pull_back(ctx.given, outside)
+        found = derived.pull_back(ctx.given, ctx.base, outside)
         return None, *(
             torch.as_tensor(
                 np.reshape(found[one.name] * one.unit, one.shape), dtype=ctx.like.dtype, device=ctx.like.device

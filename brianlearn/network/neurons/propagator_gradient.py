@@ -11,7 +11,7 @@ of M's entries by a constant are symbolic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import sympy
@@ -73,7 +73,12 @@ class PropagatorGradient:
         return {(i, j) for k, m in touched for i in range(n) for j in range(n + 1) if reach[i, k] and reach[m, j]}
 
     def pull_back(
-        self, values: Mapping[str, np.ndarray], dt: float, gradient: np.ndarray, refractory: bool = False
+        self,
+        values: Mapping[str, np.ndarray],
+        dt: float,
+        gradient: np.ndarray,
+        refractory: bool = False,
+        exponential: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
         """The gradient of constants.
 
@@ -87,14 +92,18 @@ class PropagatorGradient:
             Of a loss by [P, q], base units.
         refractory : bool
             As in `LinearSystem.evaluate`.
+        exponential : callable, optional
+            Of matrices (..., m, m); that of scipy, which takes one after the other, where it is not given.
 
         Returns
         -------
         dict of str to numpy.ndarray
             Constant -> gradient, shape () or (n_neurons,).
         """
-        from scipy.linalg import expm  # here, because it takes half of the time of importing brianlearn
+        if exponential is None:
+            from scipy.linalg import expm  # here, because it takes half of the time of importing brianlearn
 
+            exponential = expm
         matrix = self.system.augmented(values, dt, refractory) * dt
         size = matrix.shape[-1]
         shape = np.broadcast_shapes(matrix.shape[:-2], gradient.shape[:-2])
@@ -105,7 +114,7 @@ class PropagatorGradient:
         # the derivative is linear in its direction: one of size 1 keeps the exponential from scaling by the loss
         scale = np.abs(gradient).max(initial=0.0) or 1.0
         block[..., : size - 1, size:] /= scale
-        of_matrix = expm(block)[..., :size, size:] * (scale * dt)
+        of_matrix = exponential(block)[..., :size, size:] * (scale * dt)
         numbers, found = numbers_of(values, dt), {}
         for name, slopes in self._slopes.items():
             total = np.zeros(shape)

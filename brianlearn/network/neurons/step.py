@@ -158,6 +158,8 @@ def _exact_update(neuron: Neuron, dt: float, values: Mapping[str, np.ndarray]) -
     parameters: list[Parameter] = []
 
     def rows(prefix: str, refractory: bool, wanted: list[int]) -> dict[int, str]:
+        if not wanted:
+            return {}
         matrix, drive = system.evaluate(values, dt, refractory)
         reach, driven = system.pattern(refractory)
         texts = {}
