@@ -575,6 +575,8 @@ WHOLE = """dv/dt = (I*int(tau/ms) - v)/tau_m : 1
     dI/dt = -I/tau_m : 1"""
 FLAT = """dv/dt = (I*int(v > v_cut) - v)/tau_m : 1
     dI/dt = -I/tau_m : 1"""
+SHARED = """dv/dt = -v/tau_m : 1
+    tau_m : second (shared, constant)"""
 ZERO = "dv/dt = (E - v)/tau_m + k : volt"
 
 
@@ -603,6 +605,8 @@ def of(text: str, threshold: str = "v > 1", **constants: Any) -> Any:
         (bl.CubaLIF, bl.Learned("tau_m", initial="uniform"), "drawn between bounds, and has none"),
         (bl.CubaLIF, bl.Learned("R", bounds=(-1, 2), initial="log-uniform"), "does not reach 0"),
         (lambda learn: bl.CubaLIF(tau_m=[5, 9] * ms, learn=learn), ("tau_m",), "one value for each neuron"),
+        (lambda learn: bl.CubaLIF(tau_m=0 * ms, learn=learn), ("tau_m",), "must keep its sign, and has none"),
+        (of(SHARED, tau_m=9 * ms), bl.Learned("tau_m", per="neuron"), "declare one value of 'tau_m' for all"),
         (of(WHOLE, tau=5 * ms, tau_m=9 * ms), ("tau",), "decides on a whole number"),
         (of(FLAT, v_cut=0.2, tau_m=9 * ms), ("v_cut",), "has no gradient"),
         (of(ZERO, "v > 1*volt", E=0 * mV, k=0 * mV / ms, tau_m=9 * ms), ("k",), "nothing says how large"),

@@ -16,7 +16,7 @@ from brianlearn.network.initial import Init
 from brianlearn.network.neurons.statements import assignments, expression, names
 from brianlearn.network.storable import Storable
 from brianlearn.network.taking import take_quantity
-from brianlearn.network.unit_names import kind_text, quantity_text
+from brianlearn.network.unit_names import kind_text, quantity_text, unit_name
 
 if TYPE_CHECKING:
     from brianlearn.network.neurons.neuron import Neuron
@@ -294,7 +294,14 @@ def unit_of(owner: str, neuron: Neuron, one: Learned) -> float:
 
 
 def _check_bounds(owner: str, neuron: Neuron, one: Learned, value: np.ndarray, dim: Dimension) -> None:
-    unit_of(owner, neuron, one)
+    equation = neuron.parsed.equations.get(one.name)
+    if equation is not None and "shared" in equation.flags and one.per == "neuron":
+        raise SpecError(
+            owner,
+            f"the equations declare one value of {one.name!r} for all neurons, and it is learned as one for each",
+            got=str(equation).strip(),
+            expected=f"'{one.name} : {unit_name(dim)} (constant)', or per='population'",
+        )
     if value.ndim and one.per != "neuron":
         raise SpecError(
             owner,
@@ -328,6 +335,7 @@ def _check_bounds(owner: str, neuron: Neuron, one: Learned, value: np.ndarray, d
                 got=said,
                 expected=f"{'a lower bound > 0' if positive else 'an upper bound < 0'}, or None",
             )
+    unit_of(owner, neuron, one)
     if one.initial in DRAWN:
         if low is None or high is None or not np.isfinite([low, high]).all():
             raise SpecError(
