@@ -7,7 +7,7 @@ from typing import Any
 import brian2 as b
 import numpy as np
 import pytest
-from brian2 import Hz, ms, mV, nA, nS, pA, pF, second
+from brian2 import Hz, Mohm, ms, mV, nA, nS, pA, pF, second
 
 import brianlearn as bl
 from brianlearn.errors import BrianLearnWarning, SpecError, WeightsError
@@ -302,7 +302,50 @@ def counting() -> tuple[list[Any], dict[str, Any]]:
     return [group, given, feed], dict(outputs=group)
 
 
-SCRIPTS = [cuba, coba, brunel, adaptive_threshold, izhikevich, adex, several_objects, hh_like, timed_poisson, counting]
+def timed_currents() -> tuple[list[Any], dict[str, Any]]:
+    """Currents that are timed arrays: one for all, and one for each neuron; in a subexpression too."""
+    rng = np.random.default_rng(2)
+    common = b.TimedArray(rng.normal(0.3, 0.4, 60) * nA, dt=1 * ms)
+    own = b.TimedArray(rng.normal(0.2, 0.3, (20, 7)) * nA, dt=2.5 * ms)
+    group = b.NeuronGroup(
+        7,
+        """dv/dt = (R*(total + I) - v)/(8*ms) : volt
+        dI/dt = -I/(4*ms) : amp
+        total = common(t) + own(t, i) : amp""",
+        threshold="v > 10*mV",
+        reset="v = 0*mV",
+        method="euler",
+        name="neurons",
+        namespace=dict(R=40 * Mohm, common=common, own=own),
+    )
+    linear = b.NeuronGroup(
+        3,
+        "dv/dt = (common(t)/nA - v)/(8*ms) : 1",
+        threshold="v > 0.3",
+        reset="v = 0",
+        method="exact",
+        name="linear",
+        namespace=dict(common=common),
+    )
+    feed = b.Synapses(linear, group, "w : amp", on_pre="I += w", name="feed")
+    feed.connect()
+    feed.w = "0.3*nA*rand()"
+    return [group, linear, feed], dict(outputs="neurons")
+
+
+SCRIPTS = [
+    cuba,
+    coba,
+    brunel,
+    adaptive_threshold,
+    izhikevich,
+    adex,
+    several_objects,
+    hh_like,
+    timed_poisson,
+    timed_currents,
+    counting,
+]
 
 
 def read(script: Any, **options: Any) -> tuple[Any, Any]:
@@ -591,9 +634,9 @@ def my_function() -> Any:
     return simple("dv/dt = (squared(v) - v)/(10*ms) : 1", group=dict(namespace=dict(squared=squared)))
 
 
-def timed_current() -> Any:
-    current = b.TimedArray([0, 1, 2], dt=1 * ms)
-    return simple("dv/dt = (current(t) - v)/(10*ms) : 1", group=dict(namespace=dict(current=current)))
+def timed_current(call: str = "current(t)", dt: Any = 1 * ms, values: Any = (0, 1, 2), more: str = "") -> Any:
+    current = b.TimedArray(np.array(values), dt=dt)
+    return simple(f"dv/dt = ({call} - v)/(10*ms) : 1{more}", group=dict(namespace=dict(current=current)))
 
 
 def poisson_input() -> Any:
@@ -636,7 +679,14 @@ REFUSED = {
     "noise": (lambda: simple("dv/dt = -v/(10*ms) + xi*(5*ms)**-0.5 : 1"), "it is noisy"),
     "random reset": (lambda: simple(group=dict(reset="v = rand()")), "it is noisy"),
     "time": (lambda: simple("dv/dt = (sin(2*pi*t/second) - v)/(10*ms) : 1"), "depends on the time of the run"),
-    "timed array": (timed_current, "depends on the time of the run"),
+    "timed later": (lambda: timed_current("current(t + 1*ms)"), "something else than now"),
+    "timed steps": (lambda: timed_current(dt=0.25 * ms), "no whole number of time steps"),
+    "timed columns": (lambda: timed_current("current(t, i)", values=[[1, 2]]), "no column for each neuron"),
+    "timed name": (lambda: timed_current(more="\ncurrent_now : 1"), "would hold what"),
+    "timed threshold": (
+        lambda: simple(group=dict(threshold="v > 1 + c(t)", namespace=dict(c=b.TimedArray([0, 1], dt=1 * ms)))),
+        "depends on the time of the run",
+    ),
     "function": (my_function, "function of your own"),
     "threshold": (without_threshold, "no threshold"),
     "condition": (lambda: simple(group=dict(threshold="v > 1 and v < 2")), "threshold"),

@@ -93,6 +93,7 @@ class Adopted:
         """What makes the steps and neurons of an input's spikes, in order."""
         from brianlearn.brian.adopt.inputs import given_spikes, rates_of
         from brianlearn.brian.adopt.refusal import refused
+        from brianlearn.brian.adopt.timed import Changes
 
         steps, dt = self.spec.n_steps, float(self.spec.dt)
         if isinstance(group, PoissonGroup):
@@ -103,6 +104,8 @@ class Adopted:
             step, neuron = given_spikes(group, steps, dt)
             order = np.lexsort((neuron, step))
             found = step[order], neuron[order]
+        elif isinstance(group, Changes):
+            found = group.step, group.neuron
         elif group is not None:
             raise refused(
                 group,
@@ -135,6 +138,9 @@ class Adopted:
         read = self._read
         current = {name: one.weights for name, one in read.adopted.items()}
         trains = self._run_objects()
+        for name, given in read.inputs.items():
+            if name not in read.groups:  # of a timed array
+                trains[name] = given.step, given.neuron
         parts = {}
         for p in self.spec.graph.fed:
             step, neuron = trains.get(p.name, (np.zeros(0, int), np.zeros(0, int)))

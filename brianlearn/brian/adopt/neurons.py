@@ -18,6 +18,7 @@ from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.brian.adopt.names import constants_of, evaluated, quantity
 from brianlearn.brian.adopt.refusal import refused
+from brianlearn.brian.adopt.timed import Changes, arrays_of, variable_of, without_calls
 from brianlearn.brian.build.statements import equation_text
 from brianlearn.errors import BrianLearnError, SpecError
 from brianlearn.network.neurons.equations import unit_text
@@ -41,6 +42,7 @@ def neuron_of_group(
     v_scale: Any,
     noise: str,
     learn: Sequence[str | Learned] = (),
+    timed: Sequence[Changes] = (),
 ) -> Neuron:
     """The neuron of a group.
 
@@ -57,6 +59,8 @@ def neuron_of_group(
     noise : {"refuse", "seeded"}
     learn : sequence of str or Learned
         Constants that are learned.
+    timed : sequence of Changes
+        Of the timed arrays in its equations; their variables are among ``inputs`` where they change.
 
     Returns
     -------
@@ -71,7 +75,13 @@ def neuron_of_group(
     equations, threshold = group.user_equations, group.events["spike"].strip()
     reset = (group.event_codes.get("spike") or "").strip()
     text = "\n".join([str(equations), threshold, reset])
-    _check_time_and_noise(group, equations, threshold, reset, noise)
+    arrays = arrays_of(group, namespace)
+    codes = {
+        eq.varname: without_calls(group, eq.expr.code, arrays, str(eq)) if arrays else eq.expr.code
+        for eq in equations.values()
+        if eq.expr is not None
+    }
+    _check_time_and_noise(group, codes, threshold, reset, noise)
     changed = written(group) | set(inputs)
     lines, constants = [], {}
     states = []
@@ -86,15 +96,17 @@ def neuron_of_group(
                     line=str(eq),
                     expected="a variable of each neuron",
                 )
-            unit = unit_text(eq.dim)
-            still = "0/second" if unit == "1" else f"0*({unit})/second"
-            lines.append(f"d{eq.varname}/dt = {still} : {unit}")
+            lines.append(_still(eq.varname, eq.dim))
             states.append(eq.varname)
         else:
-            lines.append(equation_text(eq))
+            lines.append(equation_text(eq, codes[eq.varname]))
             states += [eq.varname] if eq.type == DIFFERENTIAL_EQUATION else []
+    for each in timed:
+        dim = next(array.dim for name, array in arrays.items() if variable_of(name) == each.variable)
+        lines.append(_still(each.variable, dim))
     used = set(get_identifiers(threshold)) | set(get_identifiers(reset))
-    used |= set().union(*(get_identifiers(eq.expr.code) for eq in equations.values() if eq.expr is not None), set())
+    used |= set().union(*map(get_identifiers, codes.values()), set())
+    used -= {each.variable for each in timed}
     local = {target for target, _ in assignments(reset)} - set(equations.names)
     outside = used - set(equations.names) - OWN - set(DEFAULT_FUNCTIONS).difference(namespace, group.namespace) - local
     outside -= {name for name in outside if name.startswith("xi")}
@@ -106,6 +118,12 @@ def neuron_of_group(
         if values.any():
             same = values.ndim == 0 or bool((values == values.flat[0]).all())
             initial[name] = quantity(float(values.flat[0]) if same else values, group.variables[name].dim)
+    dims = {name: group.variables[name].dim for name in states}
+    for each in timed:
+        same = bool((each.first == each.first[0]).all())
+        dims[each.variable] = next(a.dim for name, a in arrays.items() if variable_of(name) == each.variable)
+        if each.first.any():
+            initial[each.variable] = quantity(float(each.first[0]) if same else each.first, dims[each.variable])
     fields: dict[str, Any] = dict(
         equations="\n".join(lines),
         threshold=threshold,
@@ -118,16 +136,24 @@ def neuron_of_group(
     )
     membrane = threshold.split(">")[0].strip(" (")
     variables = tuple(inputs) or (membrane if membrane in states else states[0],)
-    units = {name: quantity(inputs.get(name, 1.0), group.variables[name].dim) for name in variables}
+    units = {name: quantity(inputs.get(name, 1.0), dims[name]) for name in variables}
     fields |= dict(input=variables, weight_unit=units if len(units) > 1 else units[variables[0]])
     dim = group.variables[membrane].dim if membrane in group.variables else get_dimensions(1)
     fields["v_scale"] = v_scale if v_scale is not None else quantity(1.0, dim)
-    return _with_method(group, fields, own_scale=v_scale is None)
+    return _with_method(group, namespace, fields, own_scale=v_scale is None)
 
 
-def _with_method(group: NeuronGroup, fields: dict[str, Any], *, own_scale: bool) -> Neuron:
+def _still(name: str, dim: Any) -> str:
+    """The equation of a variable that nothing but resets and spikes changes."""
+    unit = unit_text(dim)
+    return f"d{name}/dt = {'0/second' if unit == '1' else f'0*({unit})/second'} : {unit}"
+
+
+def _with_method(
+    group: NeuronGroup, namespace: Mapping[str, Any], fields: dict[str, Any], *, own_scale: bool
+) -> Neuron:
     """The neuron, stepped as Brian2 steps the group; ``own_scale``: with a scale from threshold and reset."""
-    method = _method(group)
+    method = _method(group, namespace)
     method = "exact" if method == "linear" else method  # its old name
     try:
         neuron = Neuron(**fields, method=method)
@@ -140,7 +166,7 @@ def _with_method(group: NeuronGroup, fields: dict[str, Any], *, own_scale: bool)
     return neuron
 
 
-def _method(group: NeuronGroup) -> str:
+def _method(group: NeuronGroup, namespace: Mapping[str, Any]) -> str:
     """The method that Brian2 takes, which it chooses when the group runs."""
     choice = group.method_choice
     options = [choice] if isinstance(choice, str) or callable(choice) else list(choice)
@@ -153,13 +179,16 @@ def _method(group: NeuronGroup) -> str:
         )
     if not any(eq.type == DIFFERENTIAL_EQUATION for eq in group.user_equations.values()):
         return "euler"
+    names = group.equations.identifiers - set(group.variables) - {"xi"}
+    names = {name for name in names if not name.startswith("xi_")}
+    variables = {**group.variables, **group.resolve_all(names, namespace, user_identifiers=())}
     for one in options:
         if not isinstance(one, str):
             raise refused(
                 group, "the method is a function", line=repr(one), expected="a method of Brian2's by name, e.g. 'euler'"
             )
         try:
-            StateUpdateMethod.apply_stateupdater(group.equations, group.variables, one)
+            StateUpdateMethod.apply_stateupdater(group.equations, variables, one)
         except UnsupportedEquationsException:
             continue
         return one.lower()
@@ -293,8 +322,9 @@ def _check_objects(group: NeuronGroup) -> None:
                 )
 
 
-def _check_time_and_noise(group: NeuronGroup, equations: Any, threshold: str, reset: str, noise: str) -> None:
-    lines = [(str(eq), eq.expr.code) for eq in equations.values() if eq.expr is not None]
+def _check_time_and_noise(group: NeuronGroup, codes: Mapping[str, str], threshold: str, reset: str, noise: str) -> None:
+    equations = group.user_equations
+    lines = [(str(equations[name]), code) for name, code in codes.items()]
     for line, code in [*lines, (f"threshold={threshold!r}", threshold), (f"reset={reset!r}", reset)]:
         names = set(get_identifiers(code))
         if names & {"t", "lastspike", "t_in_timesteps"} - set(equations.names):

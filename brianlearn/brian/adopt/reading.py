@@ -19,14 +19,16 @@ from brian2.core.base import BrianObject
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.subgroup import Subgroup
 from brian2.monitors import EventMonitor, PopulationRateMonitor, StateMonitor
+from brian2.units.fundamentalunits import get_dimensions
 
 from brianlearn.brian.adopt.neurons import check_noise, neuron_of_group
 from brianlearn.brian.adopt.refusal import refused
 from brianlearn.brian.adopt.synapses import Delivery, Projected, deliveries, projections_of, unit_of
+from brianlearn.brian.adopt.timed import Changes, arrays_of, changes_of
 from brianlearn.errors import SpecError, did_you_mean
-from brianlearn.network.connections import Sparse
+from brianlearn.network.connections import AllToAll, Sparse
 from brianlearn.network.encoders import Spikes
-from brianlearn.network.initial import Constant
+from brianlearn.network.initial import Array, Constant
 from brianlearn.network.layers import Readout
 from brianlearn.network.learned_delays import LearnedDelays
 from brianlearn.network.neurons.learned import Learned
@@ -54,7 +56,7 @@ class Read:
     groups : dict
         Name -> group of the user's, inputs included.
     inputs : dict
-        Those of them that are inputs.
+        Those of them that are inputs; and `Changes`, of timed arrays.
     adopted : dict
         Projection -> what it stands for.
     objects : list
@@ -158,14 +160,18 @@ def read_network(
         onto = [d for d in delivered if d.target == name]
         for variable in dict.fromkeys(d.variable for d in onto):
             units[name][variable] = unit_of(np.concatenate([d.amount for d in onto if d.variable == variable]))
+    n_steps = round(float(duration) / dt) if get_dimensions(duration) is second.dim else 0
+    timed: dict[str, list[Changes]] = {}
+    for name, group in neurons.items():
+        timed[name] = [changes_of(group, a, array, dt, n_steps) for a, array in arrays_of(group, namespace).items()]
+        units[name] |= {c.variable: unit_of(c.amount) for c in timed[name] if len(c.step)}
     populations = [Population(name, (len(g),), Spikes()) for name, g in given.items()]
     for name, group in neurons.items():
         scale = v_scale.get(name) if isinstance(v_scale, Mapping) else v_scale
         constants = learn.get(name, ()) if isinstance(learn, Mapping) else learn
         constants = (constants,) if isinstance(constants, str | Learned) else tuple(constants)
-        neuron = neuron_of_group(
-            group, namespace, units[name], surrogate=surrogate, v_scale=scale, noise=noise, learn=constants
-        )
+        options: dict[str, Any] = dict(surrogate=surrogate, v_scale=scale, noise=noise, learn=constants)
+        neuron = neuron_of_group(group, namespace, units[name], timed=timed[name], **options)
         populations.append(Population(name, (len(group),), neuron))
     sizes = {p.name: p.n for p in populations}
     adopted: dict[str, Projected] = {}
@@ -174,6 +180,17 @@ def read_network(
         for one in projections_of(d, sizes, units[d.target][d.variable], first, learn_delays.get(d.synapses.name)):
             adopted[one.projection.name] = one
     projections = [one.projection for one in adopted.values()]
+    for target, changes in timed.items():
+        for each in changes:
+            if len(each.step):
+                source = _free(f"{each.variable}_of_{target}", sizes)
+                given[source] = each
+                populations.insert(0, Population(source, (len(each.step),), Spikes()))
+                weights_of = Array(each.amount / units[target][each.variable])
+                own = None if next(iter(units[target])) == each.variable else each.variable
+                projections.append(
+                    Projection(f"change_{source}", source, target, AllToAll(), weights_of, False, variable=own)
+                )
     alone = [name for name in neurons if not units[name]]
     if alone or not given:
         name = _free(SILENT, sizes)

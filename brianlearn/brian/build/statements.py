@@ -81,11 +81,11 @@ def group_equations(
     return Equations("\n".join(lines))
 
 
-def equation_text(eq: SingleEquation) -> str:
-    """An equation as a line of Brian2."""
+def equation_text(eq: SingleEquation, code: str | None = None) -> str:
+    """An equation as a line of Brian2; ``code``: another right side."""
     unit = eq.var_type if eq.var_type != "float" else unit_text(eq.dim)
     flags = f" ({', '.join(eq.flags)})" if eq.flags else ""
     left = {DIFFERENTIAL_EQUATION: f"d{eq.varname}/dt = ", SUBEXPRESSION: f"{eq.varname} = ", PARAMETER: eq.varname}[
         eq.type
     ]
-    return f"{left}{eq.expr.code if eq.expr is not None else ''} : {unit}{flags}"
+    return f"{left}{(code or eq.expr.code) if eq.expr is not None else ''} : {unit}{flags}"
