@@ -138,9 +138,6 @@ class Adopted:
         read = self._read
         current = {name: one.weights for name, one in read.adopted.items()}
         trains = self._run_objects()
-        for name, given in read.inputs.items():
-            if name not in read.groups:  # of a timed array
-                trains[name] = given.step, given.neuron
         parts = {}
         for p in self.spec.graph.fed:
             step, neuron = trains.get(p.name, (np.zeros(0, int), np.zeros(0, int)))
@@ -180,7 +177,8 @@ class Adopted:
             network.remove(*monitors.values())
             for obj in _all_objects(read.objects):  # any network may run them again
                 obj._network = before.get(id(obj), obj._network)
-        return found
+        changes = {name: (c.step, c.neuron) for name, c in read.inputs.items() if name not in read.groups}
+        return {**found, **changes}  # what timed arrays do
 
     def write_back(self, weights: Any) -> dict[str, np.ndarray]:
         """Put weights and learned delays into the user's Synapses objects, and learned constants into the groups.
