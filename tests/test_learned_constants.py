@@ -552,6 +552,26 @@ def test_a_study_over_them(tmp_path: Path) -> None:
     assert names[1] - names[0] == {"hidden.tau_m", "hidden.tau_s"}
 
 
+def test_studies_of_a_run_change_what_was_learned(tmp_path: Path) -> None:
+    """A kind of study that changes constants starts from the learned ones, and is not overruled by them."""
+    from brianlearn.study.kinds.heterogeneity import with_spread
+    from brianlearn.study.kinds.tested import subject_of, tested
+
+    scale = bl.SurrogateBPTT(learning_rate_scale={"hidden.tau_m": 5.0})
+    layers = [bl.Dense(6, bl.CubaLIF(tau_m=10 * ms, R=40.0, learn=("tau_m", "tau_s")), name="hidden")]
+    spec = bl.NetworkSpec(bl.Input((1, 8, 8)), layers, bl.Readout(10), duration=12 * ms)
+    run = bl.Experiment(
+        spec, scale, bl.Adam(0.01), "digits", epochs=1, limit=40, test_limit=20, engine="discrete", runs=tmp_path
+    ).run(progress=False)
+    network = tested(subject_of(run.run, None, None, None)[0])
+    assert not network.spec.learned_constants and set(network.weights) == {"hidden", "readout"}
+    (tau,) = {float(part.neuron.constants["tau_m"]) for part in network.spec.parts.values()}
+    assert tau == float(spec.values_of_constants(run.weights)["hidden.tau_m"]) != 0.01
+    assert network.measure()["test_accuracy"] == run.test_accuracy
+    other = with_spread(network.spec, "tau_m", 0.9, "lognormal", 0)
+    assert network.measure(spec=other)["firing_rate"] != network.measure()["firing_rate"]
+
+
 def test_what_is_not_learned_is_as_it_was() -> None:
     """Neurons that learn no constant have the kernels that they had, and their networks the weights."""
     from brianlearn.discrete.step.kernels import Kernels

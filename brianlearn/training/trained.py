@@ -93,6 +93,25 @@ class Trained:
         """The network."""
         return self.experiment.spec
 
+    def settled(self) -> Trained:
+        """The same with learned constants as the constants of the neurons: for what changes neurons.
+
+        Returns
+        -------
+        Trained
+            Itself where none was learned.
+        """
+        keys = {one.key for one in self.spec.learned_constants}
+        if not keys:
+            return self
+        spec, rule = self.spec.with_learned_constants(self.weights), self.experiment.rule
+        scale = {name: factor for name, factor in rule.learning_rate_scale.items() if name not in keys}
+        if len(scale) < len(rule.learning_rate_scale):
+            rule = dataclasses.replace(rule, learning_rate_scale=scale)  # type: ignore[type-var]
+        weights = {name: array for name, array in self.weights.items() if name not in keys}
+        experiment = dataclasses.replace(self.experiment, spec=spec, rule=rule)
+        return dataclasses.replace(self, experiment=experiment, weights=weights)
+
     @property
     def digest(self) -> str:
         """A name for the weights: other weights have another one."""

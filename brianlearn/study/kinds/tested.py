@@ -105,7 +105,7 @@ def _opened(run: str, engine: str | None, device: str | None, limit: int | None,
             expected="a run that is not trained on",
             remedy="begin a new study",
         )
-    return Tested(found)
+    return Tested(found.settled())
 
 
 def tested(subject: Mapping[str, Any]) -> Tested:
@@ -144,4 +144,4 @@ def subject_of(
         )
     found = Trained.open(run, engine=engine, device=device, limit=limit)
     path = str(Path(run).resolve())
-    return {"run": path, "engine": engine, "device": device, "limit": limit, "digest": found.digest}, found
+    return {"run": path, "engine": engine, "device": device, "limit": limit, "digest": found.digest}, found.settled()
