@@ -14,11 +14,10 @@ from brian2 import ms
 
 import brianlearn as bl
 
-EPOCHS = 40
-#: Data -> shape of the input, time constant of the neurons, length of a trial, longest delay.
-TASKS: dict[str, tuple[tuple[int, ...], Any, Any, Any]] = {
-    "channel_orders": ((8,), 2 * ms, 150 * ms, 36 * ms),
-    "digits_events": ((2, 16, 16), 3 * ms, 80 * ms, 20 * ms),
+#: Data -> shape of the input, time constant of the neurons, length of a trial, longest delay, epochs.
+TASKS: dict[str, tuple[tuple[int, ...], Any, Any, Any, int]] = {
+    "channel_orders": ((8,), 2 * ms, 150 * ms, 36 * ms, 40),
+    "digits_events": ((2, 16, 16), 3 * ms, 80 * ms, 20 * ms, 12),
 }
 
 
@@ -38,8 +37,8 @@ def experiment(
     neurons : int
         Of the hidden population.
     """
-    shape, tau, duration, longest = TASKS[data]
-    learn = {"learned": 2 * EPOCHS // 3, "random": 0}  # epochs; random ones stay as they are drawn
+    shape, tau, duration, longest, epochs = TASKS[data]
+    learn = {"learned": 2 * epochs // 3, "random": 0}  # epochs; random ones stay as they are drawn
     delay = bl.LearnedDelays((0 * ms, longest), spread=6 * ms, epochs=learn[delays]) if delays in learn else 0 * ms
     spec = bl.NetworkSpec(
         populations=[
@@ -58,7 +57,7 @@ def experiment(
         rule=bl.SurrogateBPTT(bl.CrossEntropy(), learning_rate_scale={"out": 10.0, "out_bias": 10.0}),
         optimiser=bl.Adam(5e-3),
         data=data,
-        epochs=EPOCHS,
+        epochs=epochs,
         batch_size=50,
         engine="discrete",
     )

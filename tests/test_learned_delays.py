@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from brian2 import SpikeMonitor, ms, mV, prefs
+from brian2 import NeuronGroup, SpikeGeneratorGroup, SpikeMonitor, Synapses, defaultclock, ms, mV, prefs
 from recurrent_reference import CLASSES, NEURONS, N, T, samples, simulate
 from test_recurrent import BRIAN, DISCRETE, Spike, loop
 
@@ -438,6 +438,77 @@ def test_plain_brian2_has_them(timing: str) -> None:
     steps = np.zeros((7, 6))
     steps[late.j[:], late.i[:]] = np.asarray(late.delay) / 1e-3
     np.testing.assert_allclose(steps, np.floor(state.weights["late_delay"] + 0.5), rtol=0, atol=1e-9)
+
+
+def written(delay: Any = None) -> Any:
+    """Objects of Brian2: spikes that reach neurons after delays, all to all and in some pairs."""
+    given = SpikeGeneratorGroup(3, np.arange(3).repeat(4), np.tile([1, 5, 9, 14], 3) * ms, name="given")
+    model = "dv/dt = (I - v)/(5*ms) : 1\ndI/dt = -I/(2*ms) : 1"
+    neurons = NeuronGroup(4, model, threshold="v > 0.4", reset="v = 0", method="exact", name="neurons")
+    feed = Synapses(given, neurons, "w : 1", on_pre="I_post += w", delay=delay, name="feed")
+    feed.connect()
+    recur = Synapses(neurons, neurons, "w : 1", on_pre="I_post += w", name="recur")
+    recur.connect(i=[0, 1, 2], j=[1, 2, 0])
+    rng = np.random.default_rng(0)
+    feed.w, recur.w = rng.uniform(0.5, 1.5, 12), 0.4
+    if delay is None:
+        feed.delay = rng.integers(0, 4, 12) * ms
+    recur.delay = [1, 2, 3] * ms
+    return given, neurons, feed, recur
+
+
+@pytest.fixture
+def steps_of_1_ms() -> Any:
+    before = defaultclock.dt
+    defaultclock.dt = 1 * ms
+    yield
+    defaultclock.dt = before
+
+
+@pytest.mark.usefixtures("steps_of_1_ms")
+def test_delays_of_a_script_are_learned_and_written_back() -> None:
+    prefs.codegen.target = "numpy"
+    objects = written()
+    learn = {
+        "feed": bl.LearnedDelays((0 * ms, 6 * ms), epochs=3),
+        "recur": bl.LearnedDelays((0 * ms, 4 * ms), epochs=3),
+    }
+    adopted = bl.adopt(objects, duration=25 * ms, readout=bl.Readout(2), learn_delays=learn)
+    np.testing.assert_allclose(adopted.weights["recur_delay"], [1, 2, 3])
+    np.testing.assert_allclose(adopted.weights["feed_delay"].T.ravel(), np.asarray(objects[2].delay) / 1e-3)
+    assert adopted.verify().agrees and adopted.verify().spikes > 20
+    learner = bl.Learner(adopted.spec, bl.SurrogateBPTT(), bl.Adam(1e-2), engine="discrete", dtype="float64")
+    state = learner.init(adopted.weights)
+    for _ in range(4):
+        state = learner.learn(state, adopted.samples(2, targets=[0, 1]))[0].next_epoch(learner.optimiser)
+    before = np.array(objects[2].delay)
+    adopted.write_back(state)
+    after = np.asarray(objects[2].delay) / 1e-3
+    np.testing.assert_allclose(after, state.weights["feed_delay"].T.ravel(), rtol=0, atol=1e-9)
+    assert np.abs(after - before / 1e-3).max() > 0.1
+    np.testing.assert_allclose(after, np.round(after), rtol=0, atol=1e-9)
+    found = adopted.verify()
+    assert found.agrees and found.spikes > 20
+    again = bl.adopt(objects, duration=25 * ms, readout=bl.Readout(2))
+    np.testing.assert_allclose(np.asarray(again.spec.projections[0].delays), state.weights["feed_delay"] * 1e-3)
+
+
+@pytest.mark.usefixtures("steps_of_1_ms")
+def test_a_delay_that_synapses_share_stays_one() -> None:
+    objects = written(2 * ms)
+    learn = {"feed": bl.LearnedDelays((0 * ms, 6 * ms))}
+    adopted = bl.adopt(objects, duration=25 * ms, learn_delays=learn)
+    adopted.write_back({**adopted.weights, "feed_delay": np.full((4, 3), 3.4)})
+    assert round(np.asarray(objects[2].delay[:]).item(), 9) == 3e-3 and adopted.verify().agrees
+    with pytest.raises(BrianLearnError, match="share one delay"):
+        adopted.write_back({**adopted.weights, "feed_delay": np.arange(12.0).reshape(4, 3) / 2})
+    assert round(np.asarray(objects[2].delay[:]).item(), 9) == 3e-3
+    with pytest.raises(BrianLearnError, match=r"names no Synapses[\s\S]*feed"):
+        bl.adopt(objects, duration=25 * ms, learn_delays={"fed": learn["feed"]})
+    with pytest.raises(BrianLearnError, match="wrong type"):
+        bl.adopt(objects, duration=25 * ms, learn_delays={"feed": 3 * ms})
+    with pytest.raises(BrianLearnError, match="between the bounds"):
+        bl.adopt(objects, duration=25 * ms, learn_delays={"feed": bl.LearnedDelays((4 * ms, 6 * ms))})
 
 
 def outside() -> None:
