@@ -440,19 +440,18 @@ def test_plain_brian2_has_them(timing: str) -> None:
     np.testing.assert_allclose(steps, np.floor(state.weights["late_delay"] + 0.5), rtol=0, atol=1e-9)
 
 
-def written(delay: Any = None) -> Any:
+def written() -> Any:
     """Objects of Brian2: spikes that reach neurons after delays, all to all and in some pairs."""
     given = SpikeGeneratorGroup(3, np.arange(3).repeat(4), np.tile([1, 5, 9, 14], 3) * ms, name="given")
     model = "dv/dt = (I - v)/(5*ms) : 1\ndI/dt = -I/(2*ms) : 1"
     neurons = NeuronGroup(4, model, threshold="v > 0.4", reset="v = 0", method="exact", name="neurons")
-    feed = Synapses(given, neurons, "w : 1", on_pre="I_post += w", delay=delay, name="feed")
+    feed = Synapses(given, neurons, "w : 1", on_pre="I_post += w", name="feed")
     feed.connect()
     recur = Synapses(neurons, neurons, "w : 1", on_pre="I_post += w", name="recur")
     recur.connect(i=[0, 1, 2], j=[1, 2, 0])
     rng = np.random.default_rng(0)
     feed.w, recur.w = rng.uniform(0.5, 1.5, 12), 0.4
-    if delay is None:
-        feed.delay = rng.integers(0, 4, 12) * ms
+    feed.delay = rng.integers(0, 4, 12) * ms
     recur.delay = [1, 2, 3] * ms
     return given, neurons, feed, recur
 
@@ -491,24 +490,6 @@ def test_delays_of_a_script_are_learned_and_written_back() -> None:
     assert found.agrees and found.spikes > 20
     again = bl.adopt(objects, duration=25 * ms, readout=bl.Readout(2))
     np.testing.assert_allclose(np.asarray(again.spec.projections[0].delays), state.weights["feed_delay"] * 1e-3)
-
-
-@pytest.mark.usefixtures("steps_of_1_ms")
-def test_a_delay_that_synapses_share_stays_one() -> None:
-    objects = written(2 * ms)
-    learn = {"feed": bl.LearnedDelays((0 * ms, 6 * ms))}
-    adopted = bl.adopt(objects, duration=25 * ms, learn_delays=learn)
-    adopted.write_back({**adopted.weights, "feed_delay": np.full((4, 3), 3.4)})
-    assert round(np.asarray(objects[2].delay[:]).item(), 9) == 3e-3 and adopted.verify().agrees
-    with pytest.raises(BrianLearnError, match="share one delay"):
-        adopted.write_back({**adopted.weights, "feed_delay": np.arange(12.0).reshape(4, 3) / 2})
-    assert round(np.asarray(objects[2].delay[:]).item(), 9) == 3e-3
-    with pytest.raises(BrianLearnError, match=r"names no Synapses[\s\S]*feed"):
-        bl.adopt(objects, duration=25 * ms, learn_delays={"fed": learn["feed"]})
-    with pytest.raises(BrianLearnError, match="wrong type"):
-        bl.adopt(objects, duration=25 * ms, learn_delays={"feed": 3 * ms})
-    with pytest.raises(BrianLearnError, match="between the bounds"):
-        bl.adopt(objects, duration=25 * ms, learn_delays={"feed": bl.LearnedDelays((4 * ms, 6 * ms))})
 
 
 def outside() -> None:
