@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from brianlearn.training.verify import Verification
 
 __all__ = ["Adopted", "adopt"]
+
+#: Where the files of this package lie: the first frame of another file is the one that calls. (Examples in docstrings
+#: run with the names of this module.)
+PACKAGE = str(Path(__file__).parents[1])
 
 
 class Adopted:
@@ -369,7 +374,7 @@ def adopt(
     from brianlearn.brian.adopt.reading import read_network
 
     frame = sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "brianlearn":
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     here = {**frame.f_globals, **frame.f_locals}
     own = namespace if namespace is not None else here
