@@ -178,7 +178,8 @@ class Adopted:
                 order = np.lexsort((neuron[kept], step[kept]))
                 found[name] = step[kept][order], neuron[kept][order]
         finally:
-            network.restore("brianlearn")
+            network.restore("brianlearn", restore_random_state=True)
+            network._stored_state.pop("brianlearn", None)
             network.remove(*monitors.values())
             for obj in _all_objects(read.objects):  # any network may run them again
                 obj._network = before.get(id(obj), obj._network)
@@ -225,9 +226,10 @@ class Adopted:
                     expected="a synaptic parameter, e.g. Synapses(..., 'w : 1', on_pre='g_post += w')",
                 )
         constants = self._constants(checked)
-        for name, one in self._read.adopted.items():
-            if one.delivery.weight is not None:
-                _write(one, checked[name])
+        written = {name: _values(one, checked[name]) for name, one in self._read.adopted.items() if one.delivery.weight}
+        for name, one in self._read.adopted.items():  # from here on nothing is refused
+            if name in written:
+                _write(one, written[name])
             if one.projection.learns_delays:
                 checked[f"{name}_delay"] = _write_delays(one, checked[f"{name}_delay"])
         for group, name, value in constants:
@@ -254,24 +256,42 @@ class Adopted:
         return found
 
 
-def _write(one: Projected, weights: np.ndarray) -> None:
-    """Put weights into a synaptic variable, and remember what it gives."""
+def _values(one: Projected, weights: np.ndarray) -> np.ndarray:
+    """The values of a synaptic variable that make its synapses deliver these weights, for the synapses of ``index``."""
     delivery, variable = one.delivery, one.delivery.weight
     assert variable is not None
     amount, slope = one.pack(weights) * one.unit, delivery.coefficient[one.index]
+    old = np.array(delivery.synapses.variables[variable].get_value())
+    owner, line = f"write_back: Synapses {delivery.synapses.name!r}", str(delivery.synapses._pathways[0].code).strip()
     if ((slope == 0) & (amount != 0)).any():
         raise WeightsError(
-            f"write_back: Synapses {delivery.synapses.name!r}",
+            owner,
             f"some synapses deliver nothing, whatever {variable!r} is",
-            got=str(delivery.synapses._pathways[0].code).strip(),
+            got=line,
             expected="a factor other than 0",
         )
-    stored = delivery.synapses.variables[variable]
-    values = np.array(stored.get_value())
     with np.errstate(divide="ignore", invalid="ignore"):
-        values[one.index] = np.where(slope == 0, values[one.index], amount / slope)
-    stored.set_value(values)
-    delivery.amount[one.index] = slope * np.asarray(stored.get_value(), float)[one.index]
+        values = np.where(slope == 0, old[one.index], amount / slope)
+    if old.dtype.kind != "f" and np.allclose(values, np.rint(values), rtol=0, atol=1e-6):
+        values = np.rint(values)
+    elif old.dtype.kind != "f":
+        raise WeightsError(
+            owner,
+            f"{variable!r} holds whole numbers",
+            got=f"{variable} : integer, and weights between them",
+            expected=f"{variable} : 1",
+        )
+    return values
+
+
+def _write(one: Projected, values: np.ndarray) -> None:
+    """Put values into a synaptic variable, and remember what they deliver."""
+    delivery = one.delivery
+    stored = delivery.synapses.variables[delivery.weight]
+    every = np.array(stored.get_value())
+    every[one.index] = values
+    stored.set_value(every)
+    delivery.amount[one.index] = delivery.coefficient[one.index] * np.asarray(stored.get_value(), float)[one.index]
 
 
 def _write_delays(one: Projected, delays: np.ndarray) -> np.ndarray:
