@@ -665,6 +665,11 @@ def without_threshold() -> Any:
     return simple(group=dict(threshold=None, reset=None))
 
 
+def with_a_part() -> Any:
+    objects = simple()
+    return [*objects, objects[1][:2]]
+
+
 def later_slot() -> Any:
     objects = simple()
     objects[2].pre.when = "end"
@@ -702,13 +707,21 @@ REFUSED = {
     ),
     "function": (my_function, "function of your own"),
     "threshold": (without_threshold, "no threshold"),
-    "condition": (lambda: simple(group=dict(threshold="v > 1 and v < 2")), "threshold"),
+    "condition": (lambda: simple(group=dict(threshold="v > 1 and v < 2")), "NeuronGroup 'neurons': .*threshold"),
+    "no way": (
+        lambda: simple(
+            "dv/dt = -v/(10*ms) : volt",
+            synapse="w : volt",
+            group=dict(threshold="v > 0*mV", reset="v = 0*mV"),
+        ),
+        "v_scale=10",
+    ),
     "refractory": (lambda: simple(group=dict(refractory="v > 0.5")), "refractory period is no constant"),
     "events": (lambda: simple(group=dict(events=dict(low="v < 0"))), "events of its own"),
     "poisson input": (poisson_input, "PoissonGroup and Synapses"),
     "operation": (operation, "cannot be adopted"),
     "slot": (later_slot, "another slot"),
-    "part": (lambda: [simple()[1][:2]], "part of a group"),
+    "part": (with_a_part, "part of a group"),
     "no object": (lambda: [*simple(), "neurons"], "cannot be adopted"),
     "missing group": (lambda: simple()[1:], "not among the groups"),
     "unknown name": (lambda: simple("dv/dt = -v/unheard_of : 1"), "cannot be resolved"),

@@ -13,7 +13,7 @@ from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SingleEquation
 from brian2.groups.group import CodeRunner
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
-from brian2.units.fundamentalunits import get_dimensions
+from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from brianlearn.brian.adopt.names import constants_of, evaluated, quantity
@@ -109,7 +109,7 @@ def neuron_of_group(
     used -= {each.variable for each in timed}
     local = {target for target, _ in assignments(reset)} - set(equations.names)
     outside = used - set(equations.names) - OWN - set(DEFAULT_FUNCTIONS).difference(namespace, group.namespace) - local
-    outside -= {name for name in outside if name.startswith("xi")}
+    outside -= {name for name in outside if name == "xi" or name.startswith("xi_")}
     constants |= constants_of(group, outside, namespace, text)
     constants = {name: value for name, value in constants.items() if name in used}
     initial = {}
@@ -158,11 +158,17 @@ def _with_method(
     try:
         neuron = Neuron(**fields, method=method)
         if own_scale:
-            fields["v_scale"] = quantity(_way(neuron), get_dimensions(neuron.v_scale))
+            fields["v_scale"] = quantity(_way(group, neuron), get_dimensions(neuron.v_scale))
             neuron = Neuron(**fields, method=neuron.method)
     except BrianLearnError as error:
-        error.args = (f"adopt: NeuronGroup {group.name!r}: {error}",)
-        raise
+        problem = f"{error.subject}: {error.problem}"
+        raise type(error)(
+            f"adopt: NeuronGroup {group.name!r}",
+            problem,
+            got=error.got,
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from None
     return neuron
 
 
@@ -200,7 +206,7 @@ def _method(group: NeuronGroup, namespace: Mapping[str, Any]) -> str:
     )
 
 
-def _way(neuron: Neuron) -> float:
+def _way(group: NeuronGroup, neuron: Neuron) -> float:
     """How far it is from the membrane after a reset to the threshold, base units; what a surrogate is scaled with."""
     parsed = neuron.parsed
     values: dict[str, Any] = {name: value for name, (value, _) in parsed.constants.items()}
@@ -215,9 +221,16 @@ def _way(neuron: Neuron) -> float:
         way = float(np.median(np.abs(threshold - evaluated(parsed.membrane, after))))
     except (NameError, TypeError, ValueError, ArithmeticError):
         way = 0.0
-    if not np.isfinite(way) or way <= 0:
-        way = 1e-2 if get_dimensions(neuron.v_scale) is not get_dimensions(1) else 1.0
-    return way
+    if np.isfinite(way) and way > 0:
+        return way
+    if get_dimensions(neuron.v_scale) is DIMENSIONLESS:
+        return 1.0
+    raise refused(
+        group,
+        "how far it is from the reset to the threshold is not known, with which the surrogate derivative is scaled",
+        line=f"threshold={neuron.threshold!r}, reset={neuron.reset!r}",
+        expected="adopt(..., v_scale=10*mV)",
+    )
 
 
 def written(group: NeuronGroup) -> set[str]:
