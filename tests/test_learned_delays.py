@@ -238,6 +238,44 @@ def test_delays_end_on_the_grid_and_then_stay(timing: str) -> None:
         np.testing.assert_array_equal(after.optimiser[name]["m"], state.optimiser[name]["m"])
 
 
+def test_projections_come_to_rest_one_after_the_other() -> None:
+    spec = feed_forward(epochs=1)  # "few" learns for EPOCHS
+    _, learner, state = trained(spec, 1)
+    given = bl.Samples(*samples(1))
+    later, _ = learner.learn(state, given)
+    np.testing.assert_array_equal(later.weights["up_delay"], np.floor(state.weights["up_delay"] + 0.5))
+    assert np.abs(later.weights["few_delay"] - state.weights["few_delay"]).max() > 1e-3
+    assert set(later.optimiser) == set(state.optimiser) and not learner.engine.infer(later, given, ()).spikes  # type: ignore[attr-defined]
+
+
+def test_chunks_make_no_difference_and_delays_are_recorded() -> None:
+    x, labels = samples(1)
+    found = []
+    for size in (2, None):
+        options = dict(batch_size=1, chunk_size=size, engine="discrete")
+        learner = bl.Learner(feed_forward(), bl.STBP(bl.ReadoutMSE()), bl.Adam(2e-3), dtype="float64", **options)
+        state = learner.init()
+        for _ in range(EPOCHS + 1):
+            state, metrics = learner.learn(state, bl.Samples(x, labels), record="weights")
+            state = state.next_epoch(learner.optimiser)
+        found.append(state.weights)
+        np.testing.assert_array_equal(metrics.weights["up_delay"].values[-1], state.weights["up_delay"])
+    for name, w in found[0].items():
+        np.testing.assert_array_equal(found[1][name], w, err_msg=name)
+
+
+def test_a_function_of_delays() -> None:
+    """`simulate` takes them as it does weights."""
+    spec = feed_forward(weights=bl.Constant(1.5), initial=0 * ms)
+    run = bl.simulate(spec, engine="discrete")
+    weights = {**initial_weights(spec), "few": np.zeros_like(initial_weights(spec)["few"])}
+    each = [{**weights, "up_delay": np.full((8, 6), d)} for d in (0.0, 4.4)]
+    fired = run(weights=each, inputs=np.full((1, 6), 0.8)).spikes["hidden"].dense().reshape(2, T, 8).any(axis=2)
+    assert fired.any(axis=1).all()
+    first, last = fired.argmax(axis=1)
+    assert last - first == 4
+
+
 def test_without_epochs_they_stay_as_drawn() -> None:
     x, labels = samples(1)
     found = []
