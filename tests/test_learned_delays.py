@@ -177,7 +177,7 @@ def test_gradients_equal_finite_differences(kernels: bool, timing: str) -> None:
         assert abs(numeric - exact) <= 1e-6 * abs(exact), name
 
 
-def feed_forward(timing: str = "same_step", weights: Any = None, **options: Any) -> bl.NetworkSpec:
+def feed_forward(timing: str = "same_step", weights: Any = None, few: int = EPOCHS, **options: Any) -> bl.NetworkSpec:
     """Two projections with learned delays onto one population: dense, and sparse."""
     options = {"epochs": EPOCHS} | options
     return bl.NetworkSpec(
@@ -196,7 +196,7 @@ def feed_forward(timing: str = "same_step", weights: Any = None, **options: Any)
                 "hidden",
                 bl.Sparse(0.5),
                 weights,
-                delay=bl.LearnedDelays((2 * ms, 4 * ms), 2.5 * ms, epochs=EPOCHS),
+                delay=bl.LearnedDelays((2 * ms, 4 * ms), 2.5 * ms, epochs=few),
             ),
             bl.Projection("to_out", "hidden", "out"),
         ],
@@ -388,8 +388,8 @@ def test_kernels_share_a_delay() -> None:
 
 
 @pytest.mark.parametrize("options", [BRIAN, DISCRETE])
-def test_other_rules_leave_delays_as_they_are(options: Any) -> None:
-    spec, (x, labels) = learned(), samples(1)
+def test_other_rules_take_delays_that_stay(options: Any) -> None:
+    spec, (x, labels) = learned(epochs=0), samples(1)
     rules = dict(rule=bl.DALTON(), optimiser=bl.Adam(1e-2), dtype="float64", batch_size=N, **options)
     learner = bl.Learner(spec, **rules)
     start = learner.init()
@@ -593,10 +593,16 @@ WRONG: dict[str, tuple[Any, str]] = {
         "another network",
     ),
     "pipelined": (lambda: dataclasses.replace(feed_forward(), timing="pipelined"), "delays"),
-    "GeNN": (lambda: bl.Learner(feed_forward(), bl.DALTON(), device="genn-cpu"), "chain"),
+    "GeNN": (lambda: bl.Learner(feed_forward(few=0, epochs=0), bl.DALTON(), device="genn-cpu"), "chain"),
+    "GeNN without a rule": (lambda: bl.Learner(feed_forward(), device="genn-cpu"), "chain"),
+    "a rule without a loss": (
+        lambda: bl.Learner(feed_forward(), bl.TFR(), **DISCRETE),
+        "learns no delays[\\s\\S]*epochs=0",
+    ),
+    "another rule, and some that learn": (lambda: bl.Learner(feed_forward(epochs=0), bl.EProp(), **BRIAN), "few_delay"),
     "a scale of what is not learned": (
-        lambda: bl.Learner(feed_forward(), bl.DALTON(learning_rate_scale={"up_delay": 2.0}), **DISCRETE),
-        "up_delay",
+        lambda: bl.Learner(learned(epochs=0), bl.DALTON(learning_rate_scale={"self_delay": 2.0}), **DISCRETE),
+        "self_delay",
     ),
 }
 

@@ -34,7 +34,7 @@ class LearnedDelays(Storable):
 
     which has a derivative by d. The width s narrows exponentially from epoch to epoch, from ``spread`` to half a time
     step. From epoch ``epochs`` on delays lie on the time grid, rounded half up, and stay; weights go on learning. All
-    that does not learn delays (tests and validation, Brian2, exports, other rules) has rounded delays at any time.
+    that does not learn delays (tests and validation, Brian2, exports) has rounded delays at any time.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ class LearnedDelays(Storable):
         Width s in the first epoch; half of what lies between the bounds where it is not given.
     epochs : int, optional
         How many epochs delays learn for; a run of as many or fewer ends before weights learn with the delays that stay.
-        With 0 they stay as they begin, on the grid: delays that are drawn from the learner's seed.
+        With 0 they stay as they begin, on the grid: drawn from the learner's seed, or what weights bring along. Rules
+        other than back-propagation take these alone.
     learning_rate_scale : float, optional
         Factor on the learning rate; the rule's own by the name ``<projection>_delay`` takes its place. Delays are kept
         in ms beside the weights: with Adam and a learning rate of 0.001, 100 lets them change by up to about 0.1 ms in

@@ -169,6 +169,15 @@ class Rule(Storable, abstract=True):
                 remedy="leave learn out of the neurons, or use spec.with_learned_constants(weights), in which learned "
                 "values stay as they are",
             )
+        delays = [name for name, q in spec.learned_delays.items() if q.delay.epochs]
+        if delays and self.loss is None:
+            raise RuleError(
+                type(self).__name__,
+                "the rule learns no delays",
+                got=", ".join(delays),
+                expected="SurrogateBPTT or STBP, which follow a gradient through time",
+                remedy="bl.LearnedDelays(..., epochs=0): delays that stay as they are drawn, or as weights bring them",
+            )
         names = self.learned(spec)
         for layer in self.learning_rate_scale:
             if layer not in names:
