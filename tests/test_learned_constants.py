@@ -552,6 +552,7 @@ def test_a_study_over_them(tmp_path: Path) -> None:
     assert names[1] - names[0] == {"hidden.tau_m", "hidden.tau_s"}
 
 
+@pytest.mark.slow
 def test_studies_of_a_run_change_what_was_learned(tmp_path: Path) -> None:
     """A kind of study that changes constants starts from the learned ones, and is not overruled by them."""
     from brianlearn.study.kinds.heterogeneity import with_spread

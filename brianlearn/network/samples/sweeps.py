@@ -29,7 +29,9 @@ class Sweeps:
     dt : brian2.Quantity
         Time from one value to the next.
     voltage : brian2.Quantity, shape of ``current``, optional
-        The membrane at the end of each step, with the unit of the neuron's membrane.
+        The membrane after each step, before a reset, with the unit of the neuron's membrane. Of a simulation of Brian2
+        that is what ``StateMonitor(group, "v", record=True, when="thresholds")`` records; the monitor's own place,
+        ``when="start"``, is one step late.
     spikes : sequence of brian2.Quantity, each of shape (n_spikes,), optional
         Times of spikes from the start of each sweep.
 
