@@ -69,12 +69,17 @@ def test_the_script_trains(delays: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_delays_tell_the_orders_and_nothing_else_does(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     experiment = runpy.run_path(str(SCRIPT), run_name="test")["experiment"]
-    found = {
-        delays: dataclasses.replace(experiment(delays, neurons=16), runs=tmp_path / delays).run(progress=False)
-        for delays in ("learned", "zero")
-    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a network waits for them
+    try:
+        found = {
+            delays: dataclasses.replace(experiment(delays, neurons=16), runs=tmp_path / delays).run(progress=False)
+            for delays in ("learned", "zero")
+        }
+    finally:
+        torch.set_num_threads(threads)
     assert found["learned"].test_accuracy > 0.9 and found["zero"].test_accuracy < 0.2
     spec, test, spikes = experiment(neurons=16).spec, bl.load("channel_orders", dt=1 * ms).test[:20], []
     for options in (dict(engine="brian", device="numpy"), dict(engine="discrete")):
