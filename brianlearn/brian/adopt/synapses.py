@@ -83,22 +83,23 @@ class Projected:
         The synapse of each packed weight.
     unit : float
         What a weight of 1 adds, base units.
+    dense : tuple of int or None
+        (sources, targets) where all are connected, so that weights are a matrix (out, in).
     """
 
     projection: Projection
     delivery: Delivery
     index: np.ndarray
     unit: float
+    dense: tuple[int, int] | None
 
     def pack(self, weights: np.ndarray) -> np.ndarray:
         """Weights of the network as one for each synapse of ``index``."""
-        return weights.T.ravel() if weights.ndim == 2 else weights  # by presynaptic neuron
+        return weights if self.dense is None else weights.T.ravel()  # by presynaptic neuron
 
     def unpack(self, values: np.ndarray) -> np.ndarray:
         """The other way round."""
-        if not isinstance(self.projection.connection, AllToAll):
-            return values
-        return np.ascontiguousarray(values.reshape(-1, int(self.delivery.post.max()) + 1).T)
+        return values if self.dense is None else np.ascontiguousarray(values.reshape(self.dense).T)
 
     @property
     def weights(self) -> np.ndarray:
@@ -237,7 +238,7 @@ def projections_of(
             delay=times,
             variable=None if delivery.variable == first_input else delivery.variable,
         )
-        found.append(Projected(made, delivery, index, unit))
+        found.append(Projected(made, delivery, index, unit, shape if complete else None))
     return found
 
 
