@@ -393,6 +393,8 @@ def adopt(
     """
     from brianlearn.brian.adopt.reading import read_network
 
+    if readout is not None and not isinstance(readout, Readout):
+        raise SpecError("adopt", "readout is of the wrong type", got=repr(readout), expected="bl.Readout(10)")
     frame = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back

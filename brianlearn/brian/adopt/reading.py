@@ -347,8 +347,6 @@ def _outputs(
                 expected="one, or a readout that hears them: readout=bl.Readout(10)",
             )
         return named[0], []
-    if not isinstance(readout, Readout):
-        raise SpecError("adopt", "readout is of the wrong type", got=repr(readout), expected="bl.Readout(10)")
     idle = [n for n in last if n not in named]
     if idle:
         raise SpecError(
