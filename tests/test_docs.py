@@ -79,7 +79,9 @@ def test_python_of_a_page(page):
 
 @pytest.mark.parametrize("module", [m for m in MODULES if not m.endswith("__main__")])
 def test_examples_of_docstrings(module):
-    if module.startswith(("brianlearn.discrete", "brianlearn.training.verify")):
+    if module.startswith(
+        ("brianlearn.discrete", *(f"brianlearn.training.{name}" for name in ("verify", "adopted", "fit")))
+    ):
         pytest.importorskip("torch")
     for package in ("neo", "pynapple"):
         if module == f"brianlearn.interop.{package}_objects":
