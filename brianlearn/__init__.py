@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from brianlearn.citing.references import Reference, cites
 from brianlearn.errors import (
     ArgumentError,
     BrianLearnError,
@@ -183,6 +184,7 @@ if TYPE_CHECKING:
     )
     from brianlearn.training import (
         Adopted,
+        Citation,
         Evaluation,
         Experiment,
         Fit,
@@ -192,6 +194,7 @@ if TYPE_CHECKING:
         Result,
         WeightHistory,
         adopt,
+        citation,
         evaluate,
         fit,
         inject,
@@ -239,6 +242,7 @@ __all__ = [
     "Brian",
     "BrianLearnError",
     "BrianLearnWarning",
+    "Citation",
     "Connection",
     "Connectivity",
     "Constant",
@@ -318,6 +322,7 @@ __all__ = [
     "RecordedMetrics",
     "Recordings",
     "Rectangular",
+    "Reference",
     "Regular",
     "RenamedWarning",
     "Result",
@@ -363,6 +368,8 @@ __all__ = [
     "WeightsError",
     "adopt",
     "against_finest",
+    "citation",
+    "cites",
     "depth",
     "dt_convergence",
     "evaluate",

@@ -46,6 +46,7 @@ PAGES = (
     "learned_constants.md",
     "fitting.md",
     "adopt.md",
+    "citing.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))

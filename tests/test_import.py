@@ -66,6 +66,7 @@ def test_networks_know_no_rules_and_rules_no_engine(added):
         "named_arguments",
         "docstrings",
         "error_hook",
+        "citing",
     }
     assert parts("brianlearn.learning") <= {"learning"}
     assert parts("brianlearn.data") <= {"data", "machine", "work"}

@@ -10,11 +10,12 @@ from pathlib import Path
 import brianlearn
 
 PACKAGE = Path(brianlearn.__file__).parent
-#: Everybody may know these: errors and how they are said, and folders and signals of work that takes long.
-COMMON = {"errors", "telling", "error_hook", "named_arguments", "docstrings", "renamed", "work", "machine"}
+#: Everybody may know these: errors and how they are said, papers, and folders and signals of work that takes long.
+COMMON = {"errors", "telling", "error_hook", "named_arguments", "docstrings", "renamed", "work", "machine", "citing"}
 #: Folder -> what it may know beside itself and what is common.
 MAY_KNOW = {
     "machine": {"errors"},
+    "citing": {"errors"},
     "network": set(),
     "learning": {"network"},
     "data": {"network"},
@@ -82,7 +83,7 @@ def test_a_folder_knows_what_is_below_it():
         room = name.split(".")[0]
         if room not in MAY_KNOW:
             continue
-        allowed = {room, *MAY_KNOW[room], *(COMMON if room != "machine" else ())}
+        allowed = {room, *MAY_KNOW[room], *(COMMON if room not in ("machine", "citing") else ())}
         for other in imports(path, late=True):
             target = other.split(".")[0]
             if other in known and target and target not in allowed and (name, target) not in LATE:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.errors import DataError, ShapeError
 from brianlearn.network.checks import is_number
 from brianlearn.network.samples.samples import Recordings, Samples
@@ -249,6 +250,8 @@ class RandomCrop(Augmentation):
     >>> mirrored.inputs[0, 0].tolist()
     [[1.0, 0.0], [3.0, 2.0]]
     """
+
+    references = (papers.DALTON,)
 
     padding: int = 4
     flip: float = 0.5

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import Reference
 from brianlearn.data import (
     channel_orders,
     cifar10,
@@ -63,6 +65,8 @@ class Entry:
         Whether the split can be drawn.
     also_complete : tuple of (int, int)
         Other numbers of samples that are complete, where there are two versions.
+    references : tuple of Reference
+        Where it was published.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Entry:
     spikes: Callable[[float, Where], DataSet] | None = None
     seeded_split: bool = False
     also_complete: tuple[tuple[int, int], ...] = ()
+    references: tuple[Reference, ...] = ()
 
     def complete(self, train: int, test: int) -> bool:
         """Whether these are all samples."""
@@ -87,7 +92,7 @@ class Entry:
         return self.find is None
 
 
-def _idx(source: mnist.ImageSource, summary: str) -> Entry:
+def _idx(source: mnist.ImageSource, summary: str, reference: Reference) -> Entry:
     return Entry(
         source.name,
         summary,
@@ -95,6 +100,7 @@ def _idx(source: mnist.ImageSource, summary: str) -> Entry:
         find=lambda path: mnist.find_idx_images(source, path),
         fetch=lambda: mnist.fetch_idx_images(source),
         images=lambda path: mnist.load_idx_images(source, path),
+        references=(reference,),
     )
 
 
@@ -107,6 +113,7 @@ def _heidelberg(source: shd.Source, summary: str, also_complete: tuple[tuple[int
         fetch=lambda: shd.fetch_heidelberg(source),
         spikes=lambda dt, path: shd.load_heidelberg(source, dt, path),
         also_complete=also_complete,
+        references=(papers.HEIDELBERG,),
     )
 
 
@@ -118,6 +125,7 @@ _ENTRIES = {
             "handwritten digits, 8 x 8; built in",
             (1437, 360),
             images=lambda path: digits.load_digits(),
+            references=(papers.DIGITS, papers.SCIKIT_LEARN),
         ),
         Entry(
             "digits_events",
@@ -125,8 +133,9 @@ _ENTRIES = {
             (1437, 360),
             recordings=lambda pipeline, path, split_seed: digits_events.load_digits_events(pipeline),
             camera=Camera(digits_events.CAMERA.width, digits_events.CAMERA.height),
+            references=(papers.DIGITS, papers.SCIKIT_LEARN),
         ),
-        _idx(mnist.MNIST, "handwritten digits, 28 x 28"),
+        _idx(mnist.MNIST, "handwritten digits, 28 x 28", papers.MNIST),
         Entry(
             "mnist_events",
             "images of MNIST before a simulated event camera, 34 x 34, 300 ms",
@@ -135,8 +144,9 @@ _ENTRIES = {
             fetch=lambda: mnist.fetch_idx_images(mnist.MNIST),
             recordings=lambda pipeline, path, split_seed: mnist_events.load_mnist_events(pipeline, path),
             camera=Camera(mnist_events.CAMERA.width, mnist_events.CAMERA.height),
+            references=(papers.MNIST, papers.N_MNIST),
         ),
-        _idx(mnist.FASHION_MNIST, "pieces of clothing, 28 x 28"),
+        _idx(mnist.FASHION_MNIST, "pieces of clothing, 28 x 28", papers.FASHION_MNIST),
         Entry(
             "cifar10",
             "photographs of 10 classes, 3 x 32 x 32",
@@ -144,6 +154,7 @@ _ENTRIES = {
             find=cifar10.find_cifar10,
             fetch=cifar10.fetch_cifar10,
             images=cifar10.load_cifar10,
+            references=(papers.CIFAR10,),
         ),
         Entry(
             "nmnist",
@@ -153,6 +164,7 @@ _ENTRIES = {
             fetch=nmnist.fetch_nmnist,
             recordings=lambda pipeline, path, split_seed: nmnist.load_nmnist(pipeline, path),
             camera=Camera(nmnist.SIDE, nmnist.SIDE),
+            references=(papers.N_MNIST,),
         ),
         Entry(
             "dvs_gesture",
@@ -163,6 +175,7 @@ _ENTRIES = {
             recordings=lambda pipeline, path, split_seed: dvs_gesture.load_dvs_gesture(pipeline, path),
             camera=Camera(dvs_gesture.SIDE, dvs_gesture.SIDE),
             also_complete=((1176, 288),),  # as labelled in the official recordings
+            references=(papers.DVS_GESTURE,),
         ),
         Entry(
             "cifar10_dvs",
@@ -173,6 +186,7 @@ _ENTRIES = {
             recordings=cifar10_dvs.load_cifar10_dvs,
             camera=Camera(cifar10_dvs.SIDE, cifar10_dvs.SIDE),
             seeded_split=True,
+            references=(papers.CIFAR10_DVS,),
         ),
         _heidelberg(
             shd.SHD,
@@ -190,6 +204,7 @@ _ENTRIES = {
             "words of four vowels in 20 orders before a simulated cochlea, 700 channels, about 0.7 s; built in",
             (1600, 400),
             spikes=lambda dt, path: spoken_words.load_spoken_words(dt),
+            references=(papers.VOWELS,),
         ),
         _heidelberg(shd.SSC, "spoken words before an artificial cochlea, 35 classes, 700 channels, 1 s"),
     )

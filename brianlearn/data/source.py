@@ -10,6 +10,7 @@ from typing import Any
 from brian2 import second
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing.references import Reference
 from brianlearn.data.dataset import DataSet
 from brianlearn.data.events.pipeline import Pipeline
 from brianlearn.data.registry import entry
@@ -119,6 +120,9 @@ class NamedData(DataSource, stored_as="DataSource"):
     denoise: Any = None
     size: tuple[int, int] | None = None
     split_seed: int | None = None
+
+    def cited(self) -> tuple[Reference, ...]:
+        return (*super().cited(), *entry(self.name).references)
 
     def __post_init__(self) -> None:
         found = entry(self.name)

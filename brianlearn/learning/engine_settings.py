@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import Citable, Reference
 from brianlearn.errors import RuleError, did_you_mean
 from brianlearn.network.checks import is_whole
 
@@ -16,7 +18,7 @@ IMPLEMENTATIONS = ("loops", "third_factor", "synapses")
 MATMUL = ("float32", "bfloat16")
 
 
-class EngineSettings:
+class EngineSettings(Citable):
     """Base class of engines as objects.
 
     Attributes
@@ -99,7 +101,11 @@ class Brian(EngineSettings):
     workers: int = 1
     implementation: str = "loops"
 
+    references = (papers.BRIAN2,)
     engine: ClassVar[str] = "brian"
+
+    def cited(self) -> tuple[Reference, ...]:
+        return (*super().cited(), *((papers.BRIAN2GENN, papers.GENN) if self.device.startswith("genn") else ()))
 
     def __post_init__(self) -> None:
         self._check("device", isinstance(self.device, str), "the name of a device, e.g. 'cpp_standalone'")
@@ -144,6 +150,7 @@ class Discrete(EngineSettings):
     kernels: bool = True
     checkpoint_steps: int | None = None
 
+    references = (papers.PYTORCH,)
     engine: ClassVar[str] = "discrete"
 
     def __post_init__(self) -> None:

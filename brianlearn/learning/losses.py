@@ -14,6 +14,8 @@ import numpy as np
 from brian2 import ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import Reference
 from brianlearn.errors import RuleError
 from brianlearn.learning.targets import Targets
 from brianlearn.network.checks import is_number
@@ -150,6 +152,8 @@ class VanRossum(Loss):
     2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
+    references = (papers.VAN_ROSSUM, papers.SEQUENCE_STBP)
+
     tau: Any = field(default_factory=lambda: 5 * ms)
     targets: Targets = Targets()
     kernel: str = "euler"
@@ -220,6 +224,8 @@ class Hamming(Loss):
     2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
+    references = (papers.SEQUENCE_STBP,)
+
     targets: Targets = Targets()
     name: ClassVar[str] = "hamming"
     output: ClassVar[str] = "spikes"
@@ -252,6 +258,8 @@ class SpikeCount(Loss):
     RuleError
         Counts that are no numbers >= 0.
     """
+
+    references = (papers.SLAYER,)
 
     desired: float = 10
     undesired: float = 1
@@ -290,6 +298,8 @@ class RateMSE(Loss):
     The loss of STBP (Wu et al. 2018).
     """
 
+    references = (papers.STBP,)
+
     name: ClassVar[str] = "rate-mse"
     output: ClassVar[str] = "spikes"
 
@@ -309,6 +319,8 @@ class ReadoutMSE(Loss):
     surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
     doi 10.1109/TETC.2024.3440932.
     """
+
+    references = (papers.DALTON,)
 
     name: ClassVar[str] = "readout-mse"
     output: ClassVar[str] = "readout"
@@ -342,6 +354,10 @@ class CrossEntropy(Loss):
     every_step: bool = False
     name: ClassVar[str] = "cross-entropy"
     output: ClassVar[str] = "logits"
+
+    def cited(self) -> tuple[Reference, ...]:
+        smoothing = (papers.LABEL_SMOOTHING,) if self.label_smoothing else ()
+        return (*super().cited(), *smoothing, *((papers.TEMPORAL_EFFICIENT,) if self.every_step else ()))
 
     def __post_init__(self) -> None:
         smoothing = self.label_smoothing

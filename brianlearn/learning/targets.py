@@ -10,6 +10,7 @@ import numpy as np
 from brian2 import hertz, second
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError
 from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.spec import NetworkSpec
@@ -197,6 +198,8 @@ class Targets(Storable):
     algorithm for training deep spiking neural networks, Journal of Electronics & Information Technology 46(6),
     2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
+
+    references = (papers.SEQUENCE_STBP,)
 
     error_kind = RuleError
     label: SpikeTrain = Regular()

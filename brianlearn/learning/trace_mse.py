@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import ms, mV, second
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError, UnitError
 from brianlearn.network.samples.sweeps import Sweeps
 from brianlearn.network.taking import take_quantity
@@ -55,6 +56,7 @@ class TraceMSE:
     high: Any = None
     before: Any = field(default_factory=lambda: 0 * ms)
     after: Any = field(default_factory=lambda: 0 * ms)
+    references = (papers.FITTED_TRAINS,)
     name: ClassVar[str] = "trace-mse"
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError
 from brianlearn.learning.losses import Loss
 from brianlearn.network.checks import is_number
@@ -59,6 +60,8 @@ class MSE(_OfErrors):
     SIAM, with a translation by G. W. Stewart).
     """
 
+    references = (papers.LEAST_SQUARES,)
+
     name: ClassVar[str] = "mse"
 
     def of_errors(self, errors: torch.Tensor) -> torch.Tensor:
@@ -75,6 +78,8 @@ class MAE(_OfErrors):
     ----------
     P. J. Huber, E. M. Ronchetti, Robust statistics, 2nd edition, Wiley, 2009.
     """
+
+    references = (papers.ROBUST_STATISTICS,)
 
     name: ClassVar[str] = "mae"
 
@@ -100,6 +105,8 @@ class Huber(_OfErrors):
     ----------
     P. J. Huber, Robust estimation of a location parameter, Annals of Mathematical Statistics 35(1), 73-101, 1964.
     """
+
+    references = (papers.HUBER,)
 
     delta: float = 1.0
     name: ClassVar[str] = "huber"

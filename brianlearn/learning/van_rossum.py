@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from brian2 import ms
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import published_in
 from brianlearn.errors import DataError
 from brianlearn.network.samples.arrays import numbers
 from brianlearn.network.samples.spike_times import take_time
@@ -57,6 +59,9 @@ def van_rossum(found: Any, wanted: Any, dt: Any, tau: Any = 5 * ms) -> Any:
     step, width = take_time("van_rossum", "dt", dt), take_time("van_rossum", "tau", tau)
     each = train_distances(*trains_of("van_rossum", found, wanted), step, width)
     return each if np.ndim(found) == 3 else float(each[0])
+
+
+published_in(papers.VAN_ROSSUM)(van_rossum)
 
 
 def train_distances(

@@ -8,6 +8,8 @@ import numpy as np
 from brian2 import hertz
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import published_in
 from brianlearn.errors import DataError, UnitError
 from brianlearn.learning.van_rossum import trains_of
 from brianlearn.network.checks import is_number
@@ -72,6 +74,9 @@ def victor_purpura(found: Any, wanted: Any, cost: Any, dt: Any = None) -> Any:
     trains = trains_of("victor_purpura", found, wanted)
     each = np.array([_summed(a, b, step, price) for a, b in zip(*trains, strict=True)])
     return each if np.ndim(found) == 3 else float(each[0])
+
+
+published_in(papers.VICTOR_PURPURA)(victor_purpura)
 
 
 def _price(cost: Any) -> float:

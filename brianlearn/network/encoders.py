@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.errors import SpecError
 from brianlearn.network.checks import is_number
 from brianlearn.network.neurons.statements import TextReader
@@ -359,6 +360,8 @@ class IntegrateAndFireEncoder(Encoder, stored_as="IntegrateAndFire"):
     doi 10.1109/TETC.2024.3440932.
     """
 
+    references = (papers.DALTON,)
+
     gain: float = 1.0
     bias: float = 0.0
 
@@ -399,6 +402,8 @@ class DirectCurrent(Encoder):
     Y. Wu et al., Direct training for spiking neural networks: faster, larger, better, AAAI 2019.
     """
 
+    references = (papers.DIRECT_TRAINING,)
+
     gain: float = 1.0
     largest_mean = 10.0  # a current has no natural bound
 
@@ -432,6 +437,8 @@ class PoissonEncoder(Encoder, stored_as="Bernoulli"):
     P. U. Diehl, M. Cook, Unsupervised learning of digit recognition using spike-timing-dependent plasticity, Frontiers
     in Computational Neuroscience 9, 99, 2015.
     """
+
+    references = (papers.POISSON_DIGITS,)
 
     gain: float = 1.0
     precomputed = True
@@ -468,6 +475,8 @@ class TimeToFirstSpikeEncoder(Encoder, stored_as="Latency"):
     ----------
     S. Thorpe, A. Delorme, R. Van Rullen, Spike-based strategies for rapid processing, Neural Networks 14, 2001.
     """
+
+    references = (papers.FIRST_SPIKES,)
 
     threshold: float = 0.0
     precomputed = True
@@ -535,6 +544,8 @@ class IntegrateEvents(Spikes):
     surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
     doi 10.1109/TETC.2024.3440932.
     """
+
+    references = (papers.DALTON,)
 
     gain: float = 1.0
     bias: float = 0.0

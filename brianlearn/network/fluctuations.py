@@ -11,6 +11,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.network.checks import is_number
 from brianlearn.network.initial import Init
@@ -60,6 +61,8 @@ class FluctuationDriven(Init):
     J. Rossbroich, J. Gygax, F. Zenke, Fluctuation-driven initialization for spiking neural network training,
     Neuromorphic Computing and Engineering 2, 044016, 2022, doi 10.1088/2634-4386/ac97bb.
     """
+
+    references = (papers.FLUCTUATION_DRIVEN,)
 
     rate: Any
     xi: float = 2.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.errors import ShapeError, SpecError
 from brianlearn.network.checks import is_number
 from brianlearn.network.samples.arrays import numbers
@@ -281,6 +282,8 @@ class Orthogonal(Init):
     A. Saxe, J. McClelland, S. Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks, ICLR 2014.
     """
+
+    references = (papers.ORTHOGONAL,)
 
     gain: float = 1.0
 

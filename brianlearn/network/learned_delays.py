@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Quantity, ms, second
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.network.checks import is_number, is_whole
 from brianlearn.network.storable import Storable
@@ -74,6 +75,8 @@ class LearnedDelays(Storable):
     >>> [round(delays.width(epoch, 1*ms), 2) for epoch in (0, 5, 9, 10)]
     [10.0, 1.89, 0.5, 0.0]
     """
+
+    references = (papers.LEARNED_DELAYS,)
 
     bounds: Any
     initial: Any = None

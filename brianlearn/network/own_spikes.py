@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Hz
 from brian2.units.fundamentalunits import get_dimensions
 
+from brianlearn.citing import papers
 from brianlearn.errors import SpecError, UnitError
 from brianlearn.network.encoders import Encoder, PoissonEncoder
 from brianlearn.network.taking import take_quantity
@@ -69,6 +70,8 @@ class PoissonBackground(Encoder):
     >>> bl.Population("background", 100, bl.PoissonBackground(8*Hz)).n
     100
     """
+
+    references = (papers.SPARSE_NETWORKS,)
 
     rate: Any
     makes_its_own: ClassVar[bool] = True

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, ClassVar
 
+from brianlearn.citing.references import Citable
 from brianlearn.docstrings import show_inherited_fields
 from brianlearn.errors import BrianLearnError, SpecError
 
@@ -56,7 +57,7 @@ class _Entry:
 _classes: dict[str, list[_Entry]] = {}
 
 
-class Storable:
+class Storable(Citable):
     """Base class of what a run folder can hold.
 
     A subclass at the top level of a module is stored by its fields, as a dataclass: what ``__init__`` takes is what the

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from brianlearn.citing import papers
 from brianlearn.errors import SpecError
 from brianlearn.training.files import write_json
 
@@ -43,6 +44,8 @@ class SuccessiveHalving:
     ------
     SpecError
     """
+
+    references = (papers.HALVING,)
 
     minimum: int = 1
     factor: int = 3

@@ -4,6 +4,7 @@ from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.training.adopted import Adopted, adopt
 from brianlearn.training.checkpoint import Checkpoint
+from brianlearn.training.citing import Citation, citation
 from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.fitting import Fit, fit, inject
@@ -17,6 +18,7 @@ from brianlearn.training.weight_history import WeightHistory
 __all__ = [
     "Adopted",
     "Checkpoint",
+    "Citation",
     "Evaluation",
     "Experiment",
     "Fit",
@@ -30,6 +32,7 @@ __all__ = [
     "RunFolder",
     "WeightHistory",
     "adopt",
+    "citation",
     "evaluate",
     "fit",
     "from_dict",

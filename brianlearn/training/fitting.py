@@ -10,6 +10,8 @@ import numpy as np
 from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import published_in
 from brianlearn.errors import ArgumentError, DataError, EquationError, NonFiniteError, RuleError, SpecError, UnitError
 from brianlearn.learning.losses import Loss
 from brianlearn.learning.optimisers import Adam, Optimiser
@@ -133,6 +135,7 @@ def inject(neuron: Neuron, sweeps: Sweeps) -> Sweeps:
     return own_spikes(fixed, sweeps, _spec(fixed, sweeps))
 
 
+@published_in(papers.L_BFGS_B)
 def fit(
     neuron: Neuron,
     sweeps: Sweeps,

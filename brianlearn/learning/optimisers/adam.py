@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.learning.optimisers.base import Optimiser
 
 __all__ = ["Adam", "AdamW"]
@@ -29,6 +30,8 @@ class Adam(Optimiser):
     ----------
     D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
     """
+
+    references = (papers.ADAM,)
 
     learning_rate: float = 1e-3
     beta1: float = 0.9
@@ -63,6 +66,8 @@ class AdamW(Adam):
     ----------
     I. Loshchilov, F. Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
+
+    references = (papers.ADAMW,)
 
     weight_decay: float = 0.01
     update: ClassVar[str] = f"""

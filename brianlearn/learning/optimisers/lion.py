@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.learning.optimisers.base import Optimiser
 
 __all__ = ["Lion"]
@@ -29,6 +30,8 @@ class Lion(Optimiser):
     ----------
     X. Chen et al., Symbolic discovery of optimization algorithms, NeurIPS 2023.
     """
+
+    references = (papers.LION,)
 
     learning_rate: float = 1e-4
     beta1: float = 0.9

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.learning.optimisers.base import Optimiser
 
 __all__ = ["RMSprop"]
@@ -29,6 +30,8 @@ class RMSprop(Optimiser):
     ----------
     G. Hinton, N. Srivastava, K. Swersky, Neural networks for machine learning, lecture 6e, 2012.
     """
+
+    references = (papers.RMSPROP,)
 
     learning_rate: float = 1e-3
     alpha: float = 0.99

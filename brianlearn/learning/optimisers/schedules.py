@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError
 from brianlearn.network.checks import is_number, is_whole
 from brianlearn.network.storable import Storable
@@ -134,6 +135,8 @@ class Cosine(Schedule):
     I. Loshchilov, F. Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017.
     """
 
+    references = (papers.COSINE,)
+
     epochs: int
     last: float = 0.0
 
@@ -165,6 +168,8 @@ class WarmUp(Schedule):
     ----------
     P. Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, arXiv:1706.02677, 2017.
     """
+
+    references = (papers.WARM_UP,)
 
     epochs: int
     then: Schedule | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.learning.optimisers.base import PLAIN, Optimiser
 
 __all__ = ["SGD", "Momentum"]
@@ -18,6 +19,8 @@ class SGD(Optimiser):
     ----------
     H. Robbins, S. Monro, A stochastic approximation method, Annals of Mathematical Statistics 22, 1951.
     """
+
+    references = (papers.SGD,)
 
     update: ClassVar[str] = PLAIN
 
@@ -36,6 +39,8 @@ class Momentum(Optimiser):
     B. T. Polyak, Some methods of speeding up the convergence of iteration methods, USSR Computational Mathematics and
     Mathematical Physics 4, 1964.
     """
+
+    references = (papers.MOMENTUM,)
 
     momentum: float = 0.9
     slots: ClassVar[tuple[str, ...]] = ("m",)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.learning.rules.paths import Paths
 from brianlearn.learning.rules.three_factor import TFR, ThreeFactorRule
 from brianlearn.network.spec import NetworkSpec
@@ -31,6 +32,8 @@ class DECOLLE(ThreeFactorRule):
     J. Kaiser, H. Mostafa, E. Neftci, Synaptic plasticity dynamics for deep continuous local learning (DECOLLE),
     Frontiers in Neuroscience 14, 424, 2020.
     """
+
+    references = (papers.DECOLLE,)
 
     eligibility: str = "trace"
 

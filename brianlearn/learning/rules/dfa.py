@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.learning.rules.paths import Fixed, Paths
 from brianlearn.learning.rules.three_factor import ThreeFactorRule, own_readouts
 from brianlearn.network.spec import NetworkSpec
@@ -34,6 +35,8 @@ class DFA(ThreeFactorRule):
     >>> [path.name for path in bl.DFA().paths(spec)["dense1"]]
     ['feedback_dense1']
     """
+
+    references = (papers.FEEDBACK_ALIGNMENT,)
 
     name: ClassVar[str] = "dfa"
 

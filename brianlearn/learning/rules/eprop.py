@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError
 from brianlearn.learning.rules.dfa import DFA
 from brianlearn.learning.rules.paths import Paths
@@ -47,6 +48,8 @@ class EProp(ThreeFactorRule):
     >>> bl.EProp(signal="symmetric").eligibility
     'trace'
     """
+
+    references = (papers.EPROP,)
 
     eligibility: str = "trace"
     signal: str = "random"

@@ -15,6 +15,7 @@ from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
+from brianlearn.citing import papers
 from brianlearn.errors import EquationError, RuleError, SpecError, UnitError, did_you_mean
 from brianlearn.learning.functions import know_function
 from brianlearn.learning.rules.synapse_text import brian_names
@@ -87,6 +88,8 @@ class Reward(Storable):
     >>> bl.Reward(closeness).function is closeness
     True
     """
+
+    references = (papers.THREE_FACTORS, papers.REWARDED_STDP, papers.DISTAL_REWARD)
 
     value: str | Callable[[np.ndarray, Samples], Any] = "2*correct - 1"
     baseline: float | None = None

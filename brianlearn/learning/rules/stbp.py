@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError
 from brianlearn.learning.losses import Loss, ReadoutMSE, VanRossum
 from brianlearn.learning.rules.base import Rule
@@ -101,6 +102,8 @@ class STBP(BackPropagation):
     2596-2604, 2024 (in Chinese), doi 10.11999/JEIT230705.
     """
 
+    references = (papers.STBP, papers.SEQUENCE_STBP)
+
     loss: Loss = VanRossum()
     reset_path: str = "kept"
     learning_rate_scale: Mapping[str, float] = field(default_factory=dict)
@@ -138,6 +141,8 @@ class SurrogateBPTT(BackPropagation):
     surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
     doi 10.1109/TETC.2024.3440932.
     """
+
+    references = (papers.SURROGATE_GRADIENTS, papers.DALTON)
 
     loss: Loss = ReadoutMSE()
     reset_path: str = "detached"

@@ -12,6 +12,7 @@ import numpy as np
 from brian2.equations.equations import DIFFERENTIAL_EQUATION
 from brian2.units.fundamentalunits import Dimension, get_dimensions
 
+from brianlearn.citing.references import Reference, references_of_text, text_lines
 from brianlearn.errors import RuleError, SpecError, UnitError, did_you_mean
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.local import LocalRule, choice
@@ -117,6 +118,14 @@ class SynapticRule(LocalRule):
     eligibility: ClassVar[str] = "spike"  # type: ignore[misc]
     credit: ClassVar[str] = "online"  # type: ignore[misc]
     feedback: ClassVar[str] = "forward"  # type: ignore[misc]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Model and statements, line by line: what a rule is known by, whatever its constants."""
+        return text_lines(self.model, self.on_pre, self.on_post, self.update)
+
+    def cited(self) -> tuple[Reference, ...]:
+        return (*super().cited(), *references_of_text(self.written))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", take_text(self.model))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from brianlearn.citing import papers
 from brianlearn.errors import RuleError
 from brianlearn.learning.optimisers import Optimiser
 from brianlearn.learning.rules.eligibility import linear_response
@@ -77,6 +78,8 @@ class ThreeFactorRule(LocalRule, abstract=True):
     >>> Global().name
     'global'
     """
+
+    references = (papers.THREE_FACTORS,)
 
     eligibility: str = "spike"
     credit: str = "online"
@@ -301,6 +304,8 @@ class TFR(ThreeFactorRule):
     doi 10.1109/TETC.2024.3440932.
     """
 
+    references = (papers.DALTON,)
+
     name: ClassVar[str] = "tfr"
 
     def paths(self, spec: NetworkSpec) -> Paths:
@@ -324,6 +329,8 @@ class DALTON(ThreeFactorRule):
     surrogate-derivative transfer, IEEE Transactions on Emerging Topics in Computing 13(3), 2025,
     doi 10.1109/TETC.2024.3440932.
     """
+
+    references = (papers.DALTON,)
 
     name: ClassVar[str] = "dalton"
 

@@ -19,6 +19,7 @@ from brian2.stateupdaters.exponential_euler import get_conditionally_linear_syst
 from brian2.units.fundamentalunits import get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
+from brianlearn.citing.references import Reference, references_of_text, text_lines
 from brianlearn.errors import EquationError, SpecError, UnitError, did_you_mean
 from brianlearn.network.neurons.equations import Parsed, parse
 from brianlearn.network.neurons.learned import check_learned, take_learned
@@ -153,6 +154,14 @@ class Neuron(Storable):
     def _owner(self) -> str:
         first = str(self.equations).strip().splitlines() or [""]
         return f"Neuron({first[0].strip()!r}, ...)"
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Equations and threshold, line by line: what a model is known by, whatever its constants."""
+        return text_lines(self.equations, self.threshold)
+
+    def cited(self) -> tuple[Reference, ...]:
+        return (*super().cited(), *references_of_text(self.written))
 
     @property
     def inputs(self) -> tuple[str, ...]:

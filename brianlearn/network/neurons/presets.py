@@ -6,12 +6,15 @@ from typing import Any
 
 from brian2 import ms
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import cites
 from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.neurons.surrogates import FastSigmoid, Rectangular, Surrogate
 
 __all__ = ["LIF", "AdaptiveLIF", "CubaLIF", "DaltonIF", "STBPNeuron", "SequenceLIF"]
 
 
+@cites(papers.LAPICQUE)
 def LIF(tau_m: Any = 20 * ms, *, surrogate: Surrogate = FastSigmoid(), **options: Any) -> Neuron:
     """Leaky integrate-and-fire neuron; a presynaptic spike steps the membrane (delta synapse).
 
@@ -28,6 +31,11 @@ def LIF(tau_m: Any = 20 * ms, *, surrogate: Surrogate = FastSigmoid(), **options
     Returns
     -------
     Neuron
+
+    References
+    ----------
+    N. Brunel, M. C. W. van Rossum, Lapicque's 1907 paper: from frogs to integrate-and-fire, Biological Cybernetics 97,
+    337-339, 2007.
     """
     fields: dict[str, Any] = dict(
         equations="dv/dt = -v/tau_m : 1",
@@ -40,6 +48,7 @@ def LIF(tau_m: Any = 20 * ms, *, surrogate: Surrogate = FastSigmoid(), **options
     return Neuron(**(fields | options))
 
 
+@cites(papers.CUBA)
 def CubaLIF(
     tau_m: Any = 20 * ms, tau_s: Any = 5 * ms, R: float = 1.0, *, surrogate: Surrogate = FastSigmoid(), **options: Any
 ) -> Neuron:
@@ -60,6 +69,11 @@ def CubaLIF(
     Returns
     -------
     Neuron
+
+    References
+    ----------
+    R. Brette et al., Simulation of networks of spiking neurons: a review of tools and strategies, Journal of
+    Computational Neuroscience 23(3), 349-398, 2007 (its networks of current-based neurons).
     """
     fields: dict[str, Any] = dict(
         equations="""dv/dt = (R*I - v)/tau_m : 1
@@ -73,6 +87,7 @@ dI/dt = -I/tau_s : 1""",
     return Neuron(**(fields | options))
 
 
+@cites(papers.DALTON)
 def DaltonIF(tau_s: Any = 5 * ms, *, surrogate: Surrogate = FastSigmoid(slope=5.0), **options: Any) -> Neuron:
     """The neuron of the DALTON paper: an integrate-and-fire neuron with a synaptic current and a floor at 0.
 
@@ -111,6 +126,7 @@ dI/dt = -I/tau_s : 1""",
     return Neuron(**(fields | options))
 
 
+@cites(papers.ADAPTIVE_LIF)
 def AdaptiveLIF(
     tau_m: Any = 20 * ms,
     tau_a: Any = 200 * ms,
@@ -149,6 +165,7 @@ da/dt = -a/tau_a : 1""",
     return Neuron(**(fields | options))
 
 
+@cites(papers.SEQUENCE_STBP)
 def SequenceLIF(
     tau_m: Any = 5 * ms,
     tau_s: Any = 3 * ms,
@@ -201,6 +218,7 @@ dI/dt = -I/tau_s : 1""",
     return Neuron(**(fields | options))
 
 
+@cites(papers.STBP)
 def STBPNeuron(
     decay: float = 0.25, v_th: float = 0.5, *, surrogate: Surrogate = Rectangular(1.0), **options: Any
 ) -> Neuron:

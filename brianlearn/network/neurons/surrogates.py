@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.errors import ArgumentError, SpecError
 from brianlearn.network.checks import is_number
 from brianlearn.network.neurons.statements import FUNCTIONS, expression, foreign, names
@@ -148,6 +149,8 @@ class FastSigmoid(Surrogate):
         What is no number > 0.
     """
 
+    references = (papers.SUPERSPIKE,)
+
     slope: float = 5.0
 
     def __post_init__(self) -> None:
@@ -172,6 +175,8 @@ class Rectangular(Surrogate):
         What is no number > 0.
     """
 
+    references = (papers.STBP,)
+
     width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -195,6 +200,8 @@ class ArcTan(Surrogate):
     SpecError
         What is no number > 0.
     """
+
+    references = (papers.LEARNED_TAU,)
 
     slope: float = 2.0
 
@@ -226,6 +233,8 @@ class Sigmoid(Surrogate):
     Magazine 36, 2019.
     """
 
+    references = (papers.SURROGATE_GRADIENTS,)
+
     slope: float = 4.0
 
     def __post_init__(self) -> None:
@@ -252,6 +261,8 @@ class Triangular(Surrogate):
         What is no number > 0.
     """
 
+    references = (papers.ADAPTIVE_LIF,)
+
     width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -276,6 +287,8 @@ class Gaussian(Surrogate):
     SpecError
         What is no number > 0.
     """
+
+    references = (papers.ADAPTIVE_RECURRENT,)
 
     width: float = 0.5
 
