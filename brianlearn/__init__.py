@@ -30,6 +30,7 @@ from brianlearn.errors import (
 from brianlearn.renamed import OLD_NAMES, old_name
 
 if TYPE_CHECKING:
+    from brianlearn import plot as plot
     from brianlearn.brian import to_brian2
     from brianlearn.cli.app import main
     from brianlearn.data import (
@@ -214,7 +215,18 @@ _SOURCES = (
     "brianlearn.discrete",
     "brianlearn.brian",
 )
-_SUBPACKAGES = ("brian", "data", "discrete", "interop", "learning", "network", "report", "study", "training")
+_SUBPACKAGES = (
+    "brian",
+    "data",
+    "discrete",
+    "interop",
+    "learning",
+    "network",
+    "plot",
+    "report",
+    "study",
+    "training",
+)
 
 __all__ = [
     "DALTON",

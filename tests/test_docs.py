@@ -38,6 +38,7 @@ PAGES = (
     "own_rule.md",
     "synaptic_rules.md",
     "recording.md",
+    "plots.md",
     "targets.md",
     "data.md",
     "own_data.md",

@@ -24,16 +24,18 @@ MAY_KNOW = {
     "training": {"network", "learning", "data", "brian", "discrete"},
     "scripts": {"network", "learning", "data", "training"},
     "study": {"network", "learning", "data", "brian", "discrete", "training", "scripts"},
-    "report": {"network", "learning", "training", "study"},
+    "plot": {"network", "learning", "training"},
+    "report": {"network", "learning", "training", "study", "plot"},
     "interop": {"network", "study"},
-    "cli": {"network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "report"},
+    "cli": {"network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "plot", "report"},
 }
-#: Imports within functions that go up, each for one purpose: the doctor's list of data sets, a study's own report, and
-#: the type of what a loss is computed from.
+#: Imports within functions that go up, each for one purpose: the doctor's list of data sets, a study's own report,
+#: its heat map among the pictures, and the type of what a loss is computed from.
 LATE = {
     ("machine.doctor", "data"),
     ("study.study", "report"),
     ("study.reporting", "report"),
+    ("plot.heat_map", "report"),
     ("learning.losses", "discrete"),
     ("learning.value_losses", "discrete"),
 }

@@ -110,7 +110,10 @@ def draw(experiment: Experiment, results: list[Result], activity: Activity, samp
         ax.set_axis_off()
     axes[-1, 0].imshow(np.asarray(sample.inputs)[0].reshape(experiment.spec.input.shape)[0], cmap="gray_r")
     label = int(np.asarray(sample.labels)[0])
-    left.suptitle(f"spikes for a test digit: a {label}, taken for a {int(activity.predictions[0])}", fontsize=11)
+    left.suptitle(
+        f"a test digit as current, and the spikes of the layers: a {label}, taken for a {int(activity.predictions[0])}",
+        fontsize=11,
+    )
     plot_learning_curve({result.rule.upper(): result.run for result in results}, ax=right.subplots())
     right.suptitle("learning digits", fontsize=11)
     save_figure(figure, path)

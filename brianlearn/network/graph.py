@@ -117,6 +117,11 @@ class Graph(Storable):
         delays = [q.delay_name for q in self.projections if q.learns_delays]
         _once("projections", [*(q.name for q in self._every_projection), *delays])
 
+    @property
+    def currents(self) -> tuple[str, ...]:
+        """Inputs whose values reach synapses as they are, in the place of spikes."""
+        return tuple(p.name for p in self.inputs if isinstance(p.neuron, Encoder) and p.neuron.carries_values)
+
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Names of all populations, each behind those that it hears without a delay.

@@ -437,6 +437,7 @@ class Learner:
             recorded=recorded,
             dt=self.spec.dt,
             duration=self.spec.duration,
+            currents=self.spec.graph.currents,
         )
 
     @property

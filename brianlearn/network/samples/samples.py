@@ -368,6 +368,9 @@ class Activity:
         of the readout in each step after the burn-in.
     van_rossum : float or None
         Of samples with spike trains: the mean distance of the output's trains from them (`van_rossum`, 5 ms).
+    currents : tuple of str
+        Inputs that carry values (`DirectCurrent`): what stands under their names in ``spikes`` and ``firing_rates`` are
+        the steps in which the value is not 0.
     """
 
     predictions: np.ndarray
@@ -383,3 +386,4 @@ class Activity:
     mse: float | None = None
     r2: float | None = None
     van_rossum: float | None = None
+    currents: tuple[str, ...] = ()
