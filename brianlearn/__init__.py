@@ -185,6 +185,7 @@ if TYPE_CHECKING:
     )
     from brianlearn.training import (
         Adopted,
+        Certificate,
         Citation,
         Evaluation,
         Experiment,
@@ -195,6 +196,7 @@ if TYPE_CHECKING:
         Result,
         WeightHistory,
         adopt,
+        certify,
         citation,
         evaluate,
         fit,
@@ -254,6 +256,7 @@ __all__ = [
     "Brian",
     "BrianLearnError",
     "BrianLearnWarning",
+    "Certificate",
     "Citation",
     "Connection",
     "Connectivity",
@@ -380,6 +383,7 @@ __all__ = [
     "WeightsError",
     "adopt",
     "against_finest",
+    "certify",
     "citation",
     "cites",
     "depth",

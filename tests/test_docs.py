@@ -44,6 +44,7 @@ PAGES = (
     "own_data.md",
     "stbp.md",
     "verify.md",
+    "certificates.md",
     "learned_constants.md",
     "fitting.md",
     "adopt.md",
@@ -64,6 +65,7 @@ def test_python_of_a_page(page):
         "stbp.md",
         "targets.md",
         "verify.md",
+        "certificates.md",
         "learned_constants.md",
         "fitting.md",
         "adopt.md",
@@ -82,7 +84,10 @@ def test_python_of_a_page(page):
 @pytest.mark.parametrize("module", [m for m in MODULES if not m.endswith("__main__")])
 def test_examples_of_docstrings(module):
     if module.startswith(
-        ("brianlearn.discrete", *(f"brianlearn.training.{name}" for name in ("verify", "adopted", "fit")))
+        (
+            "brianlearn.discrete",
+            *(f"brianlearn.training.{name}" for name in ("verify", "adopted", "fit", "certificates")),
+        )
     ):
         pytest.importorskip("torch")
     for package in ("neo", "pynapple"):

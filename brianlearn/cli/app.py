@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from brianlearn import __version__
+from brianlearn.cli import certify as certify_command
 from brianlearn.cli import data as data_commands
 from brianlearn.cli import examples as example_commands
 from brianlearn.cli import study as study_commands
@@ -52,6 +53,7 @@ app = typer.Typer(
 
 app.add_typer(data_commands.app, name="data")
 app.add_typer(study_commands.app, name="study")
+app.command()(certify_command.certify)
 
 
 def _version(wanted: bool) -> None:

@@ -178,6 +178,29 @@ class DiscreteEngine:
         )
         return new, _trials(BatchRecord.concatenate(records))
 
+    def gradient(self, state: LearnerState, samples: Samples) -> dict[str, np.ndarray]:
+        """The mean gradient of samples as one batch, as `learn` gives it to the optimiser.
+
+        Parameters
+        ----------
+        state : LearnerState
+        samples : Samples
+            With targets.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            Name of weights that the rule, one that learns from whole batches, changes -> array of their shape.
+        """
+        readouts = self._load(state)
+        self._network.train()
+        self._network.epoch = state.epoch
+        keys, labels = state.sample_keys(samples.ids, learning=True), as_tensor(samples.targets, self.device)
+        with arithmetic(self._options.matmul):
+            whole = slice(0, len(samples))
+            found, _ = self._batch(self._gradients(readouts), samples.inputs, labels, keys, whole)
+        return {name: _array(g) for name, g in found.items()}
+
     def infer(self, state: LearnerState, samples: Samples, record: tuple[Tap, ...]) -> TrialRecord:
         watch = Watch(self._network, self._rule, self._load(state), record)
         self._network.eval()

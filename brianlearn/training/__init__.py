@@ -3,6 +3,7 @@
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.training.adopted import Adopted, adopt
+from brianlearn.training.certificates import Certificate, Check, certify
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.citing import Citation, citation
 from brianlearn.training.evaluation import Evaluation, evaluate
@@ -17,6 +18,8 @@ from brianlearn.training.weight_history import WeightHistory
 
 __all__ = [
     "Adopted",
+    "Certificate",
+    "Check",
     "Checkpoint",
     "Citation",
     "Evaluation",
@@ -32,6 +35,7 @@ __all__ = [
     "RunFolder",
     "WeightHistory",
     "adopt",
+    "certify",
     "citation",
     "evaluate",
     "fit",

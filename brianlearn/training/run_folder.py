@@ -7,6 +7,7 @@ metrics.jsonl      one JSON object per epoch
 checkpoint.npz     weights, optimiser state, counters and position at the end of the last chunk of samples
 weights.npz        the weights at the end, one array per layer
 result.json        the accuracies at the end; there only when the run is finished
+certificate.json   what `brianlearn certify` has found, where it was asked
 =================  ====================================================================================
 """
 
@@ -145,8 +146,8 @@ class RunFolder:
             self.path.rmdir()
 
     def unfinish(self) -> None:
-        """Take back result and final weights, before the run goes on for more epochs."""
-        for name in ("result.json", "weights.npz"):
+        """Take back result, final weights and their certificate, before the run goes on for more epochs."""
+        for name in ("result.json", "weights.npz", "certificate.json"):
             (self.path / name).unlink(missing_ok=True)
 
     def config(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from brianlearn.training.watch import ENOUGH, Watch, input_warnings
 if TYPE_CHECKING:
     from brianlearn.training.experiment import Experiment
 
-__all__ = ["Session", "begin", "proceed"]
+__all__ = ["Session", "begin", "learner_of", "proceed"]
 
 #: Parts of config.json that may differ when a run goes on.
 FREE = ("format", "resolved", "epochs", "name", "history")
@@ -151,7 +151,7 @@ def begin(experiment: Experiment, splits: Splits) -> Session:
     lock = FolderLock(folder.path)
     try:
         lock.take()
-        learner = _learner(experiment, experiment.engine, experiment.device, experiment.chunk_size)
+        learner = learner_of(experiment, experiment.engine, experiment.device, experiment.chunk_size)
         checkpoint = Checkpoint(learner.init())
         # what the machine chose is stored too: chunks must end at the same samples when the run goes on
         resolved = {"engine": learner.engine_name, "device": learner.device, "chunk_size": learner.engine.chunk_size}
@@ -200,7 +200,7 @@ def _locked(experiment: Experiment, splits: Splits, folder: RunFolder, lock: Fol
     """As `proceed`, with a folder that nobody else writes into."""
     resolved, history = _check_same(experiment, splits, folder)
     checkpoint = _checkpoint(experiment, folder)
-    learner = _learner(experiment, resolved["engine"], resolved["device"], resolved["chunk_size"])
+    learner = learner_of(experiment, resolved["engine"], resolved["device"], resolved["chunk_size"])
     then, now = folder.versions(), versions()
     changed = [f"{name} was {then[name]}, is {now[name]}" for name in now if name in then and then[name] != now[name]]
     if changed:
@@ -220,7 +220,19 @@ def _locked(experiment: Experiment, splits: Splits, folder: RunFolder, lock: Fol
     return Session(experiment, splits, folder, learner, checkpoint, lock)
 
 
-def _learner(experiment: Experiment, engine: str, device: str, chunk_size: int | None) -> Learner:
+def learner_of(experiment: Experiment, engine: str, device: str, chunk_size: int | None) -> Learner:
+    """The learner of a run, on what its machine chose.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    engine, device : str
+    chunk_size : int or None
+
+    Returns
+    -------
+    Learner
+    """
     return Learner(
         experiment.spec,
         experiment.rule,

@@ -23,7 +23,7 @@ from brianlearn.training.learner import Learner
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import split
 
-__all__ = ["Trained"]
+__all__ = ["Trained", "digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +115,7 @@ class Trained:
     @property
     def digest(self) -> str:
         """A name for the weights: other weights have another one."""
-        found = hashlib.sha256()
-        for name, array in sorted(self.weights.items()):
-            found.update(f"{name} {array.dtype} {array.shape} ".encode())
-            found.update(np.ascontiguousarray(array).data)
-        return found.hexdigest()[:32]
+        return digest(self.weights)
 
     def samples(self, spec: NetworkSpec | None = None) -> Samples:
         """The test samples; events in the time steps of ``spec``."""
@@ -166,6 +162,15 @@ class Trained:
         rule = self.experiment.rule
         other = learner.rule is None and rule.loss not in (None, ReadoutMSE(), MSE())
         return not other
+
+
+def digest(weights: Mapping[str, np.ndarray]) -> str:
+    """A name for weights: other weights have another one."""
+    found = hashlib.sha256()
+    for name, array in sorted(weights.items()):
+        found.update(f"{name} {array.dtype} {array.shape} ".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()[:32]
 
 
 def _where(experiment: Experiment, trained: str, engine: str | None, device: str | None) -> tuple[str, str]:

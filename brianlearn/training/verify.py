@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,8 @@ class Verification:
         Layer name -> largest difference of weights after one batch.
     unequal_weights : tuple of str
         Layers whose weights were not the same in both engines to begin with.
+    firsts : tuple of Mismatch
+        The same as ``first`` for every sample in which spikes differ: samples do not know of one another.
     """
 
     device: str
@@ -97,6 +99,7 @@ class Verification:
     rule: str | None = None
     weight_differences: Mapping[str, float] = field(default_factory=dict)
     unequal_weights: tuple[str, ...] = ()
+    firsts: tuple[Mismatch, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -111,7 +114,8 @@ class Verification:
         -------
         dict
         """
-        return {**dataclasses.asdict(self), "agrees": self.agrees, "unequal_weights": list(self.unequal_weights)}
+        lists = {"unequal_weights": list(self.unequal_weights), "firsts": [dataclasses.asdict(m) for m in self.firsts]}
+        return {**dataclasses.asdict(self), "agrees": self.agrees, **lists}
 
     def rows(self) -> list[tuple[str, str]]:
         """What was compared and found, as text.
@@ -209,7 +213,8 @@ def verify(
     state = learner.init({name: weights[name] for name in weight_shapes(spec)})
     record = ("spikes",) if spec.readout is None else ("spikes", "readout")
     keys = state.sample_keys(samples.ids, learning=False)
-    spikes, mismatches, difference, first = 0, {p.name: 0 for p in (*spec.graph.inputs, *spec.neurons)}, 0.0, None
+    spikes, mismatches, difference = 0, {p.name: 0 for p in (*spec.graph.inputs, *spec.neurons)}, 0.0
+    firsts: list[Mismatch] = []
     for start in range(0, len(samples), AT_ONCE):
         part = slice(start, min(start + AT_ONCE, len(samples)))
         activity = learner.infer(state, samples[part], record=record)
@@ -222,9 +227,7 @@ def verify(
             unequal_spikes[name] = brian & ~discrete, discrete & ~brian
             mismatches[name] += int((brian != discrete).sum())
             spikes += len(raster)
-        earliest = _first(unequal_spikes, network, found)
-        if earliest is not None and (first is None or earliest.step < first.step):
-            first = dataclasses.replace(earliest, sample=earliest.sample + start)
+        firsts += [dataclasses.replace(m, sample=m.sample + start) for m in _firsts(unequal_spikes, network, found)]
         if activity.readout is not None:
             assert found.readout is not None
             gap = float(np.abs(activity.readout - found.readout.transpose(0, 1).numpy()).max())
@@ -235,11 +238,12 @@ def verify(
         len(samples),
         spikes,
         mismatches,
-        first,
+        _earliest(firsts, list(mismatches)),
         None if spec.readout is None else difference,
         None if rule is None else rule.name,
         learned,
         tuple(unequal),
+        tuple(firsts),
     )
 
 
@@ -322,31 +326,49 @@ def compared(
         discrete = (found.spikes[name] != 0).transpose(0, 1).flatten(2).numpy()
         unequal[name] = brian & ~discrete, discrete & ~brian
         mismatches[name], spikes = int((brian != discrete).sum()), spikes + int(brian.sum())
-    return Verification(device, len(samples), spikes, mismatches, _first(unequal, network, found), None)
+    firsts = _firsts(unequal, network, found)
+    return Verification(
+        device, len(samples), spikes, mismatches, _earliest(firsts, list(unequal)), None, firsts=tuple(firsts)
+    )
 
 
-def _first(
+def _earliest(firsts: Sequence[Mismatch], layers: Sequence[str]) -> Mismatch | None:
+    """That of the earliest step, and in it of the lowest layer; ``layers``: from the lowest to the highest."""
+    return min(firsts, key=lambda one: (one.step, layers.index(one.layer)), default=None)
+
+
+def _firsts(
     unequal: Mapping[str, tuple[np.ndarray, np.ndarray]], network: DiscreteNetwork, activity: DiscreteActivity
-) -> Mismatch | None:
-    """The earliest mismatch, in the lowest layer."""
-    candidates = []
+) -> list[Mismatch]:
+    """The earliest mismatch of every sample that has some, in the lowest layer."""
+    candidates: dict[int, list[tuple[int, int, str, int, str]]] = {}
     for depth, (name, (only_brian, only_discrete)) in enumerate(unequal.items()):
-        where = np.argwhere(only_brian | only_discrete)
-        if len(where):
-            sample, step, neuron = min(where.tolist(), key=lambda index: (index[1], index[0], index[2]))
+        differ = only_brian | only_discrete
+        for sample in np.flatnonzero(differ.any(axis=(1, 2))).tolist():
+            step, neuron = np.argwhere(differ[sample])[0].tolist()
             fired = "brian" if only_brian[sample, step, neuron] else "discrete"
-            candidates.append((step, depth, name, sample, neuron, fired))
-    if not candidates:
+            candidates.setdefault(sample, []).append((step, depth, name, neuron, fired))
+    firsts = []
+    for sample, found in sorted(candidates.items()):
+        step, _, name, neuron, fired = min(found)
+        firsts.append(
+            Mismatch(name, neuron, step, sample, fired, _margin(network, activity, name, step, sample, neuron))
+        )
+    return firsts
+
+
+def _margin(
+    network: DiscreteNetwork, activity: DiscreteActivity, name: str, step: int, sample: int, neuron: int
+) -> float | None:
+    """How far a membrane was from its threshold; None of an input."""
+    p = network.spec.graph.by_name[name]
+    if p.is_input:
         return None
-    step, _, name, sample, neuron, fired = min(candidates)
-    margin = None
-    if not network.spec.graph.by_name[name].is_input:
-        recurrence = network.recurrence(name)
-        delivered = activity.synaptic_input[name].flatten(-len(network.spec.graph.by_name[name].shape)).clone()
-        assert recurrence.program.spike is not None
-        distance = recurrence.program.spike.distance
-        margin = float(recurrence.factors(delivered, [distance]).values[distance][step, sample, neuron])
-    return Mismatch(name, neuron, step, sample, fired, margin)
+    recurrence = network.recurrence(name)
+    delivered = activity.synaptic_input[name].flatten(-len(p.shape)).clone()
+    assert recurrence.program.spike is not None
+    distance = recurrence.program.spike.distance
+    return float(recurrence.factors(delivered, [distance]).values[distance][step, sample, neuron])
 
 
 def _learn(

@@ -1,0 +1,65 @@
+"""``brianlearn certify RUN``: what can be checked of a run, and what was found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from brianlearn.cli.console import user_errors
+from brianlearn.scripts.loading import call_experiment, find_script, run_script
+
+__all__ = ["certify"]
+
+
+def certify(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    samples: Annotated[int, typer.Option(min=1, help="Test samples whose spikes both engines are compared on.")] = 20,
+    gradient_samples: Annotated[
+        int, typer.Option(min=1, help="Training samples of the batch whose gradient is checked.")
+    ] = 4,
+    device: Annotated[
+        str | None, typer.Option(help="Of Brian2: numpy, cython or cpp_standalone; that of the run, else numpy.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Train and test the whole run again.")] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option("--script", help="Script with the run's own classes, and its samples where they have no name."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")] = False,
+) -> None:
+    """Check a run's spikes, gradients, bits, files and versions; exit status 1 where one fails.
+
+    What was found is also written into the run folder: certificate.json.
+    """
+    with user_errors():
+        from brianlearn.training import certify as certified
+
+        found = certified(
+            run,
+            data=None if script is None else _data(script, run),
+            samples=samples,
+            gradient_samples=gradient_samples,
+            device=device,
+            full=full,
+        )
+        if as_json:
+            print(json.dumps(found.to_dict()))
+        else:
+            Console(soft_wrap=True).print(str(found), markup=False, highlight=False)
+        if not found.passed:
+            raise typer.Exit(1)
+
+
+def _data(script: Path, run: Path) -> Any:
+    """The samples of a script, where those of a run have no name; the script's classes are defined in any case."""
+    from brianlearn.training import RunFolder
+
+    path = find_script(script)
+    defined = run_script(path)
+    if RunFolder.open(run).config().get("data", {}).get("name") is not None or "experiment" not in defined:
+        return None
+    return call_experiment(defined["experiment"], str(path), []).data
