@@ -27,7 +27,7 @@ NEWEST_TESTS := $(BRIAN_TESTS) tests/test_pipelined.py tests/test_describe.py te
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint mutants bench clean
+.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint mutants bench docs tutorials clean
 # an environment stays, and is made by the name of its Python
 .PRECIOUS: .venv-%/.installed
 
@@ -76,6 +76,12 @@ mutants: $(STAMP) ## faults that tests must find, put in one after another
 
 bench: $(STAMP) ## the measurements in benchmarks/
 	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: $(STAMP) ## the documentation as pages, in site/
+	$(BIN)/python -m mkdocs build --strict
+
+tutorials: $(STAMP) ## run the notebooks in docs/tutorials/ again, and store what they print and draw
+	$(BIN)/python tools/tutorials.py
 
 clean: ## remove .venv, caches and builds; results in runs/ stay
 	rm -rf $(VENV) .venv-* build dist site output *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,35 @@
+"""For mkdocs: notebooks become pages. They are shown as they are stored, with their outputs; nothing runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from nbconvert import MarkdownExporter
+
+__all__ = ["on_files"]
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Put a page of Markdown, and its pictures, in the place of every notebook.
+
+    Parameters
+    ----------
+    files : mkdocs.structure.files.Files
+    config : mkdocs.config.defaults.MkDocsConfig
+
+    Returns
+    -------
+    mkdocs.structure.files.Files
+    """
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        name = Path(file.src_uri)
+        resources = {"unique_key": name.stem, "output_files_dir": f"{name.stem}_files"}
+        text, made = MarkdownExporter().from_filename(str(file.abs_src_path), resources)
+        files.remove(file)
+        page = text.replace(".ipynb)", ".md)")  # links between notebooks
+        files.append(File.generated(config, name.with_suffix(".md").as_posix(), content=page))
+        for picture, content in made["outputs"].items():
+            files.append(File.generated(config, (name.parent / picture).as_posix(), content=content))
+    return files
