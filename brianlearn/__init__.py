@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         load,
     )
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
-    from brianlearn.interop import sweeps_from_neo, sweeps_from_nwb, to_neo, to_pynapple
+    from brianlearn.interop import from_nir, sweeps_from_neo, sweeps_from_nwb, to_neo, to_nir, to_pynapple
     from brianlearn.learning import (
         DALTON,
         DECOLLE,
@@ -391,6 +391,7 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "from_nir",
     "heterogeneity",
     "inject",
     "known_data",
@@ -409,6 +410,7 @@ __all__ = [
     "sweeps_from_nwb",
     "to_brian2",
     "to_neo",
+    "to_nir",
     "to_pynapple",
     "van_rossum",
     "victor_purpura",

@@ -49,6 +49,7 @@ PAGES = (
     "fitting.md",
     "adopt.md",
     "citing.md",
+    "nir.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
 MODULES = sorted(m.name for m in pkgutil.walk_packages(brianlearn.__path__, "brianlearn.", onerror=lambda name: None))
@@ -71,6 +72,8 @@ def test_python_of_a_page(page):
         "adopt.md",
     ):
         pytest.importorskip("torch")
+    if page == "nir.md":
+        pytest.importorskip("nir")
     if page == "recording.md":
         pytest.importorskip("neo")
         pytest.importorskip("pynapple")
@@ -93,6 +96,8 @@ def test_examples_of_docstrings(module):
     for package in ("neo", "pynapple"):
         if module == f"brianlearn.interop.{package}_objects":
             pytest.importorskip(package)
+    if module.startswith("brianlearn.interop.nir"):
+        pytest.importorskip("nir")
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 

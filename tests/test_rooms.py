@@ -26,8 +26,11 @@ MAY_KNOW = {
     "study": {"network", "learning", "data", "brian", "discrete", "training", "scripts"},
     "plot": {"network", "learning", "training"},
     "report": {"network", "learning", "training", "study", "plot"},
-    "interop": {"network", "study"},
-    "cli": {"network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "plot", "report"},
+    "interop": {"network", "learning", "training", "study"},
+    "cli": {
+        *("network", "learning", "data", "brian", "discrete", "training", "scripts", "study", "plot", "report"),
+        "interop",
+    },
 }
 #: Imports within functions that go up, each for one purpose: the doctor's list of data sets, a study's own report,
 #: its heat map among the pictures, and the type of what a loss is computed from.
