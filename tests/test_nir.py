@@ -14,6 +14,8 @@ import pytest
 from brian2 import Hz, Mohm, ms, mV, nA, prefs, second
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_export import trained_run
+from typer.testing import CliRunner
 
 import brianlearn as bl
 
@@ -217,8 +219,17 @@ def graphs(draw: Any) -> tuple[Any, tuple[int, ...]]:
 @FEW
 @given(case=graphs(), discretisation=st.sampled_from(["exact", "euler"]))
 def test_random_graphs(case: Any, discretisation: str, tmp_path_factory: Any) -> None:
-    graph, shape = case
-    file = tmp_path_factory.mktemp("nir") / "graph.nir"
+    check_graph(*case, discretisation, tmp_path_factory.mktemp("nir") / "graph.nir")
+
+
+@pytest.mark.slow
+@settings(FEW, max_examples=200)
+@given(case=graphs(), discretisation=st.sampled_from(["exact", "euler"]))
+def test_many_random_graphs(case: Any, discretisation: str, tmp_path_factory: Any) -> None:
+    check_graph(*case, discretisation, tmp_path_factory.mktemp("nir") / "graph.nir")
+
+
+def check_graph(graph: Any, shape: tuple[int, ...], discretisation: str, file: Path) -> None:
     nir.write(file, graph)
     spec, weights = bl.from_nir(file, dt=DT, duration=T * DT, discretisation=discretisation)
     given, dense = events(spec.input.shape, n=1)
@@ -593,3 +604,30 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
         bl.to_nir(spec, weights, gains="r")
     with pytest.raises(bl.SpecError, match="encoder"):
         bl.from_nir(file, encoder="poisson")
+
+
+def test_a_run_becomes_a_file(tmp_path: Path) -> None:
+    from brianlearn.cli.app import app
+    from brianlearn.training.run_folder import RunFolder
+
+    call, trained, file = CliRunner().invoke, trained_run(tmp_path), tmp_path / "net.nir"
+    result = call(app, ["export", str(trained), str(file), "--to", "nir"])
+    assert result.exit_code == 0, result.output
+    spec, weights = bl.from_nir(file)
+    learned = RunFolder.open(trained).weights()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, learned[name])
+    assert spec.layers[0].neuron.surrogate is not None
+    other = tmp_path / "other.nir"
+    options = ["--discretisation", "euler", "--gains", "weights", "--step", "0.1*ms"]
+    assert call(app, ["export", str(trained), str(other), "--to", "nir", *options]).exit_code == 0
+    node = next(node for node in nir.read(other).nodes.values() if isinstance(node, nir.LIF | nir.CubaLIF))
+    np.testing.assert_allclose(node.r, getattr(node, "tau", getattr(node, "tau_mem", None)) / 1e-4)
+    for arguments, said in (
+        ([str(file), "--to", "nir"], "exists already"),
+        ([str(tmp_path / "x"), "--to", "cpp", "--gains", "unit"], "those of NIR files"),
+        ([str(tmp_path / "x"), "--to", "nir", "--step", "1"], "unit"),
+    ):
+        wrong = call(app, ["export", str(trained), *arguments])
+        assert wrong.exit_code == 1 and said in wrong.output, wrong.output
+        assert not (tmp_path / "x").exists()

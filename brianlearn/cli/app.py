@@ -32,7 +32,7 @@ from brianlearn.cli import examples as example_commands
 from brianlearn.cli import study as study_commands
 from brianlearn.cli.console import user_errors
 from brianlearn.cli.script_command import ScriptCommand
-from brianlearn.errors import did_you_mean
+from brianlearn.errors import ArgumentError, did_you_mean
 from brianlearn.scripts.loading import call_experiment, find_script, load_experiment, run_script
 
 if TYPE_CHECKING:
@@ -292,28 +292,74 @@ class ExportName(StrEnum):
     cpp = "cpp"
     genn = "genn"
     brian2 = "brian2"
+    nir = "nir"
+
+
+class DiscretisationName(StrEnum):
+    """How a reader of NIR integrates."""
+
+    exact = "exact"
+    euler = "euler"
+
+
+class GainsName(StrEnum):
+    """Where a NIR file has the factors of weights."""
+
+    neurons = "neurons"
+    weights = "weights"
+    unit = "unit"
 
 
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that is made.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that is made, or the NIR file.")],
     to: Annotated[
-        ExportName, typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN; brian2: a Python script.")
+        ExportName,
+        typer.Option(help="cpp: Brian2's C++; genn: a project for GeNN; brian2: a Python script; nir: a NIR file."),
     ],
     timing: Timing = None,
+    discretisation: Annotated[
+        DiscretisationName | None, typer.Option(help="Of NIR: how its reader integrates, exact or euler.")
+    ] = None,
+    gains: Annotated[
+        GainsName | None, typer.Option(help="Of NIR: where factors of weights go: neurons, weights or unit.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="Of NIR: the time step of its reader, e.g. 0.1*ms.")] = None,
+    soft_reset: Annotated[bool, typer.Option("--soft-reset", help="Of NIR: write resets that subtract.")] = False,
     script: Defining = None,
 ) -> None:
-    """Write a run's network and weights as a C++ project, or as a script that needs Brian2 and numpy alone."""
+    """Write a run's network and weights: as a C++ project, as a script of plain Brian2, or as a NIR file."""
     with user_errors():
         from brianlearn.training.export import export_run
 
         _define(script)
         changed = timing and timing.value.replace("-", "_")
-        made = export_run(run, folder, to=to.value, timing=changed)
+        options: dict[str, Any] = {
+            "discretisation": discretisation and discretisation.value,
+            "gains": gains and gains.value,
+            "dt": step,
+            "soft_reset": soft_reset or None,
+        }
+        options = {name: value for name, value in options.items() if value is not None}
+        if options and to is not ExportName.nir:
+            raise ArgumentError(
+                "export",
+                "these options are those of NIR files",
+                got=f"--to {to.value}, and {', '.join(options)}",
+                expected="--to nir",
+            )
+        if to is ExportName.nir:
+            from brianlearn.interop.nir.runs import export_nir
+
+            made = export_nir(run, folder, timing=changed, **options)
+        else:
+            made = export_run(run, folder, to=to.value, timing=changed)
         table = _table()
         table.add_row("exported to", str(made))
-        if to is ExportName.brian2:
+        if to is ExportName.nir:
+            table.add_row("read it", f"nir.read({str(made)!r}), or bl.from_nir")
+        elif to is ExportName.brian2:
             table.add_row("run it", f"python {made}/network.py")
         else:
             table.add_row("run it", f"{made}/run.sh SPIKES OUTPUT [TRIALS]")

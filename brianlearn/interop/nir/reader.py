@@ -158,7 +158,7 @@ class _Reader:
                 )
 
     def _readouts(self) -> list[str]:
-        """Nodes that are readouts, if all outputs are: those that hear weighted spikes, and LI with one time constant."""
+        """Nodes that are readouts, if all outputs are: those that hear weighted spikes, and LI with one tau."""
         leaves: list[str] = []
         for way in self.ways:
             if way.target not in self.outputs:
