@@ -185,6 +185,7 @@ if TYPE_CHECKING:
     )
     from brianlearn.training import (
         Adopted,
+        Callback,
         Certificate,
         Citation,
         Evaluation,
@@ -194,6 +195,7 @@ if TYPE_CHECKING:
         Metrics,
         RecordedMetrics,
         Result,
+        TensorBoard,
         WeightHistory,
         adopt,
         certify,
@@ -256,6 +258,7 @@ __all__ = [
     "Brian",
     "BrianLearnError",
     "BrianLearnWarning",
+    "Callback",
     "Certificate",
     "Citation",
     "Connection",
@@ -370,6 +373,7 @@ __all__ = [
     "Sweeps",
     "SynapticRule",
     "Targets",
+    "TensorBoard",
     "ThreeFactorRule",
     "TimeToFirstSpikeEncoder",
     "TraceMSE",

@@ -38,7 +38,7 @@ from brianlearn.scripts.loading import call_experiment, find_script, load_experi
 if TYPE_CHECKING:
     from brianlearn.learning import Rule
     from brianlearn.study import Study
-    from brianlearn.training import Evaluation, Experiment, Result
+    from brianlearn.training import Callback, Evaluation, Experiment, Result
 
 __all__ = ["app", "main"]
 
@@ -175,6 +175,9 @@ def train(
     test_limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
     runs: Runs = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write event files for TensorBoard into this folder.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network into a run folder.
@@ -209,7 +212,12 @@ def train(
         else:
             raise typer.BadParameter("give a network script, or --resume RUN", param_hint="SCRIPT")
         experiment = _override(experiment, rule, loss, learning_rate, constants or [], plain, credit, eligibility)
-        result = experiment.run(resume=resume)
+        callbacks: list[Callback] = []
+        if tensorboard is not None:
+            from brianlearn.training import TensorBoard
+
+            callbacks.append(TensorBoard(tensorboard))
+        result = experiment.run(resume=resume, callbacks=callbacks)
         _report(result, as_json)
 
 

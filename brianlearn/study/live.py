@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -177,4 +178,5 @@ def choose_display(progress: bool, *arguments: Any) -> Display:
     """The display that fits: live on a terminal, plain lines elsewhere, none where ``progress`` is False."""
     if not progress:
         return Display(*arguments)
-    return LiveDisplay(*arguments) if sys.stderr.isatty() else LineDisplay(*arguments)
+    moves = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"  # which has no way to draw a line anew
+    return LiveDisplay(*arguments) if moves else LineDisplay(*arguments)

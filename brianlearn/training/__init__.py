@@ -3,6 +3,7 @@
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
 from brianlearn.training.adopted import Adopted, adopt
+from brianlearn.training.callbacks import Callback
 from brianlearn.training.certificates import Certificate, Check, certify
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.citing import Citation, citation
@@ -10,14 +11,16 @@ from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.fitting import Fit, fit, inject
 from brianlearn.training.learner import Learner, Metrics, RecordedMetrics
-from brianlearn.training.progress import LineProgress, LiveProgress, Progress
+from brianlearn.training.progress import LineProgress, LiveProgress, NotebookProgress, Progress
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import from_dict, to_dict
+from brianlearn.training.tensorboard import TensorBoard
 from brianlearn.training.weight_history import WeightHistory
 
 __all__ = [
     "Adopted",
+    "Callback",
     "Certificate",
     "Check",
     "Checkpoint",
@@ -29,10 +32,12 @@ __all__ = [
     "LineProgress",
     "LiveProgress",
     "Metrics",
+    "NotebookProgress",
     "Progress",
     "RecordedMetrics",
     "Result",
     "RunFolder",
+    "TensorBoard",
     "WeightHistory",
     "adopt",
     "certify",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import DALTON
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.spec import NetworkSpec
+from brianlearn.training.callbacks import Callback, Callbacks
 from brianlearn.training.engines import check_engine
 from brianlearn.training.learner import DTYPES
 from brianlearn.training.loading import refuse_while_loading
@@ -204,7 +205,12 @@ class Experiment:
             **{name: to_dict(getattr(self, name)) for name in _OBJECTS},
         }
 
-    def run(self, resume: str | os.PathLike[str] | None = None, progress: bool | Progress = True) -> Result:
+    def run(
+        self,
+        resume: str | os.PathLike[str] | None = None,
+        progress: bool | Progress = True,
+        callbacks: Iterable[Callback] = (),
+    ) -> Result:
         """Train, test, and write the run folder.
 
         Parameters
@@ -214,7 +220,10 @@ class Experiment:
             had not been. ``epochs`` may be larger than it was, and the optimiser's ``learning_rate`` another one, which
             config.json then records under ``history``. A finished run is not trained again.
         progress : bool or Progress, optional
-            Whether to report to stderr: a live display on a terminal, one line per epoch elsewhere.
+            Whether to report: a live display on a terminal, one that is drawn anew in a notebook, one line per epoch
+            elsewhere, to stderr.
+        callbacks : iterable of Callback, optional
+            What hears of every chunk of samples and every epoch, e.g. ``[bl.TensorBoard("tensorboard")]``.
 
         Returns
         -------
@@ -222,6 +231,10 @@ class Experiment:
 
         Raises
         ------
+        RuleError
+            What is no callback.
+        BrianLearnError
+            A callback that failed, by its name; the run goes on from its last checkpoint.
         DataError, ShapeError
             Data that are missing or do not fit the network.
         RunFolderError
@@ -235,7 +248,7 @@ class Experiment:
             Ctrl-C; SIGTERM or SIGHUP. The last checkpoint is kept, and the display says how to go on.
         """
         refuse_while_loading()
-        display = choose_progress(progress)
+        told, display = Callbacks(callbacks), choose_progress(progress)
         with working(), display:
             splits = split(
                 self.data,
@@ -247,7 +260,7 @@ class Experiment:
             )
             splits.check_targets(self.spec, self.rule)
             session = begin(self, splits) if resume is None else proceed(self, splits, resume, display)
-            return session if isinstance(session, Result) else session.run(display)
+            return session if isinstance(session, Result) else session.run(display, told)
 
 
 #: Settings that are stored by their fields.

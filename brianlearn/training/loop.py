@@ -14,6 +14,7 @@ from brianlearn.data.augment import Augmentation
 from brianlearn.errors import NonFiniteError
 from brianlearn.learning.state import LearnerState
 from brianlearn.network.samples.samples import Samples
+from brianlearn.training.callbacks import Callbacks
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.learner import Learner, Metrics
 from brianlearn.training.progress import Progress
@@ -66,6 +67,7 @@ def train(
     display: Progress,
     augment: Augmentation | None = None,
     check: Callable[[], None] = _go_on,
+    callbacks: Callbacks | None = None,
 ) -> LearnerState:
     """Train from a checkpoint to the end of the last epoch.
 
@@ -86,6 +88,8 @@ def train(
         Changes the training samples of each epoch.
     check : callable, optional
         Called after every checkpoint; what it raises ends the training (see `interruptible`).
+    callbacks : Callbacks, optional
+        Told of every chunk and epoch, after its checkpoint.
 
     Returns
     -------
@@ -98,6 +102,7 @@ def train(
     RunFolderError
         If the folder cannot be written.
     """
+    told = callbacks or Callbacks()
     n = len(splits.train)
     chunks = list(learner.chunks(n))
     state, first, parts = checkpoint.state, checkpoint.chunk, list(checkpoint.parts)
@@ -110,6 +115,7 @@ def train(
             parts.append(measured)
             folder.write_checkpoint(Checkpoint(state, k + 1, tuple(parts)))
             display.learned(chunks[k].stop, Metrics.merge(parts))
+            told.chunk(measured, state)
             check()
         validation = None
         if splits.validation is not None:
@@ -121,6 +127,7 @@ def train(
         state, first, parts = state.next_epoch(learner.optimiser), 0, []
         folder.write_checkpoint(Checkpoint(state))
         display.epoch(line, epochs)
+        told.epoch(line, state)
     return state
 
 

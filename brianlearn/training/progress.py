@@ -1,10 +1,15 @@
-"""How a run reports while it runs: silent, one line per epoch, or a live display. All of it goes to stderr."""
+"""How a run reports while it runs: silent, one line per epoch, or a live display, on a terminal or in a notebook.
+
+Lines and the display of a terminal go to stderr.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
+from html import escape
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +18,16 @@ from brianlearn.training.learner import Metrics
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LineProgress", "LiveProgress", "Progress", "choose_progress", "epoch_line", "scored"]
+__all__ = [
+    "LineProgress",
+    "LiveProgress",
+    "NotebookProgress",
+    "Progress",
+    "choose_progress",
+    "epoch_line",
+    "in_notebook",
+    "scored",
+]
 
 
 class Progress:
@@ -206,9 +220,7 @@ class LiveProgress(Progress):
         rate = self._learned / max(self._seconds, 1e-9)
         left = (self._left + self._samples - done) / max(rate, 1e-9)
         speed = f"{done / self._samples:.0%}  {rate:.0f} samples/s  {_clock(left)} left"
-        score = f"accuracy {running.accuracy:.1%}" if running.mse is None else f"mse {running.mse:.4g}"
-        score = score if running.van_rossum is None else f"distance {running.van_rossum:.4g}"
-        status = f"{speed}  {score}  loss {running.loss:.4g}"
+        status = f"{speed}  {_score(running)}  loss {running.loss:.4g}"
         self._show(self._where, self._samples, done, status)
 
     def epoch(self, line: dict[str, Any], epochs: int) -> None:
@@ -218,14 +230,98 @@ class LiveProgress(Progress):
         self._show(what, samples, done, f"{done}/{samples}")
 
 
+def _score(running: Metrics) -> str:
+    if running.van_rossum is not None:
+        return f"distance {running.van_rossum:.4g}"
+    return f"accuracy {running.accuracy:.1%}" if running.mse is None else f"mse {running.mse:.4g}"
+
+
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+#: Lines that a notebook keeps; metrics.jsonl has them all.
+KEPT = 100
+#: Seconds between two pictures of a bar in a notebook.
+EVERY = 0.2
+
+
+class NotebookProgress(Progress):
+    """One output of a notebook's cell, drawn anew: a bar over the samples of the epoch, and a line per epoch.
+
+    What is left when the run has ended are the lines.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._bar: tuple[str, float | None] | None = None
+        self._handle: Any = None
+        self._where, self._samples, self._drawn = "", 1, 0.0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar = None
+        if self._handle is not None:
+            self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import display
+
+        self._drawn = time.perf_counter()
+        text, part = self._bar or ("", None)
+        lines = self._lines[-KEPT:]
+        plain = "\n".join([*lines, *([text] if text else [])])
+        page = "".join(f"<div>{escape(line)}</div>" for line in lines)
+        if text:
+            value = "" if part is None else f' value="{part:.4f}"'
+            page += f"<div><progress{value} style='width: 20em'></progress> {escape(text)}</div>"
+        bundle = {"text/plain": plain, "text/html": f"<div style='font-family: monospace'>{page}</div>"}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+    def _show(self, text: str, part: float | None) -> None:
+        began = self._bar is None or self._bar[0].split(":")[0] != text.split(":")[0]
+        self._bar = text, part
+        if began or time.perf_counter() - self._drawn > EVERY:
+            self._draw()
+
+    def note(self, text: str) -> None:
+        self._lines += text.splitlines()
+        self._draw()
+
+    def building(self, device: str) -> None:
+        if device != "numpy":
+            self._show(f"making the network ready on {device} (compiles the first time)", None)
+
+    def learning(self, epoch: int, epochs: int, samples: int, done: int) -> None:
+        self._where, self._samples = f"epoch {epoch + 1}/{epochs}", samples
+        self._show(f"{self._where}: {done} of {samples} samples", done / samples)
+
+    def learned(self, done: int, running: Metrics) -> None:
+        text = f"{self._where}: {done} of {self._samples} samples, {_score(running)}, loss {running.loss:.4g}"
+        self._show(text, done / self._samples)
+
+    def epoch(self, line: dict[str, Any], epochs: int) -> None:
+        self._bar = None
+        self.note(epoch_line(line, epochs))
+
+    def testing(self, what: str, samples: int, done: int) -> None:
+        self._show(f"{what}: {done} of {samples} samples", done / samples)
+
+
+def in_notebook() -> bool:
+    """Whether this is the process behind a notebook, which shows what it is given to display."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
 def choose_progress(progress: bool | Progress) -> Progress:
-    """The display that fits: live on a terminal, plain lines elsewhere.
+    """The display that fits: live on a terminal and in a notebook, plain lines elsewhere.
 
     Parameters
     ----------
@@ -236,4 +332,7 @@ def choose_progress(progress: bool | Progress) -> Progress:
         return progress
     if not progress:
         return Progress()
-    return LiveProgress() if sys.stderr.isatty() else LineProgress()
+    if in_notebook():
+        return NotebookProgress()
+    moves = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"  # which has no way to draw a line anew
+    return LiveProgress() if moves else LineProgress()

@@ -16,6 +16,7 @@ from brianlearn.learning.weights import check_weights
 from brianlearn.machine.environment import versions
 from brianlearn.machine.interrupt import Terminated, interruptible
 from brianlearn.machine.leftovers import remove_leftovers
+from brianlearn.training.callbacks import Callbacks
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.learner import Learner
 from brianlearn.training.lock import FolderLock
@@ -62,10 +63,12 @@ class Session:
     checkpoint: Checkpoint
     lock: FolderLock
 
-    def run(self, display: Progress) -> Result:
+    def run(self, display: Progress, callbacks: Callbacks | None = None) -> Result:
         """Train, test and write the result; see `Experiment.run`."""
+        looking_on = callbacks or Callbacks()
         try:
-            return self._run(display)
+            with looking_on.during(self.folder.path, self.experiment, self.checkpoint.state) as ended:
+                return ended(self._run(display, looking_on))
         except (KeyboardInterrupt, Terminated):
             with suppress(OSError):  # a terminal that is closed
                 display.note(
@@ -83,7 +86,7 @@ class Session:
         finally:
             self.lock.release()
 
-    def _run(self, display: Progress) -> Result:
+    def _run(self, display: Progress, callbacks: Callbacks) -> Result:
         learner, splits, folder = self.learner, self.splits, self.folder
         learner.watch = Watch(each_call=False, show=lambda warning: display.warning(str(warning)))
         for warning in learner.spec.warnings:  # Python has said them when the network was declared
@@ -99,7 +102,15 @@ class Session:
         experiment = self.experiment
         with interruptible(display.note) as check:
             state = train(
-                learner, splits, folder, self.checkpoint, experiment.epochs, display, experiment.augment, check
+                learner,
+                splits,
+                folder,
+                self.checkpoint,
+                experiment.epochs,
+                display,
+                experiment.augment,
+                check,
+                callbacks,
             )
             tested = score(learner, state, splits.test, display, "test", check)
         folder.write_weights(dict(state.weights))
