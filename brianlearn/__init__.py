@@ -30,7 +30,16 @@ from brianlearn.errors import (
 from brianlearn.renamed import OLD_NAMES, old_name
 
 if TYPE_CHECKING:
+    from brianlearn import brian as brian
+    from brianlearn import data as data
+    from brianlearn import discrete as discrete
+    from brianlearn import interop as interop
+    from brianlearn import learning as learning
+    from brianlearn import network as network
     from brianlearn import plot as plot
+    from brianlearn import report as report
+    from brianlearn import study as study
+    from brianlearn import training as training
     from brianlearn.brian import to_brian2
     from brianlearn.cli.app import main
     from brianlearn.data import (
@@ -422,19 +431,21 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"brianlearn.{name}")
-    if name in __all__:
-        for source in _SOURCES:
-            module = importlib.import_module(source)
-            if name in module.__all__:
-                globals()[name] = getattr(module, name)
-                return globals()[name]
-    if name in OLD_NAMES:
-        return old_name(__name__, name)
-    near = None if name.startswith("_") else did_you_mean(name, __all__)
-    raise AttributeError(f"module 'brianlearn' has no attribute {name!r}" + (f"; {near}" if near else ""))
+if not TYPE_CHECKING:  # a user's mypy would take any name that is misspelt
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBPACKAGES:
+            return importlib.import_module(f"brianlearn.{name}")
+        if name in __all__:
+            for source in _SOURCES:
+                module = importlib.import_module(source)
+                if name in module.__all__:
+                    globals()[name] = getattr(module, name)
+                    return globals()[name]
+        if name in OLD_NAMES:
+            return old_name(__name__, name)
+        near = None if name.startswith("_") else did_you_mean(name, __all__)
+        raise AttributeError(f"module 'brianlearn' has no attribute {name!r}" + (f"; {near}" if near else ""))
 
 
 def __dir__() -> list[str]:

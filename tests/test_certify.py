@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +191,19 @@ def test_noise_is_drawn_alike(name: str) -> None:
         assert each["difference"] <= 1e-10 * max(1.0, each["largest"])
 
 
+def test_membranes_that_lie_on_their_floor_have_the_slope_of_its_gate() -> None:
+    """Where nothing has arrived yet, differences to both sides would see another slope than either."""
+    neuron = bl.DaltonIF()
+    layers = [bl.Dense(30, neuron, weights=bl.Normal(1.0)) for _ in range(2)]
+    spec = bl.NetworkSpec(bl.Input((6,)), layers, bl.Readout(3), duration=14 * ms)
+    one = case(spec, bl.SurrogateBPTT())
+    run = one.plain().run(one.tensors())
+    done = [run.done["dense2", t] for t in range(spec.n_steps)]
+    assert any(((each.x == -1) & (each.gate == 1)).any() for each in done)
+    for each in slopes(one, one.engine("cpu", "float64", {})).values():
+        assert each.relative < 1e-6
+
+
 def broken(factor: float, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function whose gradients are wrong in one entry of one array."""
 
@@ -237,6 +253,15 @@ def test_a_spike_that_differs_is_found_with_its_margin(tmp_path: Path, monkeypat
     assert found.verdict == "failed" and found.numbers["mismatches"] > 0
     assert "from its threshold" in found.text and found.numbers["firsts"]
     assert len({one["sample"] for one in found.numbers["firsts"]}) == len(found.numbers["firsts"])
+
+
+@pytest.mark.slow
+def test_the_plain_loop_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """What torch loads when an operation first needs it is loaded then."""
+    code = f"import brianlearn as bl; print(bl.certify({str(OLD / 'bptt-finished')!r}, samples=1, write=False).verdict)"
+    environment = os.environ | {"PYTHONPATH": str(Path(bl.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.split() == ["passed"], done.stderr
 
 
 def edit_arrays(file: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -45,6 +45,7 @@ PAGES = (
     "stbp.md",
     "verify.md",
     "certificates.md",
+    "callbacks.md",
     "learned_constants.md",
     "fitting.md",
     "adopt.md",
@@ -74,6 +75,8 @@ def test_python_of_a_page(page):
         pytest.importorskip("torch")
     if page == "nir.md":
         pytest.importorskip("nir")
+    if page == "callbacks.md":
+        pytest.importorskip("tensorboard")
     if page == "recording.md":
         pytest.importorskip("neo")
         pytest.importorskip("pynapple")

@@ -422,7 +422,11 @@ def _single(
         return PASSED, text, {"arrays": numbers}
     flipped = _flipped(subject, device, options)
     if flipped:
-        return NOT_APPLICABLE, f"{flipped} spikes of these samples are others in single precision; {text}", numbers
+        return (
+            NOT_APPLICABLE,
+            f"{flipped} spikes of these samples are others in single precision; {text}",
+            {"arrays": numbers},
+        )
     return FAILED, f"{text}, although all spikes are the same", {"arrays": numbers}
 
 

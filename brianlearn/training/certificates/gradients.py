@@ -181,7 +181,7 @@ def slopes(case: GradientCase, found: Mapping[str, np.ndarray], seed: int = 0) -
     """
     network, weights = case.plain(), case.tensors()
     with torch.no_grad():
-        base = network.run(weights, reset_kept=case.reset_kept).base
+        base = network.run(weights, reset_kept=case.reset_kept).done
     result = {}
     for k, (name, gradient) in enumerate(found.items()):
         if not np.any(gradient):

@@ -27,8 +27,8 @@ from brianlearn.training.certificates.plain_neuron import Fired, PlainNeuron
 __all__ = ["Base", "PlainNetwork", "PlainRun", "matrix"]
 
 Tensor = torch.Tensor
-#: (population, step) -> who fired, at which distance from the threshold.
-Base = Mapping[tuple[str, int], tuple[Tensor, Tensor]]
+#: (population, step) -> what it did.
+Base = Mapping[tuple[str, int], Fired]
 #: Bytes that a run may take: what autograd keeps of all steps, and matrices of all projections.
 MEMORY = 2 * 2**30
 #: Tensors that a step of a population leaves for autograd, about.
@@ -84,11 +84,6 @@ class PlainRun:
     masks: dict[str, Tensor]
     readouts: dict[str, Tensor]
     matrices: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def base(self) -> Base:
-        """What smooth runs are smooth around."""
-        return {where: (one.fired, one.x.detach()) for where, one in self.done.items()}
 
 
 class PlainNetwork:

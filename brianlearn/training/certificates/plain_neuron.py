@@ -62,7 +62,7 @@ _BY_NAME = (
     "exp expm1 log log10 log1p sqrt sin cos tan sinh cosh tanh arcsin arccos arctan abs sign floor ceil logical_not"
 )
 _FUNCTIONS: dict[str, Any] = {
-    "__builtins__": {},
+    "__builtins__": {"__import__": __import__},  # what torch loads when an operation first needs it
     **{name: _of_tensors(getattr(torch, name)) for name in _BY_NAME.split()},
     "logical_not": torch.logical_not,
     "both": torch.logical_and,
@@ -226,22 +226,27 @@ class PlainNeuron:
                 new = torch.where(self._ready, new, self._values[variable])
             self._values[variable] = new
 
-    def fire(self, base: tuple[Tensor, Tensor] | None = None) -> Fired:
+    def fire(self, base: Fired | None = None) -> Fired:
         """Integrate, and compare with the threshold.
 
         Parameters
         ----------
-        base : (torch.Tensor, torch.Tensor), optional
-            Who fired at which x in the real network. Spikes are then smooth: fired + S(x) - S(x_base), with the
-            integral S of the surrogate derivative, so that differences of the network are what back-propagation with
-            surrogate derivatives computes.
+        base : Fired, optional
+            What the real network did. Spikes are then smooth: fired + S(x) - S(x_base), with the integral S of the
+            surrogate derivative, and a floor acts where it did: many membranes lie on theirs exactly. Differences of
+            this network are what back-propagation with surrogate derivatives computes.
         """
         values = self._values
         self._run(values, self._update, conditional=not self._exact)
         gate = torch.ones_like(self._since, dtype=torch.float64)
-        if self._floor is not None:
+        if self._floor is not None and base is None:
             self._run(values, self._floor, conditional=not self._exact)
             gate = _double(values["gate"]).expand(gate.shape)
+        elif self._floor is not None and base is not None:
+            gate, name = base.gate, self._parsed.membrane
+            bounded = torch.where(gate > 0, values[name], float(np.asarray(self.neuron.floor)))
+            free = not self._exact and name in self._frozen
+            values[name] = torch.where(self._ready, bounded, values[name]) if free else bounded
         x = _double(values.value(ast.unparse(self._distance))).expand(gate.shape)
 
         def psi(at: Tensor) -> Tensor:
@@ -251,12 +256,12 @@ class PlainNeuron:
 
         with torch.no_grad():
             slope = psi(x)
-            fired = values.value(self._fires) & self._ready if base is None else base[0]
+            fired = values.value(self._fires) & self._ready if base is None else base.fired
         if base is None:
             spikes = fired + slope * (x - x.detach())
         else:
-            moved = x - base[1]
-            spikes = fired + moved * sum(w * psi(base[1] + u * moved) for u, w in zip(_POINTS, _WEIGHTS, strict=True))
+            moved = x - base.x
+            spikes = fired + moved * sum(w * psi(base.x + u * moved) for u, w in zip(_POINTS, _WEIGHTS, strict=True))
         return Fired(spikes, fired, x, slope, gate)
 
     def deliver_after(self, arrived: Sequence[Any], done: Fired) -> None:
