@@ -173,7 +173,7 @@ def test_the_graph_of_a_network():
     assert layout(spec) == {"a": (0, 0), "b": (1, 0), "c": (2, 0), "out": (3, 0)}
     ax = bl.plot.network(spec, title="mine", ax=axes())
     texts = {text.get_text() for text in ax.texts}
-    assert {"a", "b", "c", "out", "5 neurons", "4 inputs", "2 outputs", "sparse\ndelay 2 ms", "bb"} <= texts
+    assert {"a", "b", "c", "out", "5 neurons", "4 inputs", "2 outputs", "sparse\np 0.5\ndelay 2 ms", "bb"} <= texts
     assert sum(type(p).__name__ == "FancyArrowPatch" for p in ax.patches) == 6
     assert ax.get_title() == "mine"
 

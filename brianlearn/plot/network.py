@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,7 @@ from brianlearn.network.spec import NetworkSpec
 from brianlearn.network.unit_names import quantity_text
 from brianlearn.plot.style import FAINT, axes_of, layer_colours
 
-__all__ = ["connection_text", "layout", "network", "population_text"]
+__all__ = ["connection_text", "layout", "network", "network_size", "population_text"]
 
 #: A place: column and row.
 Place = tuple[float, float]
@@ -58,11 +57,9 @@ def network(spec: NetworkSpec, *, title: str | None = None, ax: Axes | None = No
     if not isinstance(spec, NetworkSpec):
         raise DataError("plot.network", "this is no network", got=type(spec).__name__, expected="bl.NetworkSpec(...)")
     places = layout(spec)
-    columns = max(x for x, _ in places.values()) + 1
     arrows = _paths(spec, places)
-    heights = [y for _, y in places.values()] + [label[1] for _, _, label in arrows]
-    low, high = min(heights) - 0.6, max(heights) + 0.6
-    ax = axes_of(ax, (COLUMN * columns, max(1.9, ROW * (high - low))))
+    columns, low, high = _extent(places, arrows)
+    ax = axes_of(ax, network_size(spec) if ax is None else (1.0, 1.0))
     colours = layer_colours(places)
     for q, path, label in arrows:
         _arrow(ax, q, path, label, colours[q.source])
@@ -75,6 +72,19 @@ def network(spec: NetworkSpec, *, title: str | None = None, ax: Axes | None = No
     if title is not None:
         ax.set_title(title)
     return ax
+
+
+def network_size(spec: NetworkSpec) -> tuple[float, float]:
+    """Width and height in inches that a picture of the network needs."""
+    places = layout(spec)
+    columns, low, high = _extent(places, _paths(spec, places))
+    return COLUMN * columns, max(1.3, ROW * (high - low))
+
+
+def _extent(places: Mapping[str, Place], arrows: list[tuple[Projection, Path, Place]]) -> tuple[float, float, float]:
+    """Number of columns, lowest and highest row."""
+    heights = [y for _, y in places.values()] + [label[1] for _, _, label in arrows]
+    return max(x for x, _ in places.values()) + 1, min(heights) - 0.5, max(heights) + 0.5
 
 
 def layout(spec: NetworkSpec) -> dict[str, Place]:
@@ -115,9 +125,8 @@ def population_text(p: Population) -> str:
 
 
 def connection_text(q: Projection) -> str:
-    """What a projection is, e.g. ``"all to all"``, and its delay."""
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=\d)", " ", type(q.connection).__name__).lower()
-    parts = [kind]
+    """What a projection is, e.g. ``"dense"``, and its delay."""
+    parts = [q.connection.describe()]
     if q.learns_delays or q.delayed:
         one = not q.learns_delays and np.ndim(q.delay) == 0
         parts.append(f"delay {quantity_text(q.delay) if one else q.delay_text}")

@@ -19,6 +19,8 @@ __all__ = ["eligibility", "membranes", "surrogate", "third_factor"]
 
 #: Neurons up to which each gets a line; of more an image is drawn.
 LINES = 6
+#: Distance of the title in points; ticks of spikes stand between it and the axes.
+TITLE = 6.0
 
 
 def membranes(
@@ -208,7 +210,7 @@ def _draw(
         _lines(ax, times, values, recorded.neurons[shown], label)
         _mark(ax, activity, name, trial, recorded.neurons[shown])
     ax.set_xlabel("time (ms)")
-    ax.set_title(name if title is None else title)
+    ax.set_title(name if title is None else title, pad=TITLE if len(shown) > LINES else TITLE + 3 * len(shown))
     return ax
 
 

@@ -7,6 +7,7 @@ from brianlearn.training.callbacks import Callback
 from brianlearn.training.certificates import Certificate, Check, certify
 from brianlearn.training.checkpoint import Checkpoint
 from brianlearn.training.citing import Citation, citation
+from brianlearn.training.energy import EnergyEntry, EnergyLedger, EnergyTable, energy_ledger
 from brianlearn.training.evaluation import Evaluation, evaluate
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.fitting import Fit, fit, inject
@@ -25,6 +26,9 @@ __all__ = [
     "Check",
     "Checkpoint",
     "Citation",
+    "EnergyEntry",
+    "EnergyLedger",
+    "EnergyTable",
     "Evaluation",
     "Experiment",
     "Fit",
@@ -42,6 +46,7 @@ __all__ = [
     "adopt",
     "certify",
     "citation",
+    "energy_ledger",
     "evaluate",
     "fit",
     "from_dict",

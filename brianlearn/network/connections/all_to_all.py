@@ -25,6 +25,9 @@ class AllToAll(Connection):
     def n_synapses(self, source: Shape, target: Shape) -> int:
         return prod(target) * prod(source)
 
+    def fan_out(self, source: Shape, target: Shape) -> np.ndarray:
+        return np.full(prod(source), prod(target))
+
     def synapses(self, source: Shape, target: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         n_pre, n_post = prod(source), prod(target)
         pre = np.repeat(np.arange(n_pre, dtype=np.int32), n_post)

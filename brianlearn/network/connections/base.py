@@ -152,6 +152,20 @@ class Connection(Storable, ABC, abstract=True):
         """
         return len(self.synapses(source, target)[0])
 
+    def fan_out(self, source: Shape, target: Shape) -> np.ndarray:
+        """How many synapses each neuron of the source has.
+
+        Parameters
+        ----------
+        source, target : tuple of int
+            Shapes of the populations.
+
+        Returns
+        -------
+        numpy.ndarray of int, shape (n_pre,)
+        """
+        return np.bincount(self.synapses(source, target)[0], minlength=prod(source))
+
     def fan_in(self, source: Shape, target: Shape) -> float:
         """Weights that a neuron of the target has, on average.
 

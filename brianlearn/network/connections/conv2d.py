@@ -166,6 +166,14 @@ class Conv2d(Connection):
         places = self._places(axis, source, target)
         return (places >= 0) & (places < source[axis + 1])
 
+    def fan_out(self, source: Shape, target: Shape) -> np.ndarray:
+        reached = []
+        for axis in (0, 1):
+            places, inside = self._places(axis, source, target), self._inside(axis, source, target)
+            reached.append(np.bincount(places[inside], minlength=source[axis + 1]))
+        one = np.outer(*reached).ravel() * (self.channels // self.groups)
+        return np.tile(one, source[0])
+
     def synapses(self, source: Shape, target: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # those from padding zeros are left out; a pair is connected once for every way through the pool
         (height, width), (_, rows, cols) = source[1:], target

@@ -88,6 +88,9 @@ class SumPool2d(Connection):
     def n_synapses(self, source: Shape, target: Shape) -> int:
         return self._convolution(source[0]).n_synapses(source, target)
 
+    def fan_out(self, source: Shape, target: Shape) -> np.ndarray:
+        return self._convolution(source[0]).fan_out(source, target)
+
     def synapses(self, source: Shape, target: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pre, post, index = self._convolution(source[0]).synapses(source, target)
         return pre, post, np.zeros_like(index)

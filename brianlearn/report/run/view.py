@@ -1,0 +1,245 @@
+"""A run as reports see it: what its folder holds, and what the trained network does with some test samples."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from brianlearn.errors import BrianLearnError, DataError
+from brianlearn.learning.recording import recordable
+from brianlearn.learning.rules.base import Rule
+from brianlearn.learning.state import LearnerState
+from brianlearn.network.record import Record
+from brianlearn.network.samples.samples import Activity, Samples
+from brianlearn.network.spec import NetworkSpec
+from brianlearn.plot.labels import rule_name
+from brianlearn.training.experiment import Experiment
+from brianlearn.training.learner import Learner
+from brianlearn.training.profile import Profile
+from brianlearn.training.result import Result
+from brianlearn.training.run_folder import RunFolder
+from brianlearn.training.serialise import from_dict
+from brianlearn.training.trained import Trained
+from brianlearn.training.watch import Watch
+
+__all__ = ["RunView"]
+
+#: Samples whose spikes are recorded, for rates and energy, and of which everything is.
+SPIKES, SHOWN = 100, 3
+#: Neurons of a layer of which a membrane, and of which psi and L are recorded.
+MEMBRANES, FACTORS = 64, 256
+
+
+@dataclass
+class RunView:
+    """A run, finished or not.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    data : DataSet, (Samples, Samples) or None
+        Needed to run the network where the run's data had no name.
+    samples : int
+        Test samples at most that the network runs for the report.
+    notes : list of str
+        What could not be found out, and why.
+    profile_samples : int
+        Training samples with which the time of Brian2's objects is measured; 0 for none.
+    """
+
+    folder: RunFolder
+    data: Any = None
+    samples: int = 500
+    notes: list[str] = field(default_factory=list)
+    profile_samples: int = 0
+
+    @cached_property
+    def profile(self) -> Profile | None:
+        """Where the time of Brian2 goes, measured here; None where it was not asked for."""
+        if not self.profile_samples:
+            return None
+        from brianlearn.training.profile import profile
+
+        return profile(Experiment.from_run(self.folder.path, self.data), samples=self.profile_samples)
+
+    @staticmethod
+    def open(run: str | os.PathLike[str], *, data: Any = None, samples: int = 500) -> RunView:
+        """A run by its folder.
+
+        Raises
+        ------
+        RunFolderError
+            No run folder, or a damaged one.
+        """
+        return RunView(RunFolder.open(run), data, samples)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What was run."""
+        return self.folder.config()
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One mapping for each finished epoch."""
+        return self.folder.metrics()
+
+    @cached_property
+    def result(self) -> Result | None:
+        """What came out; None where the run is not finished."""
+        return Result.read(self.folder)
+
+    @cached_property
+    def spec(self) -> NetworkSpec:
+        """The network."""
+        found: NetworkSpec = from_dict(self.config["spec"], f"{self.folder.path}/config.json")
+        return found
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The rule."""
+        found: Rule = from_dict(self.config["rule"], f"{self.folder.path}/config.json")
+        return found
+
+    @property
+    def rule_name(self) -> str:
+        """The rule as people write it."""
+        return rule_name(self.config)
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights at the end, or at the last checkpoint."""
+        return self.folder.weights()
+
+    @cached_property
+    def initial_weights(self) -> dict[str, np.ndarray]:
+        """The weights before learning, drawn again from the run's seed."""
+        from brianlearn.learning.weights import initial_weights
+
+        return initial_weights(self.spec, self.rule, int(self.config["seed"]))
+
+    # what the network does --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _trained(self) -> tuple[Learner, LearnerState, Samples] | None:
+        """A learner with the weights, and test samples; None where the network cannot be run here."""
+        try:
+            return self._first_that_runs()
+        except BrianLearnError as error:
+            self.notes.append(f"The network was not run for this report. {error}")
+            return None
+
+    def _first_that_runs(self) -> tuple[Learner, LearnerState, Samples]:
+        """On the discrete engine where it can run the network, because it needs no compiler; else as it was trained."""
+        refused = ""
+        for engine, device in (("discrete", "cpu"), ("brian", "numpy")):
+            try:
+                trained = Trained.open(self.folder.path, engine=engine, device=device, data=self.data)
+                learner = trained.learner()
+            except BrianLearnError as error:
+                if engine == "brian":
+                    raise
+                refused = str(error).splitlines()[0]
+                continue
+            if refused:
+                self.notes.append(
+                    f"Samples were run by Brian2 in Python, because the discrete engine refuses: {refused}"
+                )
+            learner.watch = Watch(each_call=False, show=_nothing)  # warnings of the training are in the report
+            return learner, learner.init(trained.weights), trained.samples()[: self.samples]
+        raise AssertionError("one of the engines runs it, or raises")
+
+    @property
+    def learner(self) -> Learner | None:
+        """What runs the network here."""
+        return None if self._trained is None else self._trained[0]
+
+    @property
+    def test(self) -> Samples | None:
+        """The test samples that are run."""
+        return None if self._trained is None else self._trained[2]
+
+    @cached_property
+    def tested(self) -> Activity | None:
+        """Predictions of the test samples, with the spikes of the first hundred."""
+        if self._trained is None:
+            return None
+        learner, state, samples = self._trained
+        spikes = Record("spikes", samples=range(min(SPIKES, len(samples))))
+        return learner.infer(state, samples, record=spikes)
+
+    @cached_property
+    def shown(self) -> tuple[int, ...]:
+        """Samples that are looked at: of those with labels one that is right and one that is wrong among the first."""
+        if self.tested is None or self.test is None:
+            return ()
+        n = min(len(self.test), SPIKES)
+        if self.test.labels is None:
+            return tuple(range(min(SHOWN, n)))
+        right = self.tested.predictions[:n] == self.test.labels[:n]
+        first = [int(found[0]) for found in (np.flatnonzero(right), np.flatnonzero(~right)) if len(found)]
+        others = [k for k in range(n) if k not in first]
+        return tuple([*first, *others][:SHOWN])
+
+    @cached_property
+    def recorded(self) -> Activity | None:
+        """All that is shown of single samples; of those in `shown`, in their order."""
+        if self._trained is None or not self.shown:
+            return None
+        learner, state, samples = self._trained
+        chosen = samples[np.array(self.shown)]
+        wanted: list[Any] = ["spikes", "readout"] if self.spec.readout is not None else ["spikes"]
+        known = recordable(self.spec, learner.rule)
+        for variable, layers, most in (
+            *((name, layers, MEMBRANES) for name, layers in self.membranes.items()),
+            ("psi", list(known.get("psi", ())), FACTORS),
+            ("L", list(known.get("L", ())), FACTORS),
+        ):
+            extra = [Record(variable, layer, _some(known[variable][layer], most)) for layer in layers]
+            if extra and self._can(learner, state, chosen, variable, extra):
+                wanted += extra
+        return learner.infer(state, chosen, record=wanted)
+
+    def _can(self, learner: Learner, state: LearnerState, chosen: Samples, variable: str, extra: list[Any]) -> bool:
+        """Whether an engine records a variable of this network."""
+        try:
+            learner.infer(state, chosen[:1], record=extra)
+        except BrianLearnError as error:
+            self.notes.append(f"{variable} is not shown. {error}")
+            return False
+        return True
+
+    @property
+    def membranes(self) -> dict[str, list[str]]:
+        """Membrane variable -> layers whose neurons have it."""
+        found: dict[str, list[str]] = {}
+        for p in self.spec.neurons:
+            name = p.neuron.parsed.membrane  # type: ignore[union-attr]
+            if name in p.neuron.parsed.state_names:  # type: ignore[union-attr]
+                found.setdefault(name, []).append(p.name)
+        return found
+
+
+def _nothing(warning: Any) -> bool:
+    """Warnings of the training are in the report; these would repeat them."""
+    return False
+
+
+def _some(n: int, most: int) -> np.ndarray | None:
+    return None if n <= most else np.unique(np.linspace(0, n - 1, most).astype(int))
+
+
+def needs_test(view: RunView) -> tuple[Samples, Activity]:
+    """The test samples, and what the network made of them.
+
+    Raises
+    ------
+    DataError
+        If the network cannot be run here.
+    """
+    if view.test is None or view.tested is None:
+        raise DataError(str(view.folder.path), "the network cannot be run", got="; ".join(view.notes))
+    return view.test, view.tested
