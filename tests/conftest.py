@@ -12,6 +12,8 @@ from hypothesis import settings
 
 from brianlearn.network import Conv, CubaLIF, Dense, Input, NetworkSpec, Readout
 
+os.environ["BRIANLEARN_PICTURES"] = "0"  # a second for each of hundreds of runs; tests of pictures want theirs
+
 #: Seconds for a test that compiles C++ or trains; pyproject.toml has the limit of the others.
 SLOW_TIMEOUT = 900
 

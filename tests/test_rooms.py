@@ -33,12 +33,13 @@ MAY_KNOW = {
     },
 }
 #: Imports within functions that go up, each for one purpose: the doctor's list of data sets, a study's own report,
-#: its heat map among the pictures, and the type of what a loss is computed from.
+#: its heat map among the pictures, a run's picture, and the type of what a loss is computed from.
 LATE = {
     ("machine.doctor", "data"),
     ("study.study", "report"),
     ("study.reporting", "report"),
     ("plot.heat_map", "report"),
+    ("training.experiment", "report"),
     ("learning.losses", "discrete"),
     ("learning.value_losses", "discrete"),
 }

@@ -29,6 +29,8 @@ from brianlearn import __version__
 from brianlearn.cli import certify as certify_command
 from brianlearn.cli import data as data_commands
 from brianlearn.cli import examples as example_commands
+from brianlearn.cli import plot as plot_command
+from brianlearn.cli import report as report_command
 from brianlearn.cli import study as study_commands
 from brianlearn.cli.console import user_errors
 from brianlearn.cli.script_command import ScriptCommand
@@ -54,6 +56,8 @@ app = typer.Typer(
 app.add_typer(data_commands.app, name="data")
 app.add_typer(study_commands.app, name="study")
 app.command()(certify_command.certify)
+app.command()(plot_command.plot)
+app.command()(report_command.report)
 
 
 def _version(wanted: bool) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from brianlearn.cli.console import user_errors
-from brianlearn.scripts.loading import call_experiment, find_script, run_script
+from brianlearn.cli.defining import Defining, data_of
 
 __all__ = ["certify"]
 
@@ -25,10 +25,7 @@ def certify(
         str | None, typer.Option(help="Of Brian2: numpy, cython or cpp_standalone; that of the run, else numpy.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Train and test the whole run again.")] = False,
-    script: Annotated[
-        Path | None,
-        typer.Option("--script", help="Script with the run's own classes, and its samples where they have no name."),
-    ] = None,
+    script: Defining = None,
     as_json: Annotated[bool, typer.Option("--json", help="The last line of the output is one JSON object.")] = False,
 ) -> None:
     """Check a run's spikes, gradients, bits, files and versions; exit status 1 where one fails.
@@ -40,7 +37,7 @@ def certify(
 
         found = certified(
             run,
-            data=None if script is None else _data(script, run),
+            data=data_of(script, run),
             samples=samples,
             gradient_samples=gradient_samples,
             device=device,
@@ -52,14 +49,3 @@ def certify(
             Console(soft_wrap=True).print(str(found), markup=False, highlight=False)
         if not found.passed:
             raise typer.Exit(1)
-
-
-def _data(script: Path, run: Path) -> Any:
-    """The samples of a script, where those of a run have no name; the script's classes are defined in any case."""
-    from brianlearn.training import RunFolder
-
-    path = find_script(script)
-    defined = run_script(path)
-    if RunFolder.open(run).config().get("data", {}).get("name") is not None or "experiment" not in defined:
-        return None
-    return call_experiment(defined["experiment"], str(path), []).data

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from brianlearn.errors import DataError
 from brianlearn.network.samples.samples import Activity, Raster
 from brianlearn.plot.choices import layer_of, position_of, some_of
-from brianlearn.plot.style import axes_of, layer_colours, plain
+from brianlearn.plot.style import FAINT, axes_of, layer_colours, plain
 
 __all__ = ["draw_layer", "raster", "trial_of"]
 
@@ -94,7 +94,7 @@ def raster(
             draw(ax, one.step[here] * _scale(dt), high, colours[name], n * len(found), _scale(dt))
             names.append(_label(name, one, n, name in currents))
             if k:
-                ax.axhline(k - 0.5, color="0.85", lw=0.6, zorder=0)
+                ax.axhline(k - 0.5, color=FAINT, alpha=0.4, lw=0.6, zorder=0)
         ax.set_yticks(range(len(found)), names)
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(-0.5, len(found) - 0.5)

@@ -128,7 +128,7 @@ def weight_histogram(after: Any, before: Any = None, *, title: str | None = None
     low, high = np.quantile(everything, [0.0005, 0.9995])
     edges: Any = np.linspace(low, high, 61) if high > low else np.linspace(low - 0.5, high + 0.5, 61)
     if before is not None:
-        ax.hist(parts[0], edges, histtype="stepfilled", color="0.75", label="before learning")
+        ax.hist(parts[0], edges, histtype="stepfilled", color=FAINT, alpha=0.45, label="before learning")
     ax.hist(parts[-1], edges, histtype="step", lw=1.5, color=colour(0), label="after" if before is not None else None)
     ax.set_xlabel("weight")
     ax.set_ylabel("number")
@@ -186,7 +186,7 @@ def weights(
     flat = history.values.reshape(len(history.values), -1)
     ax = axes_of(ax, (6.4, 3.4))
     low, high = np.quantile(flat, [0.05, 0.95], axis=1)
-    ax.fill_between(history.samples, low, high, color="0.85", lw=0, label="90 % of all weights")
+    ax.fill_between(history.samples, low, high, color=FAINT, alpha=0.25, lw=0, label="90 % of all weights")
     for k, column in enumerate(some_of(flat.shape[1], lines)):
         ax.plot(history.samples, flat[:, column], color=colour(k), lw=1.0)
     ax.axhline(0, color=FAINT, lw=0.6, zorder=0)

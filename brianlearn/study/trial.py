@@ -242,7 +242,7 @@ def _experiment(experiment: Any, trial: TrialFolder, stop: SuccessiveHalving | N
     for half in trial.path.iterdir():
         if half.is_dir() and half != begun:  # killed before it was a run folder
             shutil.rmtree(half)
-    result = experiment.run(resume=begun, progress=_Reports(stop))
+    result = experiment.run(resume=begun, progress=_Reports(stop), picture=False)
     metrics = {name: getattr(result, name) for name in OF_RESULT if getattr(result, name) is not None}
     units = {name: OF_RESULT[name] for name in metrics if OF_RESULT[name]}
     rates = result.metrics[-1]["firing_rates_hz"]

@@ -220,13 +220,14 @@ def energy_ledger(
                 events = float(counts[q.source] @ fan_out) / samples
             current = q.source in spec.graph.currents
             entries.append(_entry(table, q.name, "synapses", events, 1, int(current), 0, 3 * size))
+        if p.is_readout and spec.graph.tau_of(p.name) is None:
+            continue
         updates = float(p.n * spec.n_steps)
         if isinstance(p.neuron, Neuron):
             adds, multiplies, functions = _operations(p.neuron, float(spec.dt))
             moved = 2 * size * len(p.neuron.parsed.state_names)
         else:
-            leaky = spec.graph.tau_of(p.name) is not None
-            adds, multiplies, functions, moved = int(leaky), int(leaky), 0, 2 * size * leaky
+            adds, multiplies, functions, moved = 1, 1, 0, 2 * size
         entries.append(_entry(table, p.name, "neurons", updates, adds, multiplies, functions, moved))
     whole = sum(q.connectivity.n_synapses for q in (*spec.projections, *spec.readout_projections))
     dense = _entry(table, "artificial network", "synapses", float(whole), 1, 1, 0, 3 * size)

@@ -11,7 +11,7 @@ import numpy as np
 
 from brianlearn.data.augment import Augmentation
 from brianlearn.data.source import DataSource
-from brianlearn.errors import RuleError, RunFolderError
+from brianlearn.errors import BrianLearnError, RuleError, RunFolderError
 from brianlearn.learning.engine_settings import settled
 from brianlearn.learning.optimisers import Adam, Optimiser
 from brianlearn.learning.rules.base import Rule
@@ -26,7 +26,7 @@ from brianlearn.training.progress import Progress, choose_progress
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import from_dict, to_dict
-from brianlearn.training.session import begin, proceed
+from brianlearn.training.session import Session, begin, proceed
 from brianlearn.training.splits import split
 from brianlearn.work import working
 
@@ -210,6 +210,8 @@ class Experiment:
         resume: str | os.PathLike[str] | None = None,
         progress: bool | Progress = True,
         callbacks: Iterable[Callback] = (),
+        *,
+        picture: bool = True,
     ) -> Result:
         """Train, test, and write the run folder.
 
@@ -224,6 +226,9 @@ class Experiment:
             elsewhere, to stderr.
         callbacks : iterable of Callback, optional
             What hears of every chunk of samples and every epoch, e.g. ``[bl.TensorBoard("tensorboard")]``.
+        picture : bool, optional
+            Whether to draw ``overview.png`` into the run folder at the end: learning curve, rates, a raster. The
+            environment ``BRIANLEARN_PICTURES=0`` says no for all runs.
 
         Returns
         -------
@@ -260,7 +265,23 @@ class Experiment:
             )
             splits.check_targets(self.spec, self.rule)
             session = begin(self, splits) if resume is None else proceed(self, splits, resume, display)
-            return session if isinstance(session, Result) else session.run(display, told)
+            if isinstance(session, Result):
+                return session
+            result = session.run(display, told)
+            if picture:
+                self._draw(session, display)
+            return result
+
+    def _draw(self, session: Session, display: Progress) -> None:
+        """The picture in the run folder; the run is finished, and stays so where it cannot be drawn."""
+        from brianlearn.report.run.picture import wanted, write_picture
+
+        if not wanted():
+            return
+        try:
+            write_picture(session.folder, self.spec, session.folder.weights(), session.splits.test[:1], self.dtype)
+        except BrianLearnError as error:
+            display.warning(f"the picture of the run could not be drawn: {error}")
 
 
 #: Settings that are stored by their fields.

@@ -153,6 +153,19 @@ class RunView:
         raise AssertionError("one of the engines runs it, or raises")
 
     @property
+    def ready(self) -> tuple[Learner, LearnerState, Samples]:
+        """What runs the network here, its trained state, and the test samples.
+
+        Raises
+        ------
+        DataError
+            If the network cannot be run here.
+        """
+        if self._trained is None:
+            raise DataError(str(self.folder.path), "the network cannot be run", got="; ".join(self.notes))
+        return self._trained
+
+    @property
     def learner(self) -> Learner | None:
         """What runs the network here."""
         return None if self._trained is None else self._trained[0]
@@ -230,16 +243,3 @@ def _nothing(warning: Any) -> bool:
 
 def _some(n: int, most: int) -> np.ndarray | None:
     return None if n <= most else np.unique(np.linspace(0, n - 1, most).astype(int))
-
-
-def needs_test(view: RunView) -> tuple[Samples, Activity]:
-    """The test samples, and what the network made of them.
-
-    Raises
-    ------
-    DataError
-        If the network cannot be run here.
-    """
-    if view.test is None or view.tested is None:
-        raise DataError(str(view.folder.path), "the network cannot be run", got="; ".join(view.notes))
-    return view.test, view.tested
