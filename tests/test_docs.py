@@ -39,6 +39,7 @@ PAGES = (
     "synaptic_rules.md",
     "recording.md",
     "plots.md",
+    "reports.md",
     "targets.md",
     "data.md",
     "own_data.md",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import itertools
@@ -449,8 +448,10 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
         for name, value in attrs:
-            if name in ("src", "href"):
-                (self.pictures if value.startswith("data:image/png;base64,") else self.links).append(value)
+            if name in ("src", "href") and not value.startswith(("#", "data:")):
+                self.links.append(value)
+        if tag == "svg":
+            self.pictures.append(dict(attrs)["aria-label"])
 
 
 def test_report_of_a_grid(script, tmp_path):
@@ -462,11 +463,11 @@ def test_report_of_a_grid(script, tmp_path):
     assert not page.links and "script" not in page.tags and "b" not in page.tags
     names = {file.name for file in path.parent.iterdir()}
     assert {"heat_map.png", "lines.png", "parallel.png", "results.csv", "report.html"} <= names
-    files = [base64.b64decode(p.partition(",")[2]) for p in page.pictures]
-    assert all(file.startswith(b"\x89PNG") for file in files)
-    assert files == [
+    files = [
         (path.parent / name).read_bytes() for name in re.findall(r"(\w+\.png)", page.text.partition("Files beside")[2])
     ]
+    assert all(file.startswith(b"\x89PNG") for file in files)
+    assert len(files) == len(page.pictures) and all(page.pictures)
     assert "12 of 24 trials done, 8 failed, 4 missing" in page.text
     # errors that differ in their numbers are of one kind; what they say is text, whatever is in it
     assert re.search(r"8 ValueError: cannot <b>learn</b> & forget with seed 0 trials/00012-rule=broken", page.text)
@@ -530,7 +531,15 @@ def test_report_shows_curves_and_the_trade_off(script, tmp_path):
 
     axes = {"rule": ["dalton", "tfr"], "tau_m": [5, 10] * ms, "seed": range(2)}
     path = write(Study(script, axes), tmp_path / "study", record).report()
-    assert {"pareto.png", "learning_train_accuracy.png"} <= {file.name for file in path.parent.iterdir()}
+    names = {file.name for file in path.parent.iterdir()}
+    assert {"pareto.png", "learning_train_accuracy.png", "best_and_worst.png"} <= names
+    study = Study.open(tmp_path / "study")
+    accuracy = study.results()["test_accuracy"].values.ravel()
+    numbers = study.results()["trial_index"].values.ravel()
+    for words, row in (("The best trials", accuracy.argmax()), ("The worst trials", accuracy.argmin())):
+        assert re.search(
+            rf"{words} trial .*? {numbers[row]} \w+ [\d.]+ \d+ {100 * accuracy[row]:.1f}%", Page(path).text
+        )
     assert "Firing rate dense1 against test accuracy" in Page(path).text
 
 

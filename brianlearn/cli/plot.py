@@ -53,12 +53,14 @@ def plot(
 
 
 def _of_study(folder: Path, kind: str) -> Figure:
+    from brianlearn.report.study.extremes import best_and_worst
     from brianlearn.report.study.pictures import pictures
     from brianlearn.report.study.table import table_of_results
     from brianlearn.study import Study
 
     study = Study.open(folder)
-    found = {picture.name: picture for picture in pictures(study, table_of_results(study, study.results()))}
+    table = table_of_results(study, study.results())
+    found = {picture.name: picture for picture in [*pictures(study, table), *best_and_worst(study, table)]}
     if kind not in found:
         raise DataError(
             "plot",

@@ -84,7 +84,7 @@ def learning_curve(runs: Any, *, score: str | None = None, title: str | None = N
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, loc="lower right" if percent else "upper right", fontsize=9 if len(given) < 4 else 7)
+    ax.legend(frameon=False, loc="best", fontsize=9 if len(given) < 4 else 7)
     if title is not None:
         ax.set_title(title)
     plain(ax)

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from brianlearn.report.page.blocks import Block, Picture, Section
 
-__all__ = ["render"]
+__all__ = ["footer", "render"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,10 @@ def _groups(blocks: Sequence[Block]) -> list[_Group]:
         listed = list(members)
         found += [_Group(True, listed)] if pictures else [_Group(False, [block]) for block in listed]
     return found
+
+
+def footer() -> str:
+    """The last line of a page."""
+    from brianlearn import __version__
+
+    return f"Written by brianlearn {__version__}. This page needs no other file and no network."

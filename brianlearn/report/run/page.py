@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brianlearn.plot.learning import SCORES
-from brianlearn.report.page.render import render
+from brianlearn.report.page.render import footer, render
 from brianlearn.report.run.sections import SECTIONS
 from brianlearn.report.run.sections.energy import energy as of_energy
 from brianlearn.report.run.view import RunView
@@ -66,7 +66,7 @@ def write_run_report(
     view.profile_samples = profile
     sections = [(partial(of_energy, table=energy) if section is of_energy else section)(view) for section in SECTIONS]
     page = view.folder.path / FILE
-    write_text(page, render(_title(view), _summary(view), _cards(view), sections, _footer()))
+    write_text(page, render(_title(view), _summary(view), _cards(view), sections, footer()))
     return page
 
 
@@ -98,9 +98,3 @@ def _cards(view: RunView) -> list[tuple[str, str]]:
     if view.metrics:
         cards.append(("samples per second", f"{last['samples_per_second']:.0f}"))
     return cards
-
-
-def _footer() -> str:
-    from brianlearn import __version__
-
-    return f"Written by brianlearn {__version__}. This page needs no other file and no network."

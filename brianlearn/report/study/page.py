@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import re
 import shlex
 from collections.abc import Sequence
-from importlib.resources import files
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from brianlearn.errors import RunFolderError
+from brianlearn.report.page.blocks import Block, Code, Facts, Note, Section, Table, Text
+from brianlearn.report.page.blocks import Picture as Inline
+from brianlearn.report.page.render import footer, render
+from brianlearn.report.page.svg import inked
 from brianlearn.report.study.command import repeat_command
+from brianlearn.report.study.extremes import best_and_worst, extreme_trials
 from brianlearn.report.study.mean import Mean
 from brianlearn.report.study.pictures import EFFORT, Picture, differ, main_metric, pictures
 from brianlearn.report.study.style import number_text
@@ -70,39 +73,86 @@ def write_report(study: Study) -> Path:
     names = [write(results, folder / "results.csv").name]
     if find_spec("h5netcdf") is not None:
         names.append(write(results, folder / "results.nc").name)
-    drawn = []
-    for picture in pictures(study, table):
-        data, width = _png(picture)
-        write_file(folder / f"{picture.name}.png", lambda file, data=data: file.write(data))  # type: ignore[misc]
+    shown: list[Block] = []
+    for picture in [*pictures(study, table), *best_and_worst(study, table)]:
+        write_file(folder / f"{picture.name}.png", partial(_png, picture))
         names.append(f"{picture.name}.png")
-        drawn.append({"caption": picture.caption, "width": width, "data": base64.b64encode(data).decode()})
+        with inked():
+            shown.append(Inline.of(picture.draw(), picture.caption, wide=False))
     for old in folder.glob("*.png"):  # of an earlier report, of what was measured then
         if old.name not in names:
             old.unlink(missing_ok=True)
-    page = _page({**_content(study, status, results, table), "pictures": drawn, "files": names})
+    sections = _sections(study, status, results, table, shown, names)
+    page = render(f"Study {study.folder.name}", _counts(status), _cards(study, status, table), sections, footer())
     write_text(folder / "report.html", page)
     return folder / "report.html"
 
 
-def _png(picture: Picture) -> tuple[bytes, int]:
-    """The file, and its width on the page."""
-    figure, file = picture.draw(), io.BytesIO()
-    figure.savefig(file, format="png", dpi=150)
-    return file.getvalue(), round(100 * figure.get_figwidth())
+def _png(picture: Picture, file: IO[bytes]) -> None:
+    picture.draw().savefig(file, format="png", dpi=150)
 
 
-def _page(content: dict[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
+def _cards(study: Study, status: Status, table: StudyTable) -> list[tuple[str, str]]:
+    """What matters most."""
+    cards = [("trials done", f"{status.done} of {status.total}")]
+    cards += [(word, str(n)) for n, word in ((status.failed, "failed"), (status.stopped, "stopped early")) if n]
+    metric = main_metric(study, table)
+    if metric is not None:
+        values = table.values(metric, "report")
+        known = values[np.isfinite(values)]
+        if known.size:
+            ends = (known.max(), known.min()) if _better(study, metric) > 0 else (known.min(), known.max())
+            for word, value in zip(("best", "worst"), ends, strict=True):
+                cards.append((f"{word} {metric}", number_text(table, metric, [value])[0][0]))
+    return [*cards, ("programs built", str(status.builds))]
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = (files("brianlearn.report.study") / "page.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(content)
+
+def _better(study: Study, metric: str) -> float:
+    """1 where more of a metric is better, else -1."""
+    return -1.0 if study.direction == "minimize" and metric == study.metric else 1.0
 
 
-def _content(study: Study, status: Status, results: Any, table: StudyTable) -> dict[str, Any]:
+def _sections(
+    study: Study, status: Status, results: Any, table: StudyTable, drawn: list[Block], names: list[str]
+) -> list[Section]:
     """What the page says."""
     description = StudyFolder.open(study.folder).description()
     metric = main_metric(study, table)
+    axes = [[axis.name, axis.unit, _values(axis)] for axis in study.axes.values()]
+    notes = [Note(text) for text in _notes(study, description, metric, table)]
+    studied: list[Block] = [
+        Facts("the study", _facts(study, status, results)),
+        Table("Axes", ["axis", "unit", "values"], axes),
+        *notes,
+    ]
+    sections = [Section("studied", "What was studied", tuple(studied))]
+    errors = _errors(study, results)
+    if errors:
+        rows = Table("Errors, those that differ in their numbers only together", ["trials", "error", "first in"], errors, (0,))  # fmt: skip  # noqa: E501
+        said = Note("The whole traceback is in failed.json of the trial's folder.")
+        sections.append(Section("errors", "Errors", (rows, said)))
+    best, means, left_out = _points(study, table, metric)
+    sections.append(Section("best", "Best points", best))
+    sections.append(Section("pictures", "Pictures", tuple(drawn)))
+    if metric is not None:
+        sections.append(Section("trials", "Best and worst trials", extreme_trials(study, table, metric)))
+    if left_out:
+        means = (*means, Note(f"{left_out} more points are in results.csv."))
+    sections.append(Section("means", "Means", means))
+    resume = f"brianlearn study resume {shlex.quote(str(study.folder))}"
+    again: list[Block] = []
+    if status.missing:
+        again += [Text(f"To run the {status.missing} trials that are missing:"), Code(resume)]
+    if errors:
+        again += [Text("To run again those that failed, too:"), Code(f"{resume} --again")]
+    again += [Text("To repeat the study:"), Code(repeat_command(study))]
+    again.append(Note(f"Files beside this page: {', '.join(names)}."))
+    again.append(Facts("versions", [(n, str(v)) for n, v in description.get("versions", {}).items() if v]))
+    sections.append(Section("again", "Again", tuple(again)))
+    return sections
+
+
+def _facts(study: Study, status: Status, results: Any) -> list[tuple[str, str]]:
     task = study.task
     seconds = results["trial_seconds"].values
     facts = [
@@ -121,27 +171,7 @@ def _content(study: Study, status: Status, results: Any, table: StudyTable) -> d
                 f"{_time(known.sum())} in all, {_time(np.median(known))} each (median), {_time(known.max())} at most",
             )
         )
-    facts.append(("folder", str(study.folder)))
-    notes = _notes(study, description, metric, table)
-    return {
-        "title": f"Study {study.folder.name}",
-        "summary": _counts(status),
-        "facts": facts,
-        "axis_columns": _columns(["axis", "unit", "values"]),
-        "axis_rows": [[axis.name, axis.unit, _values(axis)] for axis in study.axes.values()],
-        "notes": notes,
-        "error_columns": _columns(["trials", "error", "first in"], numbers=(0,)),
-        "errors": _errors(study, results),
-        "missing": status.missing,
-        "resume": f"brianlearn study resume {shlex.quote(str(study.folder))}",
-        "repeat": repeat_command(study),
-        "versions": [(name, value) for name, value in description.get("versions", {}).items() if value],
-        **_points(study, table, metric),
-    }
-
-
-def _columns(names: Sequence[str], numbers: Sequence[int] = ()) -> list[dict[str, Any]]:
-    return [{"name": name, "number": k in numbers} for k, name in enumerate(names)]
+    return [*facts, ("folder", str(study.folder))]
 
 
 def _counts(status: Status) -> str:
@@ -219,11 +249,10 @@ def _errors(study: Study, results: Any) -> list[list[str]]:
     return rows
 
 
-def _points(study: Study, table: StudyTable, metric: str | None) -> dict[str, Any]:
-    """The tables of the best points and of all means."""
-    empty = {"best_columns": [], "best_rows": [], "mean_columns": [], "mean_rows": [], "left_out": 0, "spread_over": ""}
+def _points(study: Study, table: StudyTable, metric: str | None) -> tuple[tuple[Block, ...], tuple[Block, ...], int]:
+    """The tables of the best points and of all means, and how many of these are left out."""
     if metric is None:
-        return empty
+        return (), (), 0
     repeated = [name for name in (REPEATED,) if name in table.axes]
     keys = [name for name in table.axes if name not in repeated]
     groups = list(table.groups(keys, np.arange(len(table.state))).values())
@@ -241,7 +270,7 @@ def _points(study: Study, table: StudyTable, metric: str | None) -> dict[str, An
         n = [f"{int(means[metric][k].n)}"] if repeated else []
         return [*parameters[k], *n, *(columns[name][k] for name in shown)]
 
-    better = -1.0 if study.direction == "minimize" and metric == study.metric else 1.0
+    better = _better(study, metric)
     values = np.array([float(m.mean) for m in means[metric]])
     order = [
         int(k) for k in np.argsort(-better * np.where(np.isfinite(values), values, -better * np.inf), kind="stable")
@@ -249,14 +278,12 @@ def _points(study: Study, table: StudyTable, metric: str | None) -> dict[str, An
     best = [k for k in order if np.isfinite(values[k])][:BEST]
     whole = len(groups) <= MEANS
     listed = range(len(groups)) if whole else order[:MEANS]
-    return {
-        "best_columns": [{"name": "", "number": True}, *_columns(heads, numbers)],
-        "best_rows": [[str(place), *row(k)] for place, k in enumerate(best, start=1)],
-        "mean_columns": _columns(heads, numbers),
-        "mean_rows": [row(k) for k in listed],
-        "left_out": len(groups) - len(listed),
-        "spread_over": ", ".join(repeated),
-    }
+    spread = f"Means ± standard deviation over {', '.join(repeated)}" if repeated else "All points"
+    first: tuple[Block, ...] = ()
+    if best:
+        rows = [[str(place), *row(k)] for place, k in enumerate(best, start=1)]
+        first = (Table("The best points, by their means", ["", *heads], rows, (0, *(k + 1 for k in numbers))),)
+    return first, (Table(spread, heads, [row(k) for k in listed], numbers),), len(groups) - len(listed)
 
 
 def _metrics(table: StudyTable, metric: str) -> list[str]:
