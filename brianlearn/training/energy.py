@@ -70,7 +70,12 @@ class EnergyTable:
 
     @staticmethod
     def costs() -> tuple[str, ...]:
-        """The operations that have a cost."""
+        """The operations that have a cost.
+
+        Returns
+        -------
+        tuple of str
+        """
         return ("add", "multiply", "function", "byte")
 
     @classmethod
