@@ -13,6 +13,9 @@ from brianlearn.errors import ArgumentError, BrianLearnError, did_you_mean
 
 __all__ = ["name_arguments"]
 
+#: Marks what has been done already; other decorators wrap too.
+DONE = "__names_arguments__"
+
 
 def name_arguments(package: dict[str, Any]) -> None:
     """Let wrong calls of a package's public classes and functions raise `ArgumentError`.
@@ -28,15 +31,15 @@ def name_arguments(package: dict[str, Any]) -> None:
         public = package[name]
         if inspect.isclass(public):
             init = vars(public).get("__init__")
-            if init is not None and not hasattr(init, "__wrapped__"):
+            if init is not None and not hasattr(init, DONE):
                 made = _checked(init, name, method=True, elsewhere=getattr(public, "elsewhere", {}))
                 setattr(public, "__init__", made)  # noqa: B010 - mypy forbids the plain way
             for other, made in list(vars(public).items()):  # other ways to make one
                 if not isinstance(made, classmethod) or other.startswith("_"):
                     continue
-                if not hasattr(made.__func__, "__wrapped__"):
+                if not hasattr(made.__func__, DONE):
                     setattr(public, other, classmethod(_checked(made.__func__, f"{name}.{other}", method=True)))
-        elif inspect.isfunction(public) and not hasattr(public, "__wrapped__"):
+        elif inspect.isfunction(public) and not hasattr(public, DONE):
             package[name] = _checked(public, name, method=False)
             setattr(sys.modules[public.__module__], name, package[name])  # one object, wherever it is looked for
 
@@ -66,6 +69,7 @@ def _checked(
                 raise _error(name, own, options, unknown, wrong, elsewhere.get(unknown or "")) from None
             raise
 
+    setattr(call, DONE, True)
     return call
 
 

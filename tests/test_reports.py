@@ -147,7 +147,11 @@ def test_equations_are_typeset():
     assert lines[2].count("<mi>v</mi>") == 2 and "&#8592;" in lines[2]
     assert "&#968;" in lines[3] and "(20 mV)" in lines[3]
     strange = bl.Neuron(
-        "dv/dt = (int(v > 0.5) - v)/(10*ms) : 1 (unless refractory)", threshold="v > 1", reset="v -= 1", input="v"
+        "dv/dt = (int(v > 0.5) - v)/(10*ms) : 1 (unless refractory)",
+        threshold="v > 1",
+        reset="v -= 1",
+        input="v",
+        refractory=2 * ms,
     )
     assert all("<mrow>" in line for line in typeset(strange))
 

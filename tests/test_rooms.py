@@ -15,7 +15,7 @@ COMMON = {"errors", "telling", "error_hook", "named_arguments", "docstrings", "r
 #: Folder -> what it may know beside itself and what is common.
 MAY_KNOW = {
     "machine": {"errors"},
-    "citing": {"errors"},
+    "citing": {"errors", "named_arguments"},
     "network": set(),
     "learning": {"network"},
     "data": {"network"},
