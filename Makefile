@@ -27,7 +27,7 @@ NEWEST_TESTS := $(BRIAN_TESTS) tests/test_pipelined.py tests/test_describe.py te
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint mutants bench docs tutorials clean
+.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint release-check mutants bench docs tutorials clean
 # an environment stays, and is made by the name of its Python
 .PRECIOUS: .venv-%/.installed
 
@@ -70,6 +70,9 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+release-check: $(STAMP) ## wheel and sdist: built, looked into, and used in clean environments of three Pythons, without torch
+	$(BIN)/python tools/release_check.py
 
 mutants: $(STAMP) ## faults that tests must find, put in one after another
 	$(BIN)/python tests/mutants.py

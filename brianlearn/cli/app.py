@@ -453,12 +453,21 @@ def new(
 
 
 @app.command()
-def demo(device: Device = None, runs: Runs = None, as_json: Json = False) -> None:
+def demo(
+    device: Device = None,
+    epochs: Annotated[int | None, typer.Option(help="Presentations of the training set; 30 if not given.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many training samples.")] = None,
+    test_limit: Annotated[int | None, typer.Option(help="Use only the first so many test samples.")] = None,
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
     """Teach handwritten digits to a spiking network, with DALTON and with TFR."""
     with user_errors():
         from brianlearn.cli.demo import run_demo
 
-        run_demo(device=device or "auto", runs=runs or Path("runs"), as_json=as_json)
+        given = {"epochs": epochs, "limit": limit, "test_limit": test_limit}
+        changes = {name: value for name, value in given.items() if value is not None}
+        run_demo(device=device or "auto", runs=runs or Path("runs"), as_json=as_json, **changes)
 
 
 class CacheName(StrEnum):
