@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import brianlearn as bl
 from brianlearn.cli import app
 from brianlearn.errors import RuleError, RunFolderError
 from brianlearn.learning import initial_weights
+from brianlearn.training.lock import locked
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
@@ -407,6 +409,17 @@ def test_a_damaged_certificate_is_named_and_a_continued_run_loses_it(tmp_path: P
         bl.Certificate.read(run)
 
 
+def test_a_folder_that_a_run_writes_into_is_refused_and_checks_are_told_as_they_are_made(tmp_path: Path) -> None:
+    run, told = tmp_path / "run", list[bl.training.Check]()
+    shutil.copytree(OLD / "bptt-finished", run)
+    with locked(run), pytest.raises(RunFolderError, match="another run is writing into this folder"):
+        bl.certify(run)
+    assert not (run / "certificate.json").exists()
+    with locked(run):  # reading is possible
+        found = bl.certify(run, samples=1, gradient_samples=1, write=False, told=told.append)
+    assert tuple(told) == found.checks and not (run / "certificate.json").exists()
+
+
 def test_the_command_line(tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(OLD / "discrete-finished", run)
@@ -417,4 +430,5 @@ def test_the_command_line(tmp_path: Path) -> None:
     edit_arrays(run / "weights.npz", lambda a: a.__setitem__("dense1", a["dense1"] + 0.1))
     done = CliRunner().invoke(app, call)
     assert done.exit_code == 1 and "FAILED  folder" in done.output
+    assert re.search(r"FAILED  \d passed, \d failed, \d not applicable, in", done.output)
     assert json.loads((run / "certificate.json").read_text())["verdict"] == "failed"

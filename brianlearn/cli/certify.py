@@ -35,6 +35,7 @@ def certify(
     with user_errors():
         from brianlearn.training import certify as certified
 
+        console = Console(soft_wrap=True)
         found = certified(
             run,
             data=data_of(script, run),
@@ -42,10 +43,12 @@ def certify(
             gradient_samples=gradient_samples,
             device=device,
             full=full,
+            told=None if as_json else lambda check: console.print(str(check), markup=False, highlight=False),
         )
         if as_json:
             print(json.dumps(found.to_dict()))
         else:
-            Console(soft_wrap=True).print(str(found), markup=False, highlight=False)
+            about = ", ".join(f"{key} {value}" for key, value in found.subject.items())
+            console.print(f"\n{found.summary}\n{'':>16}{about}", markup=False, highlight=False)
         if not found.passed:
             raise typer.Exit(1)

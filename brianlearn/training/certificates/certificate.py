@@ -17,6 +17,8 @@ FORMAT = 1
 FILE = "certificate.json"
 PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
 VERDICTS = (PASSED, FAILED, NOT_APPLICABLE)
+#: How people see them.
+MARKS = {PASSED: "passed", FAILED: "FAILED", NOT_APPLICABLE: "not applicable"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Check:
     verdict: str
     text: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{MARKS[self.verdict]:>14}  {self.name}: {self.question}\n{'':>16}{self.text}"
 
     def to_dict(self) -> dict[str, Any]:
         """As what JSON can hold.
@@ -176,9 +182,13 @@ class Certificate:
 
     def __str__(self) -> str:
         """For people."""
-        marks = {PASSED: "passed", FAILED: "FAILED", NOT_APPLICABLE: "not applicable"}
         about = ", ".join(f"{key} {value}" for key, value in self.subject.items())
-        lines = [f"certificate of {self.run}", f"  {about}", ""]
-        for check in self.checks:
-            lines += [f"{marks[check.verdict]:>14}  {check.name}: {check.question}", f"{'':>16}{check.text}"]
-        return "\n".join([*lines, "", f"{marks[self.verdict]:>14}  in {self.seconds:.1f} s"])
+        checks = "\n".join(map(str, self.checks))
+        return f"certificate of {self.run}\n  {about}\n\n{checks}\n\n{self.summary}"
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+        count = {each: sum(check.verdict == each for check in self.checks) for each in VERDICTS}
+        parts = ", ".join(f"{n} {each}" for each, n in count.items() if n)
+        return f"{MARKS[self.verdict]:>14}  {parts}, in {self.seconds:.1f} s"

@@ -7,7 +7,8 @@ import datetime
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from brianlearn.training.certificates.replay import different, first_rate, repla
 from brianlearn.training.evaluation import evaluate
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
+from brianlearn.training.lock import locked
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.splits import Splits, split
 from brianlearn.training.trained import digest
@@ -63,6 +65,7 @@ def certify(
     device: str | None = None,
     full: bool = False,
     write: bool = True,
+    told: Callable[[Check], object] | None = None,
 ) -> Certificate:
     """Check a run: its spikes, gradients, bits, files and versions; what it cannot be asked says why.
 
@@ -82,7 +85,9 @@ def certify(
         Train the whole run again, and test it again. The first epoch alone where it is not given, if that took a
         minute at most.
     write : bool, optional
-        Whether to write ``certificate.json`` into the folder.
+        Whether to write ``certificate.json`` into the folder, which is locked meanwhile: no run can go on in it.
+    told : callable, optional
+        Is given every check when it is made.
 
     Returns
     -------
@@ -91,7 +96,8 @@ def certify(
     Raises
     ------
     RunFolderError
-        No run folder, a damaged one, data without a name, a folder that cannot be written.
+        No run folder, a damaged one, data without a name; a folder that cannot be written, or into which another
+        process writes.
     RuleError
         Numbers of samples that are none.
 
@@ -108,13 +114,20 @@ def certify(
         if not (is_whole(value) and value >= 1):
             raise RuleError("certify", f"{name} is wrong", got=repr(value), expected="a whole number >= 1")
     started = time.perf_counter()
-    subject = _Subject.open(run, data, samples, gradient_samples, device, full)
-    checks = tuple(check for make in _CHECKS for check in make(subject))
-    made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    seconds = time.perf_counter() - started
-    found = Certificate(subject.folder.path, subject.named(), checks, made, seconds, digest(subject.weights))
-    if write:
-        found.write()
+    folder = RunFolder.open(run)
+    with locked(folder.path) if write else nullcontext():
+        subject = _Subject.open(run, data, samples, gradient_samples, device, full)
+        checks: list[Check] = []
+        for make in _CHECKS:
+            for check in make(subject):
+                checks.append(check)
+                if told is not None:
+                    told(check)
+        made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        seconds = time.perf_counter() - started
+        found = Certificate(folder.path, subject.named(), tuple(checks), made, seconds, digest(subject.weights))
+        if write:
+            found.write()
     return found
 
 
@@ -206,11 +219,9 @@ def _without_torch() -> bool:
 NO_TORCH = NOT_APPLICABLE, "torch is not installed: the discrete engine is one side of this", dict[str, Any]()
 
 
-def _folder(subject: _Subject) -> list[Check]:
-    return [
-        _asked("folder", "do the files of the run agree with one another?", lambda: folder_check(subject.folder)),
-        _asked("data", "are these the samples that it was trained with?", lambda: _data(subject)),
-    ]
+def _folder(subject: _Subject) -> Iterator[Check]:
+    yield _asked("folder", "do the files of the run agree with one another?", lambda: folder_check(subject.folder))
+    yield _asked("data", "are these the samples that it was trained with?", lambda: _data(subject))
 
 
 def _data(subject: _Subject) -> tuple[str, str, Mapping[str, Any]]:
@@ -227,7 +238,7 @@ def _data(subject: _Subject) -> tuple[str, str, Mapping[str, Any]]:
     )
 
 
-def _spikes(subject: _Subject) -> list[Check]:
+def _spikes(subject: _Subject) -> Iterator[Check]:
     def ask() -> tuple[str, str, Mapping[str, Any]]:
         if _without_torch():
             return NO_TORCH
@@ -248,10 +259,10 @@ def _spikes(subject: _Subject) -> list[Check]:
         where = f"; the first: {found.first}" if found.first is not None else closeness
         return FAILED, f"{text}{wrong} differ{where}", numbers
 
-    return [_asked("spikes", "do both engines fire the same spikes?", ask)]
+    yield _asked("spikes", "do both engines fire the same spikes?", ask)
 
 
-def _engines(subject: _Subject) -> list[Check]:
+def _engines(subject: _Subject) -> Iterator[Check]:
     def ask() -> tuple[str, str, Mapping[str, Any]]:
         if _without_torch():
             return NO_TORCH
@@ -278,7 +289,7 @@ def _engines(subject: _Subject) -> list[Check]:
         )
         return PASSED if worst <= ROUNDING else FAILED, text, numbers
 
-    return [_asked("engines", "do both engines change weights alike?", ask)]
+    yield _asked("engines", "do both engines change weights alike?", ask)
 
 
 def _changes(subject: _Subject, optimiser: Any, batch: Samples) -> dict[str, dict[str, float]]:
@@ -302,31 +313,34 @@ def _changes(subject: _Subject, optimiser: Any, batch: Samples) -> dict[str, dic
     return result
 
 
-def _gradients(subject: _Subject) -> list[Check]:
-    plain = "is the gradient that of a plain loop over the equations?"
-    smooth = "is the gradient that of finite differences, with smooth spikes?"
-    single = "is the gradient in single precision that in double precision?"
-    names = ("gradient", "differences", "precision")
+#: Checks of a gradient, and what they ask.
+OF_GRADIENTS = {
+    "gradient": "is the gradient that of a plain loop over the equations?",
+    "differences": "is the gradient that of finite differences, with smooth spikes?",
+    "precision": "is the gradient in single precision that in double precision?",
+}
+
+
+def _gradients(subject: _Subject) -> Iterator[Check]:
     reason = _no_gradient(subject)
+    if reason is None:
+        resolved = subject.config["resolved"]
+        own = resolved["engine"] == "discrete"
+        device, options = (resolved["device"] if own else "cpu"), (subject.experiment.engine_options if own else {})
+        try:
+            case, found = _moving_case(subject, device, options)
+        except BrianLearnError as error:
+            reason = " ".join(str(error).split())
     if reason is not None:
-        return [
-            Check(name, question, NOT_APPLICABLE, reason)
-            for name, question in zip(names, (plain, smooth, single), strict=True)
-        ]
-    experiment, resolved = subject.experiment, subject.config["resolved"]
-    on = resolved["device"] if resolved["engine"] == "discrete" else "cpu"
-    options = experiment.engine_options if resolved["engine"] == "discrete" else {}
-    try:
-        case, found = _moving_case(subject, on, options)
-    except BrianLearnError as error:
-        text = " ".join(str(error).split())
-        questions = (plain, smooth, single)
-        return [Check(n, q, NOT_APPLICABLE, text) for n, q in zip(names, questions, strict=True)]
-    return [
-        _asked("gradient", plain, lambda: _against_the_loop(case, found)),
-        _asked("differences", smooth, lambda: _against_differences(case, found)),
-        _asked("precision", single, lambda: _single(subject, case, found, on, options)),
-    ]
+        yield from (Check(name, question, NOT_APPLICABLE, reason) for name, question in OF_GRADIENTS.items())
+        return
+    asks = (
+        lambda: _against_the_loop(case, found),
+        lambda: _against_differences(case, found),
+        lambda: _single(subject, case, found, device, options),
+    )
+    for (name, question), ask in zip(OF_GRADIENTS.items(), asks, strict=True):
+        yield _asked(name, question, ask)
 
 
 def _moving_case(
@@ -410,6 +424,7 @@ def _single(
         return NOT_APPLICABLE, "the run was trained in double precision", {}
     if subject.config["resolved"]["engine"] != "discrete":
         return NOT_APPLICABLE, "the run was trained on the engine brian; see `engines`", {}
+    matmul = options.get("matmul", "float32")
     now = case.engine(device, "float32", options)
     numbers: dict[str, Any] = {}
     for name, g in found.items():
@@ -420,6 +435,8 @@ def _single(
     text = f"largest difference {numbers[worst]['relative']:.2g} of the largest entry ({worst})"
     if numbers[worst]["relative"] <= SINGLE:
         return PASSED, text, {"arrays": numbers}
+    if matmul != "float32":
+        return NOT_APPLICABLE, f"the run multiplies in {matmul} on purpose; {text}", {"arrays": numbers}
     flipped = _flipped(subject, device, options)
     if flipped:
         return (
@@ -443,11 +460,9 @@ def _flipped(subject: _Subject, device: str, options: Mapping[str, Any]) -> int:
     return sum(int((fired[0][name] != fired[1][name]).sum()) for name in fired[0])
 
 
-def _bits(subject: _Subject) -> list[Check]:
-    return [
-        _asked("determinism", "does the same batch learn the same twice?", lambda: _twice(subject)),
-        _asked("replay", "does training again give the same numbers, bit for bit?", lambda: _replay(subject)),
-    ]
+def _bits(subject: _Subject) -> Iterator[Check]:
+    yield _asked("determinism", "does the same batch learn the same twice?", lambda: _twice(subject))
+    yield _asked("replay", "does training again give the same numbers, bit for bit?", lambda: _replay(subject))
 
 
 def _twice(subject: _Subject) -> tuple[str, str, Mapping[str, Any]]:
@@ -507,7 +522,7 @@ def _tested(subject: _Subject) -> list[str]:
     return [f"{name}: {then[name]} then, {now[name]} now" for name in names if then[name] != now[name]]
 
 
-def _versions(subject: _Subject) -> list[Check]:
+def _versions(subject: _Subject) -> Iterator[Check]:
     def ask() -> tuple[str, str, Mapping[str, Any]]:
         then, now = subject.folder.versions(), versions()
         numbers = {"then": then, "now": now}
@@ -517,7 +532,7 @@ def _versions(subject: _Subject) -> list[Check]:
         known = ", ".join(f"{name} {now[name]}" for name in named if now.get(name))
         return PASSED, f"the same: {known}", numbers
 
-    return [_asked("versions", "is this the environment that trained it?", ask)]
+    yield _asked("versions", "is this the environment that trained it?", ask)
 
 
-_CHECKS: tuple[Callable[[_Subject], list[Check]], ...] = (_folder, _spikes, _engines, _gradients, _bits, _versions)
+_CHECKS: tuple[Callable[[_Subject], Iterator[Check]], ...] = (_folder, _spikes, _engines, _gradients, _bits, _versions)
