@@ -8,6 +8,10 @@ STAMP := $(VENV)/.installed
 GENN_VENV := .venv-genn
 GENN_BIN := $(GENN_VENV)/bin
 GENN_STAMP := $(GENN_VENV)/.installed
+# so have the simulators that read NIR, with what they bring along
+NIR_VENV := .venv-nir
+NIR_BIN := $(NIR_VENV)/bin
+NIR_STAMP := $(NIR_VENV)/.installed
 # what concerns Brian2 and GeNN, without what only needs numpy or torch
 GENN_TESTS := tests/test_genn.py tests/test_genn_setup.py tests/test_pipelined.py tests/test_neuron.py tests/test_import.py \
 	tests/test_describe.py tests/test_equality.py tests/test_learner.py tests/test_shared_weights.py
@@ -27,7 +31,7 @@ NEWEST_TESTS := $(BRIAN_TESTS) tests/test_pipelined.py tests/test_describe.py te
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow lint release-check mutants bench docs tutorials clean
+.PHONY: help demo test test-slow test-newest gpu gpu-parts gpu-rehearsal venv-genn test-genn test-genn-slow test-nir lint release-check mutants bench docs tutorials clean
 # an environment stays, and is made by the name of its Python
 .PRECIOUS: .venv-%/.installed
 
@@ -65,6 +69,10 @@ test-genn: $(GENN_STAMP) ## the tests of Brian2 and GeNN that take seconds, in t
 
 test-genn-slow: $(GENN_STAMP) ## the tests that build with GeNN; GENN_PATH must name a GeNN 4
 	$(GENN_BIN)/python -m pytest -m genn tests/test_genn.py
+
+test-nir: $(NIR_STAMP) ## NIR files in snnTorch, Norse and SpikingJelly: tests, and the table of spikes that differ
+	$(NIR_BIN)/python -m pytest tests/test_nir.py tests/test_nir_importers.py
+	$(NIR_BIN)/python benchmarks/nir_importers.py
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
@@ -112,6 +120,10 @@ $(STAMP): pyproject.toml constraints.txt
 $(GENN_STAMP): pyproject.toml constraints-genn.txt
 	$(check_python)
 	$(call venv,$(GENN_VENV),$(PYTHON),-c constraints-genn.txt,test-genn)
+
+$(NIR_STAMP): pyproject.toml constraints.txt constraints-nir.txt
+	$(check_python)
+	$(call venv,$(NIR_VENV),$(PYTHON),-c constraints.txt -c constraints-nir.txt,test-nir)
 
 .venv-%/.installed: pyproject.toml tools/find_python.sh
 	@tools/find_python.sh $* >/dev/null

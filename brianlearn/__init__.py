@@ -57,7 +57,17 @@ if TYPE_CHECKING:
         load,
     )
     from brianlearn.discrete import DiscreteActivity, DiscreteNetwork, export
-    from brianlearn.interop import from_nir, sweeps_from_neo, sweeps_from_nwb, to_neo, to_nir, to_pynapple
+    from brianlearn.interop import (
+        events_from_neo,
+        events_from_nwb,
+        from_nir,
+        sweeps_from_neo,
+        sweeps_from_nwb,
+        to_neo,
+        to_nir,
+        to_nwb,
+        to_pynapple,
+    )
     from brianlearn.learning import (
         DALTON,
         DECOLLE,
@@ -410,6 +420,8 @@ __all__ = [
     "dt_convergence",
     "energy_ledger",
     "evaluate",
+    "events_from_neo",
+    "events_from_nwb",
     "export",
     "fit",
     "from_nir",
@@ -432,6 +444,7 @@ __all__ = [
     "to_brian2",
     "to_neo",
     "to_nir",
+    "to_nwb",
     "to_pynapple",
     "van_rossum",
     "victor_purpura",

@@ -81,6 +81,7 @@ def test_python_of_a_page(page):
     if page == "recording.md":
         pytest.importorskip("neo")
         pytest.importorskip("pynapple")
+        pytest.importorskip("pynwb")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     scope: dict[str, object] = {}
@@ -100,6 +101,10 @@ def test_examples_of_docstrings(module):
     for package in ("neo", "pynapple"):
         if module == f"brianlearn.interop.{package}_objects":
             pytest.importorskip(package)
+    if module == "brianlearn.interop.spike_trains":
+        pytest.importorskip("neo")
+    if module == "brianlearn.interop.nwb_files":
+        pytest.importorskip("pynwb")
     if module.startswith("brianlearn.interop.nir"):
         pytest.importorskip("nir")
     assert doctest.testmod(importlib.import_module(module)).failed == 0

@@ -116,7 +116,7 @@ class Layout:
         """Move the factor of inputs from the neurons to the weights, where it is wanted there."""
         n = len(p["r"])
         wanted = {"r": np.ones(n), "w_in": np.ones(n)}
-        if self.gains == "weights":
+        if self.gains == "weights" or kind == "IF":
             tau = p.get("tau_mem", p.get("tau", np.ones(n)))
             wanted = {"r": tau / self.dt, "w_in": p.get("tau_syn", np.ones(n)) / self.dt}
         if self.gains != "neurons":

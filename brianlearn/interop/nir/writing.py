@@ -62,7 +62,8 @@ def to_nir(
     gains : {"neurons", "weights", "unit"}, optional
         What a spike of weight 1 does to a neuron is a matter of r (and w_in). ``"neurons"``: weights stay, and r says
         it. ``"weights"``: r is tau/dt (1/dt of IF), w_in is tau_syn/dt, and what is left is a factor of the weights,
-        for SpikingJelly and snnTorch, which take nothing else. ``"unit"``: r and w_in are 1, for Norse, which has no r.
+        for SpikingJelly and snnTorch, which take nothing else. ``"unit"``: r (but that of
+        IF) and w_in are 1, for Norse, which has no r.
     soft_reset : bool, optional
         Write resets that subtract as resets to a value, v_threshold minus what is subtracted. In steps that is another
         neuron, and without it such networks are refused; for readers that can be told to subtract.
