@@ -396,6 +396,19 @@ def test_what_cannot_be_asked_says_why(tmp_path: Path, monkeypatch: pytest.Monke
         bl.certify(run)
 
 
+def test_a_run_of_a_device_that_is_not_here_is_checked_on_the_cpu(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    run = tmp_path / "run"
+    shutil.copytree(OLD / "bptt-finished", run)
+    config = json.loads((run / "config.json").read_text())
+    config["device"] = config["resolved"]["device"] = "cuda"
+    (run / "config.json").write_text(json.dumps(config))
+    found = bl.certify(run, samples=1)
+    assert found["gradient"].verdict == "passed" and "double precision on cpu" in found["gradient"].text
+    assert found["replay"].verdict == "not applicable" and "no CUDA device" in found["replay"].text
+
+
 def test_a_damaged_certificate_is_named_and_a_continued_run_loses_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(OLD / "bptt-finished", run)

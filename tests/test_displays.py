@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from brianlearn.study.live import LineDisplay, choose_display
+from brianlearn.study.live import LineDisplay, NotebookDisplay, choose_display
 from brianlearn.training import LineProgress, LiveProgress, NotebookProgress
 from brianlearn.training.progress import choose_progress
 
@@ -31,12 +31,15 @@ def test_a_notebook_shows_one_output_that_ends_in_a_line_per_epoch(tmp_path: Pat
         f"tiny = dataclasses.replace(tiny_experiment.experiment(), runs={str(tmp_path)!r})\nresult = tiny.run()",
         "result = dataclasses.replace(tiny, epochs=3).run(resume=result.run)\nresult.epochs",
         "dataclasses.replace(tiny, optimiser=bl.SGD(1e30)).run()",
+        f"import study_functions\nfixed = dict(folder={str(tmp_path)!r})\n"
+        "study = bl.Study(study_functions.fragile, axes={'k': [0, 1]}, metric='value', fixed=fixed)\n"
+        f"study.run(1, runs={str(tmp_path / 'studies')!r}).failed",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     path = os.pathsep.join(filter(None, [str(TESTS.parent), os.environ.get("PYTHONPATH")]))
     client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True)
     client.execute(cwd=str(tmp_path), env=ENVIRONMENT | {"PYTHONPATH": path})
-    first, second, failing = (cell.outputs for cell in notebook.cells[1:])
+    first, second, failing, study = (cell.outputs for cell in notebook.cells[1:])
     (shown,) = first  # not one output for every picture of the bar, and nothing on stderr
     assert shown.output_type == "display_data"
     lines = shown.data["text/plain"].splitlines()
@@ -48,6 +51,12 @@ def test_a_notebook_shows_one_output_that_ends_in_a_line_per_epoch(tmp_path: Pat
     assert "going on with" in second[0].data["text/plain"] and "epoch 3/3" in second[0].data["text/plain"]
     assert [output.output_type for output in failing if output.output_type != "stream"] == ["display_data", "error"]
     assert failing[-1].ename == "NonFiniteError" and "<progress" not in failing[0].data["text/html"]
+    assert [output.output_type for output in study] == ["display_data", "execute_result"] and study[1].data[
+        "text/plain"
+    ] == "1"
+    told = study[0].data["text/plain"]
+    assert "one is never good" in told and told.splitlines()[-1].startswith("1 of 2 done, 1 failed")
+    assert "<progress" not in study[0].data["text/html"]
 
 
 @pytest.mark.slow
@@ -107,5 +116,6 @@ def test_the_kernel_of_a_notebook_is_known_by_what_it_has(monkeypatch: pytest.Mo
     ipython = pytest.importorskip("IPython")
     monkeypatch.setattr(ipython, "get_ipython", lambda: type("Shell", (), {"kernel": object()})())
     assert isinstance(choose_progress(True), NotebookProgress)
+    assert isinstance(choose_display(True, Counter(), "accuracy", "maximize", str), NotebookDisplay)
     monkeypatch.setattr(ipython, "get_ipython", lambda: type("Shell", (), {})())
     assert not isinstance(choose_progress(True), NotebookProgress)

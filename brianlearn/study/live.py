@@ -1,4 +1,7 @@
-"""Where a study is, while it runs: one line at a time, or a live table. All of it goes to stderr."""
+"""Where a study is, while it runs: one line at a time, or a live table, on a terminal or in a notebook.
+
+Lines and the table of a terminal go to stderr.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from brianlearn.machine.notebook import NotebookOutput, in_notebook
 from brianlearn.study.executor import Outcome
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Display", "LineDisplay", "LiveDisplay", "choose_display", "clock"]
+__all__ = ["Display", "LineDisplay", "LiveDisplay", "NotebookDisplay", "choose_display", "clock"]
 
 #: Seconds between two lines of a log.
 EVERY = 10.0
@@ -174,9 +178,41 @@ class LiveDisplay(Display):
         return table
 
 
+class NotebookDisplay(Display):
+    """One output of a notebook's cell, drawn anew: a bar over the trials, and a line for each that failed."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._output, self._lines = NotebookOutput(), list[str]()
+
+    def __exit__(self, *error: Any) -> None:
+        self._output.draw([*self._lines, self.summary()])
+
+    def note(self, text: str) -> None:
+        self._lines += text.splitlines()
+        self._output.draw(self._lines, *self._bar)
+
+    def running(self, n: int, capacity: int, total: int) -> None:
+        super().running(n, capacity, total)
+        self._output.bar(self._lines, *self._bar)
+
+    def ended(self, outcome: Outcome) -> None:
+        super().ended(outcome)
+        if outcome.state in ("failed", "lost"):
+            self.note(f"trial {outcome.index} ({self._label(outcome.index)}) {outcome.state}: {outcome.error}")
+        self._output.bar(self._lines, *self._bar)
+
+    @property
+    def _bar(self) -> tuple[str, float]:
+        ended = sum(self.counts[state] for state in ("done", "failed", "stopped"))
+        return f"trials: {self.summary()}", ended / max(self._total, 1)
+
+
 def choose_display(progress: bool, *arguments: Any) -> Display:
-    """The display that fits: live on a terminal, plain lines elsewhere, none where ``progress`` is False."""
+    """The display that fits: live on a terminal or in a notebook, plain lines elsewhere; none without ``progress``."""
     if not progress:
         return Display(*arguments)
+    if in_notebook():
+        return NotebookDisplay(*arguments)
     moves = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"  # which has no way to draw a line anew
     return LiveDisplay(*arguments) if moves else LineDisplay(*arguments)

@@ -9,10 +9,10 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from html import escape
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from brianlearn.machine.notebook import NotebookOutput, in_notebook
 from brianlearn.training.learner import Metrics
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = [
     "Progress",
     "choose_progress",
     "epoch_line",
-    "in_notebook",
     "scored",
 ]
 
@@ -242,12 +241,6 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-#: Lines that a notebook keeps; metrics.jsonl has them all.
-KEPT = 100
-#: Seconds between two pictures of a bar in a notebook.
-EVERY = 0.2
-
-
 class NotebookProgress(Progress):
     """One output of a notebook's cell, drawn anew: a bar over the samples of the epoch, and a line per epoch.
 
@@ -255,69 +248,36 @@ class NotebookProgress(Progress):
     """
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._bar: tuple[str, float | None] | None = None
-        self._handle: Any = None
-        self._where, self._samples, self._drawn = "", 1, 0.0
+        self._output, self._lines = NotebookOutput(), list[str]()
+        self._where, self._samples = "", 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar = None
-        if self._handle is not None:
-            self._draw()
-
-    def _draw(self) -> None:
-        from IPython.display import display
-
-        self._drawn = time.perf_counter()
-        text, part = self._bar or ("", None)
-        lines = self._lines[-KEPT:]
-        plain = "\n".join([*lines, *([text] if text else [])])
-        page = "".join(f"<div>{escape(line)}</div>" for line in lines)
-        if text:
-            value = "" if part is None else f' value="{part:.4f}"'
-            page += f"<div><progress{value} style='width: 20em'></progress> {escape(text)}</div>"
-        bundle = {"text/plain": plain, "text/html": f"<div style='font-family: monospace'>{page}</div>"}
-        if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
-        else:
-            self._handle.update(bundle, raw=True)
-
-    def _show(self, text: str, part: float | None) -> None:
-        began = self._bar is None or self._bar[0].split(":")[0] != text.split(":")[0]
-        self._bar = text, part
-        if began or time.perf_counter() - self._drawn > EVERY:
-            self._draw()
+        if self._output.shown:
+            self._output.draw(self._lines)
 
     def note(self, text: str) -> None:
         self._lines += text.splitlines()
-        self._draw()
+        self._output.draw(self._lines)
 
     def building(self, device: str) -> None:
         if device != "numpy":
-            self._show(f"making the network ready on {device} (compiles the first time)", None)
+            self._output.bar(self._lines, f"making the network ready on {device} (compiles the first time)", None)
 
     def learning(self, epoch: int, epochs: int, samples: int, done: int) -> None:
         self._where, self._samples = f"epoch {epoch + 1}/{epochs}", samples
-        self._show(f"{self._where}: {done} of {samples} samples", done / samples)
+        self._output.bar(self._lines, f"{self._where}: {done} of {samples} samples", done / samples)
 
     def learned(self, done: int, running: Metrics) -> None:
         text = f"{self._where}: {done} of {self._samples} samples, {_score(running)}, loss {running.loss:.4g}"
-        self._show(text, done / self._samples)
+        self._output.bar(self._lines, text, done / self._samples)
 
     def epoch(self, line: dict[str, Any], epochs: int) -> None:
-        self._bar = None
         self.note(epoch_line(line, epochs))
 
     def testing(self, what: str, samples: int, done: int) -> None:
-        self._show(f"{what}: {done} of {samples} samples", done / samples)
-
-
-def in_notebook() -> bool:
-    """Whether this is the process behind a notebook, which shows what it is given to display."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return getattr(shell, "kernel", None) is not None
+        self._output.bar(self._lines, f"{what}: {done} of {samples} samples", done / samples)
 
 
 def choose_progress(progress: bool | Progress) -> Progress:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brianlearn.errors import BrianLearnError, RuleError
+from brianlearn.errors import BrianLearnError, DeviceError, RuleError
 from brianlearn.learning.optimisers import SGD
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
@@ -326,7 +326,9 @@ def _gradients(subject: _Subject) -> Iterator[Check]:
     if reason is None:
         resolved = subject.config["resolved"]
         own = resolved["engine"] == "discrete"
-        device, options = (resolved["device"] if own else "cpu"), (subject.experiment.engine_options if own else {})
+        device, options = "cpu", (subject.experiment.engine_options if own else {})
+        if own and _has(resolved["device"]):
+            device = resolved["device"]
         try:
             case, found = _moving_case(subject, device, options)
         except BrianLearnError as error:
@@ -335,12 +337,23 @@ def _gradients(subject: _Subject) -> Iterator[Check]:
         yield from (Check(name, question, NOT_APPLICABLE, reason) for name, question in OF_GRADIENTS.items())
         return
     asks = (
-        lambda: _against_the_loop(case, found),
+        lambda: _against_the_loop(case, found, device),
         lambda: _against_differences(case, found),
         lambda: _single(subject, case, found, device, options),
     )
     for (name, question), ask in zip(OF_GRADIENTS.items(), asks, strict=True):
         yield _asked(name, question, ask)
+
+
+def _has(device: str) -> bool:
+    """Whether this machine has a device of torch: the gradient is checked on the CPU else, which the text says."""
+    from brianlearn.discrete.options import resolve_torch_device
+
+    try:
+        resolve_torch_device(device)
+    except DeviceError:
+        return False
+    return True
 
 
 def _moving_case(
@@ -375,13 +388,15 @@ def _no_gradient(subject: _Subject) -> str | None:
     return None
 
 
-def _against_the_loop(case: GradientCase, found: Mapping[str, np.ndarray]) -> tuple[str, str, Mapping[str, Any]]:
+def _against_the_loop(
+    case: GradientCase, found: Mapping[str, np.ndarray], device: str
+) -> tuple[str, str, Mapping[str, Any]]:
     from brianlearn.training.certificates.gradients import ROUNDING as of_doubles
     from brianlearn.training.certificates.gradients import entries
 
     by_name = entries(case, found)
     relative = {n: e["difference"] / e["largest"] if e["largest"] else e["difference"] for n, e in by_name.items()}
-    numbers = {"samples": len(case.samples), "arrays": by_name, "relative": relative}
+    numbers = {"samples": len(case.samples), "device": device, "arrays": by_name, "relative": relative}
     still = [name for name, e in by_name.items() if not e["largest"]]
     left_out = sorted(set(found) - set(by_name))
     entries_of = sum(found[name].size for name in by_name)
@@ -389,8 +404,8 @@ def _against_the_loop(case: GradientCase, found: Mapping[str, np.ndarray]) -> tu
     if worst is None or len(still) == len(by_name):
         return NOT_APPLICABLE, "the gradient is 0 with these samples and weights, so that nothing is compared", numbers
     text = (
-        f"{entries_of} entries of {len(by_name)} arrays, {len(case.samples)} samples, double precision: largest "
-        f"difference {relative[worst]:.2g} of the largest entry ({worst})"
+        f"{entries_of} entries of {len(by_name)} arrays, {len(case.samples)} samples, double precision on {device}: "
+        f"largest difference {relative[worst]:.2g} of the largest entry ({worst})"
     )
     if still:
         text += f"; nothing learns with these samples in {', '.join(still)}"
