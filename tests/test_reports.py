@@ -20,6 +20,7 @@ from brianlearn.cli.app import app
 from brianlearn.report.run.kinds import KINDS
 from brianlearn.report.run.page import write_run_report
 from brianlearn.report.run.picture import FILE
+from brianlearn.report.run.sections.energy import significant
 from brianlearn.report.run.sections.equations import typeset
 from brianlearn.report.run.view import RunView
 
@@ -136,8 +137,16 @@ def test_the_page_of_a_run_with_labels(labelled, written):
     # energy: the totals of the page are those of the ledger
     view = RunView.open(run, data=made.data)
     ledger = bl.energy_ledger(view.spec, view.tested)
-    assert f"all {ledger.picojoules / 1000:.4g}" in page.text
+    assert f"all {significant(ledger.picojoules / 1000)}" in page.text
     assert len(page.source) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [(247812.3, "247,800"), (24.7812, "24.78"), (0.00012345, "0.0001234"), (0, "0.000"), (9999.7, "10,000")],
+)
+def test_numbers_are_short(x, text):
+    assert significant(x) == text
 
 
 def test_equations_are_typeset():
@@ -303,7 +312,7 @@ def test_a_browser_shows_the_page(labelled, written, tmp_path, width):
     view = RunView.open(run, data=made.data)
     ledger = bl.energy_ledger(view.spec, view.tested, table=bl.EnergyTable(byte=0.0))
     expected = [entry.picojoules for entry in ledger.entries] + [ledger.picojoules, ledger.dense.picojoules]
-    np.testing.assert_allclose([1000 * float(text) for text in found["rows"]], expected, rtol=1e-3)
+    np.testing.assert_allclose([1000 * float(text.replace(",", "")) for text in found["rows"]], expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("dark", [False, True])

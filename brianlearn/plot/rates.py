@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from brianlearn.errors import DataError
 from brianlearn.network.samples.samples import Activity
+from brianlearn.plot.choices import layer_of
 from brianlearn.plot.style import axes_of, layer_colours, plain
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
@@ -51,7 +52,7 @@ def neuron_rates(activity: Activity) -> dict[str, np.ndarray]:
     return found
 
 
-def rates(what: Any, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+def rates(what: Any, *, layers: Sequence[str] | None = None, title: str | None = None, ax: Axes | None = None) -> Axes:
     """Firing rates: of a run, the mean of each layer by epoch; of an activity, all neurons of each layer in order.
 
     Parameters
@@ -60,6 +61,8 @@ def rates(what: Any, *, title: str | None = None, ax: Axes | None = None) -> Axe
         A run folder or its `Result` or `Result.metrics`; or what ``learner.infer(..., record="spikes")`` returns, whose
         neurons are drawn from the most active to the silent ones, with the number of those that never fire. Inputs that
         carry a current do not fire.
+    layers : sequence of str, optional
+        Those that are drawn; all where it is not given.
     title : str, optional
     ax : matplotlib.axes.Axes, optional
 
@@ -70,15 +73,15 @@ def rates(what: Any, *, title: str | None = None, ax: Axes | None = None) -> Axe
     Raises
     ------
     DataError
-        A run without a finished epoch, an activity without spikes.
+        A run without a finished epoch, an activity without spikes; layers that there are not.
     RunFolderError
         No run folder.
     """
     if isinstance(what, Activity):
         found = {name: values for name, values in neuron_rates(what).items() if name not in what.currents}
-        ax = _of_neurons(found, axes_of(ax, (6.4, 3.6)))
+        ax = _of_neurons(_chosen(found, layers), axes_of(ax, (6.4, 3.6)), list(what.spikes))
     else:
-        ax = _by_epoch(_metrics(what), axes_of(ax, (6.4, 3.6)))
+        ax = _by_epoch(_metrics(what), axes_of(ax, (6.4, 3.6)), layers)
     if title is not None:
         ax.set_title(title)
     plain(ax)
@@ -94,9 +97,13 @@ def _metrics(run: Any) -> Sequence[Mapping[str, Any]]:
     return metrics
 
 
-def _by_epoch(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
-    names = list(metrics[0]["firing_rates_hz"])
-    colours = layer_colours(names)
+def _chosen(found: Mapping[str, Any], layers: Sequence[str] | None) -> dict[str, Any]:
+    return dict(found) if layers is None else {n: found[layer_of(OWNER, found, n)] for n in layers}
+
+
+def _by_epoch(metrics: Sequence[Mapping[str, Any]], ax: Axes, layers: Sequence[str] | None) -> Axes:
+    colours = layer_colours(metrics[0]["firing_rates_hz"])
+    names = list(_chosen(metrics[0]["firing_rates_hz"], layers))
     epochs = [line["epoch"] for line in metrics]
     for name in names:
         values = [line["firing_rates_hz"][name] for line in metrics]
@@ -110,8 +117,8 @@ def _by_epoch(metrics: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
     return ax
 
 
-def _of_neurons(found: Mapping[str, np.ndarray], ax: Axes) -> Axes:
-    colours = layer_colours(found)
+def _of_neurons(found: Mapping[str, np.ndarray], ax: Axes, names: Sequence[str]) -> Axes:
+    colours = layer_colours(names)
     for name, values in found.items():
         share = (np.arange(len(values)) + 0.5) / len(values)
         silent = int((values == 0).sum())

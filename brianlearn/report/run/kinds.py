@@ -154,7 +154,8 @@ def _network(view: RunView, options: Options, ax: Axes) -> None:
 
 
 def _rates(view: RunView, options: Options, ax: Axes) -> None:
-    plot.rates(view.metrics, ax=ax)
+    known = view.metrics[0]["firing_rates_hz"] if view.metrics else ()
+    plot.rates(view.metrics, layers=[name for name in known if name not in view.spec.graph.currents], ax=ax)
 
 
 def _neuron_rates(view: RunView, options: Options, ax: Axes) -> None:

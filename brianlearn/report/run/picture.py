@@ -65,7 +65,8 @@ def write_picture(
     left, right = np.ravel(np.asarray(figure.subfigures(1, 2, width_ratios=[1, 1.25])))
     above, below = left.subplots(2, 1)
     learning_curve({rule_name(folder.config()): str(folder.path)}, ax=above)
-    rates(folder.metrics(), ax=below)
+    metrics = folder.metrics()
+    rates(metrics, layers=[n for n in metrics[0]["firing_rates_hz"] if n not in spec.graph.currents], ax=below)
     ax = right.subplots()
     try:
         activity = _one_sample(spec, weights, samples, dtype)

@@ -104,7 +104,7 @@ def _cards(study: Study, status: Status, table: StudyTable) -> list[tuple[str, s
             ends = (known.max(), known.min()) if _better(study, metric) > 0 else (known.min(), known.max())
             for word, value in zip(("best", "worst"), ends, strict=True):
                 cards.append((f"{word} {metric}", number_text(table, metric, [value])[0][0]))
-    return [*cards, ("programs built", str(status.builds))]
+    return [*cards, ("programs built", str(status.builds))] if status.builds else cards
 
 
 def _better(study: Study, metric: str) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import escape
 
 from brianlearn.report.page.blocks import Html, Note, Section, Table
 from brianlearn.report.run.view import RunView
 from brianlearn.training.energy import EnergyEntry, EnergyTable, energy_ledger
 
-__all__ = ["energy"]
+__all__ = ["energy", "significant"]
 
 #: What the page computes anew when a cost is changed: the last column of the table, from its other ones.
 SCRIPT = """<script>
@@ -24,7 +26,7 @@ SCRIPT = """<script>
         sum = c.add * cost.add + c.multiply * cost.multiply + c["function"] * cost["function"] + c.byte * cost.byte;
         if (n.hasAttribute("data-part")) { total += sum; }
       } else { sum = total; }
-      at.textContent = (sum / 1000).toPrecision(4);
+      at.textContent = (sum / 1000).toLocaleString("en", {maximumSignificantDigits: 4, minimumSignificantDigits: 4});
     });
   }
   inputs.forEach(function (input) { input.addEventListener("input", update); });
@@ -44,7 +46,7 @@ def energy(view: RunView, table: EnergyTable | None = None) -> Section:
         for name in EnergyTable.costs()
     )
     rows = [_row(entry, part=True) for entry in ledger.entries]
-    rows.append(["all", "", "", "", "", "", "", f"{ledger.picojoules / 1000:.4g}"])
+    rows.append(["all", "", "", "", "", "", "", significant(ledger.picojoules / 1000)])
     rows.append(_row(ledger.dense, part=False))
     return section.with_blocks(
         Html(f'<div class="costs" role="group" aria-label="costs of operations">{costs}</div>'),
@@ -65,6 +67,12 @@ def energy(view: RunView, table: EnergyTable | None = None) -> Section:
     )
 
 
+def significant(x: float) -> str:
+    """A number with four digits that say something, and commas: ``"247,800"``, ``"24.78"``."""
+    digits = 3 - math.floor(math.log10(x)) if x > 0 else 3
+    return f"{round(x, digits):,.{max(digits, 0)}f}"
+
+
 def _row(entry: EnergyEntry, *, part: bool) -> list[object]:
     from markupsafe import Markup
 
@@ -74,4 +82,4 @@ def _row(entry: EnergyEntry, *, part: bool) -> list[object]:
     mark = " data-part" if part else ""
     events = Markup(f'<span data-counts="{escape(counts)}"{mark}>{entry.events:,.0f}</span>')
     numbers = (entry.adds, entry.multiplies, entry.functions, entry.bytes)
-    return [entry.name, entry.kind, events, *(f"{n:,.0f}" for n in numbers), f"{entry.picojoules / 1000:.4g}"]
+    return [entry.name, entry.kind, events, *(f"{n:,.0f}" for n in numbers), significant(entry.picojoules / 1000)]

@@ -31,8 +31,9 @@ def learning(view: RunView) -> Section:
             caption = f"{what} while learning, {ends} in epoch {last['epoch']}."
             blocks.append(Picture.of(figure, caption, wide=False))
         figure = figure_for_page(6.2, 3.4)
-        rates(view.metrics, ax=figure.subplots())
-        told = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in last["firing_rates_hz"].items())
+        fired = {name: rate for name, rate in last["firing_rates_hz"].items() if name not in view.spec.graph.currents}
+        rates(view.metrics, layers=list(fired), ax=figure.subplots())
+        told = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in fired.items())
         blocks.append(
             Picture.of(figure, f"Mean firing rates by epoch, while learning; in the last one {told}.", wide=False)
         )

@@ -21,7 +21,7 @@ def outcome(view: RunView) -> Section:
     """What the network makes of test samples, by the kind of their targets."""
     section = Section("results", "Results")
     if view.test is None or view.tested is None:
-        return section.with_blocks(Note("There are no test samples at hand: predictions cannot be shown."))
+        return section.with_blocks(*(Note(text) for text in dict.fromkeys(view.notes)))
     if view.test.labels is not None:
         return section.with_blocks(*_labels(view))
     values = np.asarray(view.test.targets)
