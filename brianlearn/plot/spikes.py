@@ -18,7 +18,7 @@ __all__ = ["draw_layer", "raster", "trial_of"]
 
 OWNER = "plot.raster"
 #: Points above which a raster is drawn as an image within a vector file, so that the file stays small.
-MANY = 3000
+MANY = 1000
 #: Ink of currents.
 CURRENT = "0.6"
 #: Height of a layer's band; the rest is the gap to the next.
