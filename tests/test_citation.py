@@ -113,6 +113,20 @@ def test_other_neurons_cite_nothing() -> None:
     assert bl.Neuron("dv/dt = -v/(7*ms) : 1", "v > 1", "v = 0", "v", constants=dict(ms=1 * ms)).cited() == ()
 
 
+def test_a_neuron_of_ones_own() -> None:
+    """Its function is called where it is marked, and not when something else is cited."""
+    calls = []
+
+    def mine(tau: Any = 9 * ms) -> bl.Neuron:
+        calls.append(tau)
+        return bl.Neuron("dv/dt = (0.3 - v)/tau : 1", "v > 0.2", "v = 0", "v", constants=dict(tau=tau))
+
+    assert bl.cites(MINE)(mine) is mine and len(calls) == 1
+    bl.citation(bl.DALTON(), bl.LIF())
+    assert len(calls) == 1
+    assert mine(5 * ms).cited() == (MINE,)
+
+
 def test_every_data_set_that_was_published_cites() -> None:
     without = [name for name in known_data() if not entry(name).references]
     assert without == ["channel_orders"]
@@ -193,7 +207,10 @@ def test_wrong_uses_of_cites() -> None:
     def needs(tau: Any) -> None:
         pass
 
-    for use in (lambda: bl.cites("a paper"), lambda: bl.cites(MINE)(needs), lambda: bl.cites(MINE)(Mine)):
+    def number() -> int:
+        return 3
+
+    for use in (lambda: bl.cites("a paper"), *(lambda f=f: bl.cites(MINE)(f) for f in (needs, number, Mine))):
         with pytest.raises(bl.ArgumentError):
             use()
 

@@ -51,6 +51,8 @@ PAGES = (
     "fitting.md",
     "adopt.md",
     "citing.md",
+    "faq.md",
+    "devices.md",
     "nir.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
@@ -72,6 +74,7 @@ def test_python_of_a_page(page):
         "learned_constants.md",
         "fitting.md",
         "adopt.md",
+        "devices.md",
     ):
         pytest.importorskip("torch")
     if page == "nir.md":

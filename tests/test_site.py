@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -23,6 +24,42 @@ def test_every_page_has_its_place() -> None:
         r"^\s+- (?:[\w ]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert sorted(listed) == sorted(pages())
+
+
+def test_the_gallery_shows_what_is_there() -> None:
+    """The page is the one that tools/gallery.py writes, and what it names exists."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        from gallery import ENTRIES, page
+    finally:
+        sys.path.pop(0)
+    assert (DOCS / "gallery.md").read_text(encoding="utf-8") == page()
+    pictures = {path.stem for path in (DOCS / "gallery").glob("*.png")}
+    assert {entry.name for entry in ENTRIES} == pictures and len(ENTRIES) == len(pictures) >= 15
+    assert all(path.stat().st_size < 60_000 for path in (DOCS / "gallery").glob("*.png"))
+    for entry in ENTRIES:
+        assert entry.page in pages(), entry.page
+        found = [ROOT / entry.source, DOCS / entry.source, DOCS / f"{entry.source}.py"]
+        assert any(path.is_file() for path in found), entry.source
+
+
+def test_the_reference_lists_everything_once() -> None:
+    """Where docs/api.md lists names by topic, each public name of the module stands under one of them."""
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    listed: dict[str, list[str]] = {}
+    for module, block in re.findall(r"^::: (\S+)\n((?:    .*\n)*)", text, re.MULTILINE):
+        listed.setdefault(module, []).extend(re.findall(r"^        - (\w+)$", block, re.MULTILINE))
+    for module, names in listed.items():
+        if names:
+            assert sorted(names) == sorted(importlib.import_module(module).__all__), module
+    assert sum(map(len, listed.values())) > 100
+
+
+def test_what_the_page_on_fidelity_names_is_there() -> None:
+    text = (DOCS / "fidelity.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"`(?:tests/)?(\w+\.py)`", text))
+    assert len(files) > 20
+    assert [file for file in files if not (ROOT / "tests" / file).is_file()] == []
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 """Makes docs/tutorials/*.ipynb, with their outputs, from the scripts of the same names: make tutorials.
 
 A script is a notebook as text (jupytext's percent format). It runs in an empty folder, in the kernel of this Python; a
-notebook is written when all of its cells ran without an error. Pictures become palettes of 64 colours, to be small.
+notebook is written when all of its cells ran without an error. Pictures become palettes of 128 colours, to be small.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def slim(book: nbformat.NotebookNode) -> None:
                 data.pop("text/plain", None)
                 picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
                 small = io.BytesIO()
-                picture.quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+                picture.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+                    small, "PNG", optimize=True
+                )
                 data["image/png"] = base64.b64encode(small.getvalue()).decode()
             if "metadata" in output:
                 output["metadata"] = {}

@@ -52,6 +52,16 @@ SCIKIT_LEARN = Reference(
     pages="2825-2830",
 )
 
+ENERGY = Reference(
+    "M. Horowitz",
+    "Computing's energy problem (and what we can do about it)",
+    "ISSCC",
+    2014,
+    kind="inproceedings",
+    pages="10-14",
+    doi="10.1109/ISSCC.2014.6757323",
+)
+
 # --- rules
 
 DALTON = Reference(

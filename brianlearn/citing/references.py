@@ -204,8 +204,21 @@ def published_in(*references: Reference) -> Callable[[Maker], Maker]:
     return mark
 
 
-#: Functions that make objects with a text, and the papers behind these.
-_makers: list[tuple[Callable[..., Any], tuple[Reference, ...]]] = []
+@dataclass
+class _Marked:
+    """A function that makes an object with a text, the papers behind that, and the text once it is known."""
+
+    function: Callable[..., Any]
+    references: tuple[Reference, ...]
+    text: object = None
+
+    def read(self) -> object:
+        if self.text is None:
+            self.text = getattr(self.function(), "written", None)
+        return self.text
+
+
+_makers: list[_Marked] = []
 
 
 def cites(*references: Reference) -> Callable[[Maker], Maker]:
@@ -221,12 +234,13 @@ def cites(*references: Reference) -> Callable[[Maker], Maker]:
     Returns
     -------
     callable
-        A decorator for a function that can be called without arguments.
+        A decorator for a function that can be called without arguments, which it does once.
 
     Raises
     ------
     ArgumentError
-        What is no reference; a function that needs arguments; a class, which says ``references = (...)`` itself.
+        What is no reference; a function that needs arguments, or makes something without a text; a class, which says
+        ``references = (...)`` itself.
 
     Examples
     --------
@@ -261,9 +275,18 @@ def cites(*references: Reference) -> Callable[[Maker], Maker]:
                 got=", ".join(needed),
                 expected="a default for each argument",
             )
-        published_in(*references)(function)
-        _makers[:] = [(f, r) for f, r in _makers if (f.__module__, f.__qualname__) != _place(function)]
-        _makers.append((function, references))
+        marked = _Marked(published_in(*references)(function), references)
+        if not function.__module__.startswith("brianlearn."):  # ours are called when they are needed: imports are quick
+            marked.read()
+            if marked.text is None:
+                raise ArgumentError(
+                    "cites",
+                    f"{function.__name__}() makes nothing with a text",
+                    got=repr(function()),
+                    expected="a function that returns a bl.Neuron or a bl.SynapticRule",
+                )
+        _makers[:] = [one for one in _makers if _place(one.function) != _place(function)]
+        _makers.append(marked)
         return function
 
     return mark
@@ -286,4 +309,6 @@ def references_of_text(written: object) -> tuple[Reference, ...]:
 
 def makers_of(written: object) -> list[tuple[str, tuple[Reference, ...]]]:
     """Names of the functions that make objects with this text, and their papers."""
-    return [(f.__name__, refs) for f, refs in _makers if getattr(f(), "written", None) == written]
+    if written is None:
+        return []
+    return [(one.function.__name__, one.references) for one in _makers if one.read() == written]

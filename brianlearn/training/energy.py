@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from brianlearn.citing import papers
 from brianlearn.errors import DataError, did_you_mean
 from brianlearn.network.checks import is_number
 from brianlearn.network.neurons.neuron import Neuron
@@ -55,6 +56,8 @@ class EnergyTable:
     ----------
     M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014.
     """
+
+    references = (papers.ENERGY,)
 
     add: float = 0.9
     multiply: float = 3.7
