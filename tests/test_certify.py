@@ -36,6 +36,7 @@ pytest.importorskip("numba")
 
 from brianlearn.discrete.run import bptt, three_factor  # noqa: E402
 from brianlearn.discrete.step.kernels import Kernels  # noqa: E402
+from brianlearn.training.certificates import plain_network  # noqa: E402
 from brianlearn.training.certificates.gradients import GradientCase, entries, slopes  # noqa: E402
 
 OLD = Path(__file__).parent / "data" / "v0.1"
@@ -326,6 +327,25 @@ def test_changed_files_are_found(tmp_path: Path) -> None:
     assert changed["data"].verdict == "failed" and changed["replay"].verdict == "not applicable"
 
 
+def test_weights_that_are_no_numbers_fail(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(OLD / "bptt-finished", run)
+    for file, name in (("weights.npz", "dense1"), ("checkpoint.npz", "weights/dense1")):
+        edit_arrays(run / file, lambda arrays, name=name: arrays[name].__setitem__((0, 0), np.nan))
+    found = bl.certify(run, samples=1, gradient_samples=1)
+    assert not found.passed and "dense1 holds numbers that are not finite" in found["folder"].text
+    for name in ("spikes", "gradient", "differences"):
+        assert found[name].verdict == "failed" and "not finite" in found[name].text, name
+
+
+def test_a_batch_is_as_large_as_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, samples = trained(tmp_path, dense(CUBA), bl.SurrogateBPTT())
+    each, matrices = plain_network._bytes(dense(CUBA))
+    monkeypatch.setattr(plain_network, "MEMORY", matrices + 2 * each)
+    found = bl.certify(run, data=samples, samples=1, gradient_samples=3)
+    assert found["gradient"].verdict == "passed" and found["gradient"].numbers["samples"] == 2
+
+
 @pytest.mark.parametrize(
     ("name", "state"),
     [
@@ -384,7 +404,7 @@ def test_what_cannot_be_asked_says_why(tmp_path: Path, monkeypatch: pytest.Monke
     run, samples = trained(tmp_path, dense(CUBA, timing="pipelined"), bl.DALTON())
     found = certified(run, samples)
     assert "pipelined" in found["gradient"].text and found["engines"].verdict == "passed" and found.passed
-    monkeypatch.setattr("brianlearn.training.certificates.plain_network.MEMORY", 1000)
+    monkeypatch.setattr(plain_network, "MEMORY", 1000)
     run, samples = trained(tmp_path, dense(CUBA), bl.SurrogateBPTT())
     found = certified(run, samples)
     assert found["gradient"].verdict == "not applicable" and "too much here" in found["gradient"].text

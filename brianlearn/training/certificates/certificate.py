@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,8 +61,17 @@ class Check:
             "question": self.question,
             "verdict": self.verdict,
             "text": self.text,
-            "numbers": dict(self.numbers),
+            "numbers": _as_json(self.numbers),
         }
+
+
+def _as_json(value: Any) -> Any:
+    """A value as JSON holds it: numbers that are not finite as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)

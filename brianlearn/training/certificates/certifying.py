@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import importlib.util
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brianlearn.errors import BrianLearnError, DeviceError, RuleError
+from brianlearn.errors import BrianLearnError, DeviceError, NonFiniteError, RuleError, RunFolderError, WeightsError
 from brianlearn.learning.optimisers import SGD
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
@@ -49,8 +50,10 @@ ON_THE_THRESHOLD = 1e-12
 AFFORDABLE = 60.0
 #: How many times as many samples are tried where the gradient of an array of weights is 0.
 MORE = (1, 4, 16)
-#: Batches that are learned twice.
-BATCHES = 2
+#: Batches that are learned twice, and samples that these have at most.
+BATCHES, TWICE = 2, 100
+#: Errors that say that what is certified is wrong, and not that it cannot be asked.
+WRONG = (WeightsError, NonFiniteError, RunFolderError)
 #: Devices of Brian2 that compute in double precision.
 DEVICES = ("numpy", "cython", "cpp_standalone")
 
@@ -204,9 +207,11 @@ class _Subject:
 
 
 def _asked(name: str, question: str, ask: Callable[[], tuple[str, str, Mapping[str, Any]]]) -> Check:
-    """A check; what an engine or this machine refuses by name makes it not applicable."""
+    """A check: it fails where weights or files are wrong; what an engine or machine refuses makes it not applicable."""
     try:
         verdict, text, numbers = ask()
+    except WRONG as error:
+        verdict, text, numbers = FAILED, " ".join(str(error).split()), {}
     except BrianLearnError as error:
         verdict, text, numbers = NOT_APPLICABLE, " ".join(str(error).split()), {}
     return Check(name, question, verdict, text, numbers)
@@ -280,7 +285,9 @@ def _engines(subject: _Subject) -> Iterator[Check]:
         for what, optimiser in optimisers.items():
             by_name = _changes(subject, optimiser, batch)
             numbers[what] = by_name
-            worst = max(worst, *(each["relative"] for each in by_name.values()))
+            relative = {name: each["relative"] for name, each in by_name.items()}
+            name = _worst(relative)
+            worst = worst if name is None else _larger(worst, relative[name])
         if not any(each["largest"] for what in optimisers for each in numbers[what].values()):
             return NOT_APPLICABLE, "no weight changes with these samples", numbers
         text = (
@@ -322,7 +329,7 @@ OF_GRADIENTS = {
 
 
 def _gradients(subject: _Subject) -> Iterator[Check]:
-    reason = _no_gradient(subject)
+    reason, verdict = _no_gradient(subject), NOT_APPLICABLE
     if reason is None:
         resolved = subject.config["resolved"]
         own = resolved["engine"] == "discrete"
@@ -333,8 +340,9 @@ def _gradients(subject: _Subject) -> Iterator[Check]:
             case, found = _moving_case(subject, device, options)
         except BrianLearnError as error:
             reason = " ".join(str(error).split())
+            verdict = FAILED if isinstance(error, WRONG) else NOT_APPLICABLE
     if reason is not None:
-        yield from (Check(name, question, NOT_APPLICABLE, reason) for name, question in OF_GRADIENTS.items())
+        yield from (Check(name, question, verdict, reason) for name, question in OF_GRADIENTS.items())
         return
     asks = (
         lambda: _against_the_loop(case, found, device),
@@ -361,10 +369,12 @@ def _moving_case(
 ) -> tuple[GradientCase, Mapping[str, np.ndarray]]:
     """A batch and its gradient; more samples than were asked for where these leave the gradient of an array 0."""
     from brianlearn.training.certificates.gradients import GradientCase
+    from brianlearn.training.certificates.plain_network import affordable
 
     experiment, best = subject.experiment, None
-    for times in MORE:
-        batch = subject.splits.train[: times * subject.gradient_samples]
+    most = max(1, affordable(experiment.spec))
+    for n in dict.fromkeys(min(times * subject.gradient_samples, most) for times in MORE):
+        batch = subject.splits.train[:n]
         case = GradientCase.of(experiment.spec, subject.rule, subject.weights, batch, experiment.seed)
         found = case.engine(device, "float64", options)
         still = sum(not np.any(g) for g in found.values())
@@ -388,6 +398,16 @@ def _no_gradient(subject: _Subject) -> str | None:
     return None
 
 
+def _larger(a: float, b: float) -> float:
+    """The larger number; NaN where one is: it is no agreement."""
+    return a if a >= b or math.isnan(a) else b
+
+
+def _worst(relative: Mapping[str, float]) -> str | None:
+    """The name with the largest difference, NaN before all others; None of nothing."""
+    return max(relative, key=lambda name: math.inf if math.isnan(relative[name]) else relative[name], default=None)
+
+
 def _against_the_loop(
     case: GradientCase, found: Mapping[str, np.ndarray], device: str
 ) -> tuple[str, str, Mapping[str, Any]]:
@@ -400,7 +420,7 @@ def _against_the_loop(
     still = [name for name, e in by_name.items() if not e["largest"]]
     left_out = sorted(set(found) - set(by_name))
     entries_of = sum(found[name].size for name in by_name)
-    worst = max(relative, key=lambda name: relative[name], default=None)
+    worst = _worst(relative)
     if worst is None or len(still) == len(by_name):
         return NOT_APPLICABLE, "the gradient is 0 with these samples and weights, so that nothing is compared", numbers
     text = (
@@ -423,7 +443,8 @@ def _against_differences(case: GradientCase, found: Mapping[str, np.ndarray]) ->
     numbers = {name: dataclasses.asdict(one) | {"relative": one.relative} for name, one in by_name.items()}
     if not by_name:
         return NOT_APPLICABLE, "the gradient is 0 with these samples and weights, so that nothing is compared", {}
-    worst = max(by_name, key=lambda name: by_name[name].relative)
+    worst = _worst({name: one.relative for name, one in by_name.items()})
+    assert worst is not None
     text = (
         f"slopes along one direction in each of {len(by_name)} arrays: largest difference "
         f"{by_name[worst].relative:.2g} of the slope ({worst}: {by_name[worst].engine:.6g} and "
@@ -446,7 +467,8 @@ def _single(
         largest = float(np.abs(g).max(initial=0.0))
         difference = float(np.abs(now[name] - g).max(initial=0.0))
         numbers[name] = {"largest": largest, "relative": difference / largest if largest else difference}
-    worst = max(numbers, key=lambda name: numbers[name]["relative"])
+    worst = _worst({name: each["relative"] for name, each in numbers.items()})
+    assert worst is not None
     text = f"largest difference {numbers[worst]['relative']:.2g} of the largest entry ({worst})"
     if numbers[worst]["relative"] <= SINGLE:
         return PASSED, text, {"arrays": numbers}
@@ -481,7 +503,8 @@ def _bits(subject: _Subject) -> Iterator[Check]:
 
 
 def _twice(subject: _Subject) -> tuple[str, str, Mapping[str, Any]]:
-    found = twice(subject.experiment, subject.folder, subject.splits, BATCHES)
+    samples = min(BATCHES * subject.experiment.batch_size, TWICE)
+    found = twice(subject.experiment, subject.folder, subject.splits, samples)
     if found["same"]:
         return PASSED, f"{found['samples']} samples: weights, optimiser and loss are the same bits", found
     return FAILED, f"{found['samples']} samples: not the same bits in {', '.join(found['different'])}", found

@@ -23,6 +23,7 @@ from brianlearn.learning.optimisers import SGD
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
 from brianlearn.learning.state import LearnerState
+from brianlearn.learning.weights import check_weights
 from brianlearn.network.samples.samples import Samples
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.certificates.plain_network import PlainNetwork, PlainRun
@@ -60,7 +61,14 @@ class GradientCase:
 
     @classmethod
     def of(cls, spec: NetworkSpec, rule: Rule, weights: Mapping[str, np.ndarray], samples: Samples, seed: int) -> Any:
-        """A batch as in the first epoch, in which learned delays are spread."""
+        """A batch as in the first epoch, in which learned delays are spread.
+
+        Raises
+        ------
+        WeightsError
+            Weights of another network, or that are not finite.
+        """
+        weights = check_weights(spec, rule, weights)
         still = [name for name, q in spec.learned_delays.items() if not q.delay.width(0, spec.dt)]
         fixed, own = rounded(spec, weights, [name for name in spec.learned_delays if name not in still])
         arrays = {name: np.asarray(w, np.float64) for name, w in own.items()}

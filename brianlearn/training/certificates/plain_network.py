@@ -24,7 +24,7 @@ from brianlearn.network.projection import Projection
 from brianlearn.network.spec import NetworkSpec
 from brianlearn.training.certificates.plain_neuron import Fired, PlainNeuron
 
-__all__ = ["Base", "PlainNetwork", "PlainRun", "matrix"]
+__all__ = ["Base", "PlainNetwork", "PlainRun", "affordable", "matrix"]
 
 Tensor = torch.Tensor
 #: (population, step) -> what it did.
@@ -46,6 +46,27 @@ def matrix(p: Projection, weights: Tensor) -> Tensor:
 def _synapses(p: Projection) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = p.connectivity
     return found.post, found.pre, found.weight
+
+
+def _bytes(spec: NetworkSpec) -> tuple[int, int]:
+    """What a sample takes, and all matrices."""
+    values = KEPT * spec.n_steps * sum(p.n for p in spec.neurons)
+    return 8 * values, 24 * sum(q.n_pre * q.n_post for q in (*spec.pathways, *spec.readout_projections))
+
+
+def affordable(spec: NetworkSpec) -> int:
+    """Samples that a plain loop may run at once; 0 where its matrices alone are too large.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+
+    Returns
+    -------
+    int
+    """
+    each, matrices = _bytes(spec)
+    return max(0, MEMORY - matrices) // each
 
 
 class PlainActivity(DiscreteActivity):
@@ -121,14 +142,12 @@ class PlainNetwork:
                 self.masks[p.name] = mask.flatten(-len(p.shape))
 
     def _check_memory(self) -> None:
-        spec = self.spec
-        steps = KEPT * spec.n_steps * self.n * sum(p.n for p in spec.neurons)
-        matrices = 3 * sum(q.n_pre * q.n_post for q in (*spec.pathways, *spec.readout_projections))
-        if (needed := 8 * (steps + matrices)) > MEMORY:
+        if affordable(self.spec) < self.n:
+            each, matrices = _bytes(self.spec)
             raise SpecError(
                 "the plain loop",
                 "it keeps every step of every neuron and a matrix of every projection, which is too much here",
-                got=f"about {needed / 2**30:.1f} GiB for {self.n} samples",
+                got=f"about {(matrices + self.n * each) / 2**30:.1f} GiB for {self.n} samples",
                 expected=f"at most {MEMORY / 2**30:.0f} GiB",
                 remedy="fewer samples, or a smaller network of the same kinds of layers",
             )

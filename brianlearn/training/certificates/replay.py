@@ -43,8 +43,8 @@ def _learner(experiment: Experiment, folder: RunFolder) -> Learner:
     return learner_of(began, resolved["engine"], resolved["device"], resolved["chunk_size"])
 
 
-def twice(experiment: Experiment, folder: RunFolder, splits: Splits, batches: int) -> dict[str, Any]:
-    """The first batches of a run, learned twice: whether weights, optimiser and loss are the same bits.
+def twice(experiment: Experiment, folder: RunFolder, splits: Splits, samples: int) -> dict[str, Any]:
+    """The first samples of a run, learned twice: whether weights, optimiser and loss are the same bits.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def twice(experiment: Experiment, folder: RunFolder, splits: Splits, batches: in
     learner = _learner(experiment, folder)
     learner.watch = Watch(each_call=False)
     order = epoch_order(len(splits.train), experiment.seed, 0)
-    first = splits.train[order[: batches * experiment.batch_size]]
+    first = splits.train[order[:samples]]
     if experiment.augment is not None:
         first = experiment.augment.changed(first, learner.init().sample_keys(first.ids, learning=True))
     found = [learner.learn(learner.init(), first) for _ in range(2)]
