@@ -72,6 +72,11 @@ def kinds(n: int, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def lif(n: int = 3, **fields: Any) -> Any:
+    ones = np.ones(n)
+    return nir.LIF(**(dict(tau=0.01 * ones, r=10 * ones, v_leak=0 * ones, v_threshold=ones) | fields))
+
+
 def compare_nodes(a: Any, b: Any) -> None:
     """The same nodes with the same parameters, and the same edges, nested graphs included."""
     assert a.nodes.keys() == b.nodes.keys()
@@ -477,6 +482,145 @@ def test_a_file_that_was_changed_says_what_its_nodes_say(tmp_path: Path) -> None
     assert other.dt == spec.dt and other.duration == spec.duration
 
 
+def ring(n: int, rng: np.random.Generator) -> Any:
+    """Two populations that hear one another, without a delay."""
+    nodes = {"input": nir.Input(np.array([5])), "w": nir.Linear(rng.normal(0.4, 0.8, (n, 5))), "one": lif(n)}
+    nodes |= {
+        "there": nir.Linear(rng.normal(0.5, 0.8, (n, n))),
+        "two": lif(n),
+        "back": nir.Linear(rng.normal(0, 1, (n, n))),
+    }
+    edges = [("input", "w"), ("w", "one"), ("one", "there"), ("there", "two"), ("two", "back"), ("back", "one")]
+    return nir.NIRGraph(nodes | {"output": nir.Output(np.array([n]))}, [*edges, ("two", "output")])
+
+
+def branches(n: int, rng: np.random.Generator) -> Any:
+    """One node with weights to two populations, and one that hears both; two outputs, one of them in the middle."""
+    nodes = {"input": nir.Input(np.array([5])), "w": nir.Affine(rng.normal(0.4, 0.8, (n, 5)), np.full(n, 0.1))}
+    nodes |= {
+        "a": lif(n),
+        "b": lif(n, tau=np.full(n, 0.03)),
+        "v": nir.Affine(rng.normal(0.3, 0.8, (3, n)), np.full(3, 0.1)),
+    }
+    nodes |= {"c": lif(3), "output": nir.Output(np.array([3])), "other": nir.Output(np.array([n]))}
+    edges = [
+        ("input", "w"),
+        ("w", "a"),
+        ("w", "b"),
+        ("a", "v"),
+        ("b", "v"),
+        ("v", "c"),
+        ("c", "output"),
+        ("a", "other"),
+    ]
+    return nir.NIRGraph(nodes, edges)
+
+
+def listed(*nodes: Any) -> Any:
+    return nir.NIRGraph.from_list(*nodes)
+
+
+SHAPES = {
+    "two populations in a ring": lambda rng: ring(4, rng),
+    "branches": lambda rng: branches(4, rng),
+    "negative r": lambda rng: listed(nir.Linear(rng.normal(0, 1, (6, 5))), lif(6, r=rng.normal(0, 15, 6))),
+    "one number for all": lambda rng: nir.NIRGraph(
+        {
+            "input": nir.Input(np.array([5])),
+            "w": nir.Linear(rng.normal(0.4, 0.8, (6, 5))),
+            "lif": nir.LIF(np.array([0.01]), np.array([10.0]), np.array([0.0]), np.array([1.0])),
+            "output": nir.Output(np.array([6])),
+        },
+        [("input", "w"), ("w", "lif"), ("lif", "output")],
+        type_check=False,
+    ),
+    "neurons behind neurons": lambda rng: listed(
+        nir.Linear(rng.normal(0.4, 0.8, (6, 5))), lif(6), lif(6, r=np.full(6, 20.0))
+    ),
+    "past the neurons": lambda rng: nir.NIRGraph(
+        {"input": nir.Input(np.array([5])), "a": lif(5), "w": nir.Linear(rng.normal(0.4, 0.8, (5, 5))), "b": lif(5)}
+        | {"output": nir.Output(np.array([5]))},
+        [("input", "a"), ("a", "w"), ("w", "b"), ("a", "b"), ("b", "output")],
+    ),
+    "weights in blocks": lambda rng: listed(
+        nir.Input(np.array([5])),
+        nir.Scale(np.full(5, 2.0)),
+        nir.Linear(rng.normal(0.4, 0.8, (6, 5))),
+        nir.Scale(np.linspace(0.5, 2, 6)),
+        lif(6),
+    ),
+    "a scaled output": lambda rng: listed(nir.Linear(rng.normal(0.4, 0.8, (6, 5))), lif(6), nir.Scale(np.full(6, 2.0))),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_graphs_of_other_shapes(name: str, tmp_path: Path) -> None:
+    graph = SHAPES[name](np.random.default_rng(5))
+    nir.write(tmp_path / "a.nir", graph)
+    spec, weights = bl.from_nir(tmp_path / "a.nir", dt=DT, duration=T * DT)
+    given, dense = events((5,), n=1)
+    found, expected = spikes(spec, weights, given), nir_reference.simulate(graph, {"input": dense[0]}, float(DT))
+    for p in spec.neurons:
+        np.testing.assert_array_equal(found[p.name][0], expected[p.name] > 0)
+        assert found[p.name].sum() > 2
+    compare_nodes(bl.to_nir(spec, weights), graph)
+
+
+def test_several_inputs() -> None:
+    rng = np.random.default_rng(6)
+    nodes = {"left": nir.Input(np.array([5])), "right": nir.Input(np.array([3])), "output": nir.Output(np.array([4]))}
+    nodes |= {"w": nir.Linear(rng.normal(0.5, 1, (4, 5))), "u": nir.Linear(rng.normal(0.5, 1, (4, 3))), "lif": lif(4)}
+    edges = [("left", "w"), ("right", "u"), ("w", "lif"), ("u", "lif"), ("lif", "output")]
+    graph = nir.NIRGraph(nodes, edges)
+    spec, weights = bl.from_nir(graph, dt=DT, duration=T * DT)
+    (left, a), (right, b) = events((5,), 1, n=1), events((3,), 2, n=1)
+    found = spikes(spec, weights, bl.Samples({"left": left, "right": right}))["lif"][0]
+    expected = nir_reference.simulate(graph, {"left": a[0], "right": b[0]}, float(DT))["lif"]
+    np.testing.assert_array_equal(found, expected > 0)
+    compare_nodes(bl.to_nir(spec, weights), graph)
+    other, _ = bl.from_nir(graph, dt=DT, encoder={"left": bl.DirectCurrent(), "right": bl.PoissonEncoder(0.1)})
+    assert [type(p.neuron) for p in other.graph.inputs] == [bl.DirectCurrent, bl.PoissonEncoder]
+    with pytest.raises(bl.SpecError, match="'right' has no encoder"):
+        bl.from_nir(graph, dt=DT, encoder={"left": bl.DirectCurrent()})
+
+
+def test_neurons_can_begin_at_rest() -> None:
+    graph = listed(nir.Linear(np.ones((3, 5))), lif(3, v_leak=np.array([-0.5, 0.0, 0.4]), v_reset=np.full(3, -0.2)))
+    at_rest, weights = bl.from_nir(graph, dt=DT, duration=5 * ms, at_rest=True)
+    silent = bl.Samples(bl.Events.from_times([], dt=DT, shape=5, n_trials=1))
+    v = np.asarray(activity(at_rest, weights, silent, ["v"]).recorded["v"]["lif"])[0]
+    np.testing.assert_allclose(v, np.broadcast_to([-0.5, 0.0, 0.4], (5, 3)), atol=1e-12)
+    compare_nodes(bl.to_nir(at_rest, weights), graph)
+    written = bl.to_nir(dataclasses.replace(at_rest, declared=dataclasses.replace(at_rest.declared)), weights)
+    np.testing.assert_allclose(written.nodes["lif"].v_leak, 0, atol=1e-12)  # counted from the start of a trial
+    np.testing.assert_allclose(written.nodes["lif"].v_reset, [0.3, -0.2, -0.6])
+
+
+def test_what_was_learned_is_written() -> None:
+    """Learned constants and delays as they are, rules' own weights left out; and a graph that was read can learn."""
+    spec = graph_spec(
+        P("feed", "input", "a", weights=LOUD, delay=bl.LearnedDelays((0 * ms, 5 * ms))),
+        a=(5, dataclasses.replace(bl.CubaLIF(R=4.0), learn="tau_m")),
+    )
+    weights = initial(spec)
+    graph = bl.to_nir(spec, weights | {"readout_a": np.ones((3, 5))})
+    again, found = bl.from_nir(graph)
+    given, _ = events((1, 6, 5), rate=0.2)
+    assert not again.learned_constants and not again.learned_delays
+    np.testing.assert_array_equal(spikes(again, found, given)["a"], spikes(spec, weights, given)["a"])
+    read, start = bl.from_nir(
+        listed(nir.Affine(np.full((4, 6), 0.3), np.zeros(4)), lif(4), nir.Affine(np.ones((2, 4)), np.zeros(2))),
+        dt=DT,
+        duration=20 * ms,
+    )
+    learner = bl.Learner(read, bl.DALTON(), bl.SGD(0.1), device="numpy", batch_size=2)
+    inputs = bl.Events.from_times([[(k, 2 * k * ms) for k in range(6)]] * 4, dt=DT, shape=6)
+    state, _ = learner.learn(learner.init(), bl.Samples(inputs, [0, 1, 0, 1]))
+    assert (state.weights["affine"] != start["affine"]).any()
+    written = bl.to_nir(read, state.weights)
+    np.testing.assert_array_equal(written.nodes["affine"].weight, state.weights["affine"])
+
+
 def test_names(tmp_path: Path) -> None:
     names = ["input", "1.weights", "if", "a_b.c", "nir_x", "always", "readout_2"]
     ones = np.ones(3)
@@ -511,11 +655,6 @@ def test_trained_weights_go_into_the_graph_that_was_read() -> None:
     np.testing.assert_array_equal(graph.nodes["affine"].weight, 1.0)
     metadata = json.loads(found.metadata["brianlearn"])
     assert metadata["dt"] == 0.001
-
-
-def lif(n: int = 3, **fields: Any) -> Any:
-    ones = np.ones(n)
-    return nir.LIF(**(dict(tau=0.01 * ones, r=10 * ones, v_leak=0 * ones, v_threshold=ones) | fields))
 
 
 def of(*nodes: Any, edges: Any = None, **named: Any) -> Any:
@@ -564,6 +703,7 @@ WRONG = {
         bl.DataError,
         "padding",
     ),
+    "late output": (lambda: of(IN, EYE, lif(), nir.Delay(np.full(3, 1e-3)), OUT), bl.SpecError, "after a delay"),
     "nothing reaches": (lambda: of(IN, EYE, lif(), OUT, n9=nir.Scale(np.ones(3))), bl.DataError, "nothing reaches it"),
 }
 

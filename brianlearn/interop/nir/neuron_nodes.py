@@ -122,6 +122,7 @@ def neuron_of(
     dt: float,
     discretisation: str,
     soft_reset: bool,
+    at_rest: bool,
     surrogate: Surrogate,
 ) -> tuple[Neuron, np.ndarray | None]:
     """A node as a neuron, and what multiplies each neuron's input.
@@ -136,6 +137,8 @@ def neuron_of(
     discretisation : {"exact", "euler"}
     soft_reset : bool
         Whether a spike subtracts v_threshold - v_reset, in the place of setting v_reset.
+    at_rest : bool
+        Whether the membrane begins with v_leak, or of IF with v_reset; else with 0.
     surrogate : Surrogate
 
     Returns
@@ -167,6 +170,7 @@ def neuron_of(
         threshold, reset, constants["never"] = "v > never", "", NEVER
     elif soft_reset:
         reset = "v -= v_threshold - v_reset"
+    start = _shared(p["v_leak" if kind.leaks else "v_reset"]) if at_rest else 0.0
     made = Neuron(
         "\n".join([f"dv/dt = {membrane} : 1", *lines]),
         threshold=threshold,
@@ -176,6 +180,7 @@ def neuron_of(
         surrogate=surrogate,
         method=method,
         weight_unit=float(gain[0]) if _one(gain) else 1.0,
+        initial={"v": start} if np.any(start) else {},
     )
     return made, None if _one(gain) else gain
 

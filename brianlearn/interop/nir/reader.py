@@ -18,7 +18,7 @@ from brianlearn.interop.nir.names import fresh, spec_name
 from brianlearn.interop.nir.neuron_nodes import KINDS, neuron_of, parameters_of
 from brianlearn.interop.nir.paths import Path, paths, shapes
 from brianlearn.interop.nir.stages import Shape, Stage, as_3d, matrix_of, sparse_of
-from brianlearn.network.connections import OneToOne
+from brianlearn.network.connections import AllToAll, OneToOne
 from brianlearn.network.encoders import Encoder, Spikes
 from brianlearn.network.initial import Array
 from brianlearn.network.neurons.surrogates import FastSigmoid, Surrogate
@@ -35,6 +35,7 @@ class Options:
     dt: float
     discretisation: str = "exact"
     soft_reset: bool = False
+    at_rest: bool = False
     surrogate: Surrogate = field(default_factory=FastSigmoid)
 
 
@@ -106,13 +107,14 @@ class _Reader:
         self.nodes: dict[str, str] = {}
         self.gains: dict[str, np.ndarray] = {}
         self.extra_bias: dict[str, np.ndarray] = {}
+        self.readouts: list[str] = []
 
     def shape(self, node: str) -> Shape:
         return as_3d(self.shapes[node]) if self.flat_1d else self.shapes[node]
 
     def read(self) -> Read:
         self._check_ends()
-        readouts = self._readouts()
+        readouts = self.readouts = self._readouts()
         populations = [Population(spec_name(n), self.shape(n), encoder_of(n, self.encoder)) for n in self.inputs]
         populations += [self._population(name, name in readouts) for name in self.neurons]
         values = [name for name in readouts if name not in self.neurons]
@@ -148,6 +150,13 @@ class _Reader:
                     got="a value in every step between two neurons",
                     expected="spikes between neurons; nir.LI and nir.CubaLI lead to outputs",
                     remedy="a synaptic current before a neuron is nir.CubaLIF",
+                )
+            if way.target in self.outputs and any(s.delay is not None and s.delay.any() for s in way.stages):
+                raise SpecError(
+                    f"output {way.target!r}",
+                    "it is reached after a delay",
+                    got=", ".join(s.node for s in way.stages if s.delay is not None),
+                    expected="a way without a nir.Delay: outputs are read in the step of the spike",
                 )
             if kind_of(source) in KINDS and not KINDS[kind_of(source)].fires and way.core:
                 raise SpecError(
@@ -200,10 +209,12 @@ class _Reader:
         return leaves
 
     def _is_leaky_readout(self, name: str) -> bool:
-        tau = parameters_of(name, self.graph.nodes[name], self.shapes[name])["tau"]
+        p = parameters_of(name, self.graph.nodes[name], self.shapes[name])
+        tau = p["tau"]
         late = any(s.delay is not None and s.delay.any() for w in self.ways if w.target == name for s in w.stages)
         keeps = self.options.discretisation == "exact" or tau[0] > self.options.dt
-        return bool((tau == tau[0]).all()) and not late and keeps
+        from_zero = not (self.options.at_rest and p["v_leak"].any())
+        return bool((tau == tau[0]).all()) and not late and keeps and from_zero
 
     def _population(self, name: str, as_readout: bool) -> Population:
         node, shape = self.graph.nodes[name], self.shapes[name]
@@ -226,6 +237,7 @@ class _Reader:
             dt=o.dt,
             discretisation=o.discretisation,
             soft_reset=o.soft_reset,
+            at_rest=o.at_rest,
             surrogate=o.surrogate,
         )
         if gains is not None:
@@ -252,6 +264,10 @@ class _Reader:
         scaled = self._with_gain(way)
         connection, weights, steps = scaled.with_delays(self.options.dt)
         native = scaled.own(self.options.dt)
+        if way.target in self.readouts and not isinstance(connection, AllToAll):  # readouts are reached all to all
+            ends = self.shapes[way.source], self.shapes[way.target]
+            weights = np.ascontiguousarray(matrix_of(Stage("", *ends, connection, weights)).toarray())
+            connection, native = AllToAll(), None
         node = native.node if native is not None else next((s.node for s in reversed(way.core)), None)
         name = fresh(spec_name(node) if node else _between(way), self.projections)
         if (way.source, way.target) in late and np.min(steps) == 0:

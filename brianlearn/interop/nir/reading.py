@@ -38,6 +38,7 @@ def from_nir(
     encoder: Encoder | Mapping[str, Encoder] | None = None,
     discretisation: str | None = None,
     soft_reset: bool | None = None,
+    at_rest: bool | None = None,
     surrogate: Surrogate | None = None,
 ) -> tuple[NetworkSpec, dict[str, np.ndarray]]:
     """A NIR graph as a network and its weights.
@@ -62,6 +63,8 @@ def from_nir(
         CubaLIF first, as snnTorch, Norse and SpikingJelly do. That with which a file was written, else ``"exact"``.
     soft_reset : bool, optional
         Whether a spike subtracts v_threshold - v_reset, in the place of setting v_reset; False where nothing says so.
+    at_rest : bool, optional
+        Whether membranes begin with v_leak (IF: with v_reset), as in Norse and SpikingJelly, in the place of 0.
     surrogate : Surrogate, optional
         Of all neurons that fire.
 
@@ -70,7 +73,7 @@ def from_nir(
     spec : NetworkSpec
         Of populations and projections. Delays are multiples of dt. A cycle without a delay takes one step on the way
         that closes it (docs/nir.md). LI at the outputs is a leaky readout where one time constant serves; elsewhere
-        LI and CubaLI are neurons that never fire. All states begin with 0.
+        LI and CubaLI are neurons that never fire.
     weights : dict of str to numpy.ndarray
         Name of a projection -> array, as `LearnerState` has it: for ``learner.init().replace`` or `evaluate`.
 
@@ -116,7 +119,7 @@ def from_nir(
     if discretisation is not None:
         one_of(owner, "discretisation", discretisation, DISCRETISATIONS)
     step = None if dt is None else seconds(owner, "dt", dt)
-    kept = restored(found, step, discretisation, soft_reset)
+    kept = restored(found, step, discretisation, soft_reset, at_rest)
     if kept is not None and surrogate is None:
         return _changed(kept[0], duration, encoder), kept[1]
     told = said(found)
@@ -124,6 +127,7 @@ def from_nir(
         told.get("dt", float(DT)) if step is None else step,
         discretisation or told.get("discretisation", "exact"),
         bool(told.get("soft_reset") if soft_reset is None else soft_reset),
+        bool(told.get("at_rest") if at_rest is None else at_rest),
         surrogate or FastSigmoid(),
     )
     if duration is None:

@@ -83,11 +83,12 @@ def said(graph: Any) -> dict[str, Any]:
 
 
 def restored(
-    graph: Any, dt: float | None, discretisation: str | None, soft_reset: bool | None
+    graph: Any, dt: float | None, discretisation: str | None, soft_reset: bool | None, at_rest: bool | None
 ) -> tuple[NetworkSpec, dict[str, np.ndarray]] | None:
     """The network of the metadata with the weights of the nodes; None where the graph says something else."""
     kept = said(graph)
     asked = {"dt": dt, "discretisation": discretisation, "soft_reset": soft_reset}
+    asked["at_rest"] = at_rest or None  # potentials of a network that was written count from its start
     if "spec" not in kept or any(value is not None and value != kept.get(name) for name, value in asked.items()):
         return None
     try:
@@ -153,9 +154,8 @@ def rebuilt(
             _fill(nodes[name], weights[projection], weights.get(f"{projection}_bias"))
     if not _says(read(flat(graph), o), spec, weights):
         return None
-    graph.metadata[KEY] = json.dumps(
-        {"dt": dt, "discretisation": discretisation, "soft_reset": soft_reset, "duration": dt * spec.n_steps}
-    )
+    options = {"dt": dt, "discretisation": discretisation, "soft_reset": soft_reset, "at_rest": o.at_rest}
+    graph.metadata[KEY] = json.dumps(options | {"duration": dt * spec.n_steps})
     return graph
 
 
