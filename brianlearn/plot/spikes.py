@@ -14,7 +14,7 @@ from brianlearn.network.samples.samples import Activity, Raster
 from brianlearn.plot.choices import layer_of, position_of, some_of
 from brianlearn.plot.style import FAINT, axes_of, layer_colours, plain
 
-__all__ = ["draw_layer", "raster", "trial_of"]
+__all__ = ["CURRENT", "draw_layer", "raster", "trial_of"]
 
 OWNER = "plot.raster"
 #: Points above which a raster is drawn as an image within a vector file, so that the file stays small.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from brianlearn.errors import DataError
 from brianlearn.network.samples.samples import Activity, Raster
 from brianlearn.plot.learning import learning_curve
-from brianlearn.plot.spikes import draw_layer, trial_of
+from brianlearn.plot.spikes import CURRENT, draw_layer, trial_of
 from brianlearn.plot.style import COLOURS, layer_colours, save_figure
 
 __all__ = ["COLOURS", "plot_learning_curve", "plot_raster", "save_figure"]
@@ -72,7 +72,7 @@ def plot_raster(
     colours = layer_colours(rasters)
     for ax, (name, raster) in zip(axes, reversed(rasters.items()), strict=True):
         current = name in currents
-        draw_layer(ax, name, raster, trials[name], colours[name], dt, neurons, current=current)
+        draw_layer(ax, name, raster, trials[name], CURRENT if current else colours[name], dt, neurons, current=current)
         ax.tick_params(labelbottom=ax is axes[-1])
     axes[-1].set_xlabel("time step" if dt is None else "time (ms)")
     return _save(axes[0], path)

@@ -60,7 +60,7 @@ def _title(view: RunView, k: int, sample: int) -> str:
 def _details(view: RunView, found: Activity, k: int, sample: int) -> list[Block]:
     blocks: list[Block] = []
     draws: list[tuple[str, str, Callable[..., Any], str]] = [
-        *((name, name, membranes, "membranes of its most active neurons; ticks are spikes") for name in view.membranes),
+        *((name, name, membranes, "membranes of some of its neurons; ticks are spikes") for name in view.membranes),
         ("psi", "psi", surrogate, "the surrogate derivative: which neurons can learn, and when"),
         ("L", "L", third_factor, "the third factor that the rule broadcasts to its neurons"),
     ]
@@ -72,9 +72,7 @@ def _details(view: RunView, found: Activity, k: int, sample: int) -> list[Block]
             figure = figure_for_page(6.2, 2.9)
             options: dict[str, Any] = {}
             if draw is membranes:
-                counts = np.bincount(found.spikes[name].neuron[found.spikes[name].trial == k],
-                                     minlength=int(recorded.neurons.max()) + 1)[recorded.neurons]  # fmt: skip
-                options = {"neurons": recorded.neurons[np.argsort(-counts, kind="stable")[:3]].tolist()}
+                options = {"neurons": _usual(found, name, k, recorded.neurons)}
                 options["variable"] = variable
             draw(found, name, k, title=name, ax=figure.subplots(), **options)
             values = np.asarray(recorded.values)[k]
@@ -87,6 +85,14 @@ def _details(view: RunView, found: Activity, k: int, sample: int) -> list[Block]
     if view.spec.readout is not None and found.readout is not None:
         blocks.append(_readout(view, found, k))
     return blocks
+
+
+def _usual(found: Activity, name: str, k: int, recorded: np.ndarray) -> list[int]:
+    """Three neurons that fire about as often as those of the layer that fire do on average."""
+    one = found.spikes[name]
+    counts = np.bincount(one.neuron[one.trial == k], minlength=int(recorded.max()) + 1)[recorded]
+    mean = counts[counts > 0].mean() if counts.any() else 0.0
+    return sorted(recorded[np.argsort(np.abs(counts - mean), kind="stable")[:3]].tolist())
 
 
 def _few(names: list[str]) -> list[str]:
