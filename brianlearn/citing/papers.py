@@ -62,6 +62,16 @@ ENERGY = Reference(
     doi="10.1109/ISSCC.2014.6757323",
 )
 
+NIR = Reference(
+    "J. E. Pedersen and others",
+    "Neuromorphic intermediate representation: a unified instruction set for interoperable brain-inspired computing",
+    "Nature Communications",
+    2024,
+    volume="15",
+    pages="8122",
+    doi="10.1038/s41467-024-52259-9",
+)
+
 # --- rules
 
 DALTON = Reference(

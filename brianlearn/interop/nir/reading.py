@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from brian2 import ms, second
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import published_in
 from brianlearn.errors import SpecError
 from brianlearn.interop.nir.arguments import one_of, seconds
 from brianlearn.interop.nir.discretisation import DISCRETISATIONS
@@ -30,6 +32,7 @@ __all__ = ["from_nir"]
 DT, DURATION = 0.1 * ms, 100 * ms
 
 
+@published_in(papers.NIR)
 def from_nir(
     graph: nir.NIRGraph | str | os.PathLike[str],
     *,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brianlearn.citing import papers
+from brianlearn.citing.references import published_in
 from brianlearn.interop.by_trial import package
 from brianlearn.interop.nir.arguments import one_of, seconds
 from brianlearn.interop.nir.discretisation import DISCRETISATIONS
@@ -28,6 +30,7 @@ __all__ = ["GAINS", "to_nir"]
 GAINS = ("neurons", "weights", "unit")
 
 
+@published_in(papers.NIR)
 def to_nir(
     spec: NetworkSpec,
     weights: Mapping[str, np.ndarray],
