@@ -326,3 +326,33 @@ def test_light_and_dark(written, tmp_path, dark):
     ground = np.median(shown, axis=(0, 1)).mean()
     assert ground < 0.2 if dark else ground > 0.9
     assert (np.abs(shown.mean(axis=-1) - ground) > 0.5).mean() > 0.01  # ink that can be read on it
+
+
+def test_a_browser_shows_the_page_of_a_study(tmp_path):
+    pytest.importorskip("xarray")
+    script = tmp_path / "trials.py"
+    script.write_text(
+        "from brian2 import ms\ndef trial(tau=5*ms, width=1, seed=0):\n"
+        "    return {'accuracy': 1 / (1 + float(tau/ms)) / width + 0.01*seed}\n"
+    )
+    study = bl.Study(script, {"tau": [1, 2, 5] * ms, "width": [1, 2], "seed": range(2)}, metric="accuracy")
+    study.run(1, folder=tmp_path / "study")
+    page = study.report()
+    read = Page(page)
+    assert all(link.startswith(("#", "data:")) for link in read.links) and len(read.ids) == len(set(read.ids))
+    assert read.pictures and all(read.pictures)
+    done = browse(page, tmp_path, "--dump-dom")
+    assert "CONSOLE" not in done.stderr
+    assert "The worst trials" in done.stdout and len(page.read_bytes()) < 3_000_000
+
+
+def test_a_current_is_no_spike_train(labelled):
+    neo = pytest.importorskip("neo")
+    made, run = labelled
+    view = RunView.open(run, data=made.data)
+    learner, state, test = view.ready
+    activity = learner.infer(state, test[:1], record="spikes")
+    assert activity.currents == ("input",) and "input" in activity.spikes
+    block = bl.to_neo(activity)
+    assert isinstance(block, neo.Block)
+    assert {train.annotations["layer"] for train in block.segments[0].spiketrains} == {"conv1", "dense1"}

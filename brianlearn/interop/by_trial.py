@@ -76,7 +76,8 @@ class ByTrial:
                 expected="what learner.infer(state, samples, record=...) or bl.simulate(...)(...) gives",
             )
         self.dt, self.duration = float(activity.dt), float(activity.duration)
-        self.spikes: dict[str, Raster] = dict(activity.spikes)
+        currents = activity.currents if isinstance(activity, Activity) else ()
+        self.spikes: dict[str, Raster] = {name: one for name, one in activity.spikes.items() if name not in currents}
         self.over_time = [self._over_time(one) for layers in activity.recorded.values() for one in layers.values()]
         found = [self._trials(raster) for raster in self.spikes.values()] + [one.trials for one in self.over_time]
         if not found:

@@ -28,7 +28,8 @@ def to_neo(activity: Activity | Simulated) -> neo.Block:
     Parameters
     ----------
     activity : Activity or Simulated
-        What was recorded: of `Learner.infer`, or of a call of a `Simulation`.
+        What was recorded: of `Learner.infer`, or of a call of a `Simulation`. Inputs that carry a current
+        (`Activity.currents`) have no spikes.
 
     Returns
     -------

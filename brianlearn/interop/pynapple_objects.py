@@ -23,7 +23,8 @@ def to_pynapple(activity: Activity | Simulated) -> dict[str, Any]:
     Parameters
     ----------
     activity : Activity or Simulated
-        What was recorded: of `Learner.infer`, or of a call of a `Simulation`.
+        What was recorded: of `Learner.infer`, or of a call of a `Simulation`. Inputs that carry a current
+        (`Activity.currents`) have no spikes.
 
     Returns
     -------

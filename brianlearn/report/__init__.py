@@ -1,6 +1,7 @@
-"""Pictures of what a network did and how it learned, and of parameter studies."""
+"""Pages about runs and parameter studies, and pictures of studies."""
 
 from brianlearn.report.plots import plot_learning_curve, plot_raster
+from brianlearn.report.run.page import write_run_report
 from brianlearn.report.study.page import write_report
 from brianlearn.report.study.plots import (
     plot_heat_map,
@@ -21,4 +22,5 @@ __all__ = [
     "plot_raster",
     "plot_search",
     "write_report",
+    "write_run_report",
 ]

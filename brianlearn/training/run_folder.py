@@ -7,6 +7,9 @@ metrics.jsonl      one JSON object per epoch
 checkpoint.npz     weights, optimiser state, counters and position at the end of the last chunk of samples
 weights.npz        the weights at the end, one array per layer
 result.json        the accuracies at the end; there only when the run is finished
+overview.png       learning curve, firing rates, a raster (docs/reports.md)
+report.html        the page of `brianlearn report`, where it was written
+certificate.json   what `brianlearn certify` found, where it was asked
 certificate.json   what `brianlearn certify` has found, where it was asked
 =================  ====================================================================================
 """
