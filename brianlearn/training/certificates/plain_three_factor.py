@@ -13,7 +13,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from brianlearn.errors import RuleError
 from brianlearn.learning.rules.paths import Fixed, readout_groups
 from brianlearn.learning.rules.three_factor import ThreeFactorRule
 from brianlearn.network.projection import Projection
@@ -42,25 +41,15 @@ def three_factor_gradients(
     Returns
     -------
     dict of str to torch.Tensor
-
-    Raises
-    ------
-    RuleError
-        Pipelined timing, in which factors of several steps meet.
     """
     spec = network.spec
-    if spec.timing == "pipelined":
-        raise RuleError(
-            "the plain loop",
-            "it has no three-factor rules under pipelined timing",
-            got="timing='pipelined'",
-            expected="timing='same_step' or 'brian2'",
-            remedy="the comparison of both engines covers it",
-        )
     through_time = rule.credit == "through_time"
     own = {name: w.clone().requires_grad_(through_time) for name, w in weights.items()}
     with torch.set_grad_enabled(through_time):
         run = network.run(own, apart=True)
+    if spec.timing == "pipelined":
+        with torch.no_grad():
+            return _pipelined(network, rule, run, weights, targets)
     with torch.no_grad():
         L = _third_factors(network, rule, run, weights, targets)
     first, scales = rule.burn_in_steps(spec), rule.scale(spec)
@@ -113,6 +102,46 @@ def _third_factors(
             mask = network.mask(p.name, t)
             found[p.name, t] = total if mask is None else total * mask
     return found
+
+
+def _pipelined(
+    network: PlainNetwork, rule: ThreeFactorRule, run: PlainRun, weights: Mapping[str, Tensor], targets: Tensor
+) -> dict[str, Tensor]:
+    """The gradient under pipelined timing, in which whatever passes between populations takes a step.
+
+    L[t] = sum over paths of R^T err[t-1] or W^T delta_above[t-1],     err = 0 during the burn-in,
+    delta[t] = psi[t-1] L[t],    g += scale (gate[t-1] delta[t])  outer  s_source[t],    the last step left out
+    """
+    spec, paths = network.spec, rule.paths(network.spec)
+    errors = {
+        name: _wanted(network.read(name, onto, run.sent, weights), targets)
+        for name, onto in readout_groups(spec, paths).items()
+    }
+    for error in errors.values():
+        error[: rule.burn_in_steps(spec)] = 0
+    pathways, scales = {q.name: q for q in spec.pathways}, rule.scale(spec)
+    result = {name: torch.zeros_like(weights[name]) for name in rule.learned(spec)}
+    full = {q.name: torch.zeros(q.n_post, q.n_pre, dtype=torch.float64) for q in spec.pathways}
+    before: dict[str, Tensor] = {}
+    for t in range(1, spec.n_steps):
+        now: dict[str, Tensor] = {}
+        for p in spec.neurons:
+            L = torch.zeros(network.n, p.n, dtype=torch.float64)
+            for path in paths.get(p.name, ()):
+                if isinstance(path, Fixed):
+                    L += errors[path.readout][t - 1] @ weights[path.name].reshape(path.weights.n_post, -1)
+                elif pathways[path.projection].target in before:
+                    L += before[pathways[path.projection].target] @ run.matrices[path.projection]
+            one = run.done[p.name, t - 1]
+            now[p.name] = one.psi * L
+            for q in spec.pathways_onto(p.name) if t < spec.n_steps - 1 else ():
+                full[q.name] += (one.gate * now[p.name]).T @ run.sent[q.source][t]
+        before = now
+    for q in spec.pathways:
+        if q.weights_of in result and q.target in scales:
+            g = full[q.name] * float(scales[q.target]) / network.n
+            result[q.weights_of] += _by_weight(q, g, result[q.weights_of].shape)
+    return result
 
 
 def _wanted(readout: Tensor, targets: Tensor) -> Tensor:
