@@ -781,6 +781,24 @@ def test_an_adopted_network_that_has_run_is_refused() -> None:
         bl.adopt(network, duration=5 * ms)
 
 
+def test_objects_that_have_run_since_are_not_verified() -> None:
+    """Neither those of a list, nor a network's; a network that is restored is as it was."""
+    objects = simple()
+    adopted = bl.adopt(objects, duration=5 * ms)
+    assert adopted.verify().agrees
+    b.Network(*objects).run(1 * ms)
+    with pytest.raises(SpecError, match="have run since they were adopted"):
+        adopted.verify()
+    network = b.Network(*simple())
+    adopted = bl.adopt(network, duration=5 * ms)
+    network.store()
+    network.run(1 * ms)
+    with pytest.raises(SpecError, match=r"a network at t = 1\. ms"):
+        adopted.verify()
+    network.restore()
+    assert adopted.verify().agrees
+
+
 @pytest.mark.slow
 @pytest.mark.cpp_standalone
 @pytest.mark.parametrize("script", [cuba, adex, izhikevich, several_objects], ids=lambda s: s.__name__)

@@ -163,6 +163,16 @@ class Adopted:
         read = self._read
         dt, steps = float(self.spec.dt), self.spec.n_steps
         before = {id(obj): obj._network for obj in _all_objects(read.objects)}
+        theirs = read.network is None and any(name is not None for name in before.values())
+        now = 0.0 if read.network is None else read.network.t
+        if theirs or float(now) > 0:
+            raise SpecError(
+                "Adopted",
+                "the objects have run since they were adopted, so that their states are others",
+                got="objects of a network that has run" if theirs else f"a network at t = {now}",
+                expected="verify() before they run, or adopted.samples()",
+                remedy="restore the network that was adopted (network.store() before its run, network.restore())",
+            )
         network = read.network if read.network is not None else Network(*read.objects)
         monitors = {name: SpikeMonitor(group, name=f"brianlearn_{name}*") for name, group in read.groups.items()}
         network.add(*monitors.values())
