@@ -220,6 +220,11 @@ CHANGES: dict[type, tuple[Any, Callable[[Any], str], dict[str, list[Any]]]] = {
     ),
     bl.SumPool2d: (bl.SumPool2d(2), of_connection, dict(kernel=[3], stride=[1], padding=[(0, 1)])),
     bl.AvgPool2d: (bl.AvgPool2d(2), of_connection, dict(kernel=[3], stride=[1], padding=[(0, 1)])),
+    bl.Pooled: (
+        bl.Pooled(bl.SumPool2d(2), bl.Conv2d(2, 2)),
+        of_connection,
+        dict(pool=[bl.AvgPool2d(2), bl.SumPool2d(3)], then=[bl.Conv2d(3, 2), bl.Conv2d(2, 1)]),
+    ),
     bl.Input: (
         SPEC.input,
         lambda value: name_of(within(input=value)),

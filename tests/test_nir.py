@@ -302,6 +302,12 @@ SPECS = {
         c=(6, LIF),
         readout=bl.LinearReadout(tau=4 * ms),
     ),
+    "pools before weights": graph_spec(
+        P("conv", "input", "a", bl.Pooled(bl.SumPool2d(2, stride=1), bl.Conv2d(3, 2, pool=2)), bl.Uniform(2.0)),
+        P("up", "a", "b", bl.Pooled(bl.AvgPool2d((2, 1)), bl.AllToAll()), weights=bl.Normal(9.0), bias=bl.Uniform(0.2)),
+        a=(LIF,),
+        b=(4, LIF),
+    ),
     "recurrent": graph_spec(
         P("feed", "input", "a", weights=LOUD, delay=2 * ms),
         P("self", "a", "a", weights=bl.Normal(1.0), delay=1 * ms),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from brianlearn.error_hook import install
 from brianlearn.named_arguments import name_arguments
-from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Sparse, SumPool2d
+from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Pooled, Sparse, SumPool2d
 from brianlearn.network.connectivity import Connectivity
 from brianlearn.network.encoders import (
     DirectCurrent,
@@ -79,6 +79,7 @@ __all__ = [
     "Parameter",
     "PoissonBackground",
     "PoissonEncoder",
+    "Pooled",
     "Population",
     "Projection",
     "Raster",

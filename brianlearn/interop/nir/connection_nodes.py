@@ -13,7 +13,7 @@ import numpy as np
 
 from brianlearn.errors import SpecError
 from brianlearn.interop.by_trial import package
-from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, SumPool2d
+from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Pooled, SumPool2d
 from brianlearn.network.projection import Projection
 
 __all__ = ["WRITERS", "Writer", "as_matrix", "matrix_of_synapses", "writer_of"]
@@ -33,9 +33,9 @@ class Writer:
     back : callable
         (projection, suffix -> node) -> weights, bias or None.
     flat : bool
-        Whether it takes and gives flat signals.
+        Whether it gives flat signals, and takes them if not images.
     images : bool
-        Whether it takes and gives (channels, height, width).
+        Whether it takes (channels, height, width), and gives them if not flat.
     """
 
     write: Callable[[Projection, np.ndarray, np.ndarray | None, tuple[int, ...]], Nodes]
@@ -100,7 +100,11 @@ def _one_back(q: Projection, nodes: Mapping[str, Any]) -> tuple[np.ndarray, np.n
 
 
 def _conv(q: Projection, weights: np.ndarray, bias: np.ndarray | None, shape: tuple[int, ...]) -> Nodes:
-    nir, kind = package("nir", "to_nir"), q.connection
+    return _conv_nodes(q.connection, weights, bias, shape)
+
+
+def _conv_nodes(kind: Connection, weights: np.ndarray, bias: np.ndarray | None, shape: tuple[int, ...]) -> Nodes:
+    nir = package("nir", "to_nir")
     assert isinstance(kind, Conv2d)
     _, stride, padding, dilation = kind.sides
     zeros = np.zeros(kind.channels, weights.dtype)
@@ -144,6 +148,22 @@ def _pool_back(q: Projection, nodes: Mapping[str, Any]) -> tuple[np.ndarray, np.
     return np.asarray(nodes["_scale"].scale).ravel()[:1] if "_scale" in nodes else np.ones(1), None
 
 
+def _pooled(q: Projection, weights: np.ndarray, bias: np.ndarray | None, shape: tuple[int, ...]) -> Nodes:
+    kind = q.connection
+    assert isinstance(kind, Pooled)
+    kernel, stride, padding, _ = Conv2d(
+        1, kind.pool.kernel, kind.pool.stride or kind.pool.kernel, kind.pool.padding
+    ).sides
+    average = isinstance(kind.pool, AvgPool2d)
+    made: Nodes = {"_before": _pool_node("AvgPool2d" if average else "SumPool2d", kernel, stride, padding)}
+    between = kind.pool.target_shape(q.name, shape)
+    if isinstance(kind.then, AllToAll):
+        nir = package("nir", "to_nir")
+        made["_flatten"] = nir.Flatten({"input": np.array(between)}, start_dim=0, end_dim=-1)
+        return made | _all(q, weights, bias, shape)
+    return made | _conv_nodes(kind.then, weights, bias, between)
+
+
 #: Kind of connection -> how it is written.
 WRITERS: dict[type[Connection], Writer] = {
     AllToAll: Writer(_all, _all_back, flat=True),
@@ -153,11 +173,16 @@ WRITERS: dict[type[Connection], Writer] = {
     AvgPool2d: Writer(_pool, _pool_back, images=True),
 }
 _MATRIX = Writer(as_matrix, matrix_back, flat=True)
+_POOLED = Writer(_pooled, _all_back, images=True)
+_POOLED_FLAT = Writer(_pooled, _all_back, flat=True, images=True)
 
 
 def writer_of(q: Projection, source: tuple[int, ...]) -> Writer:
     """How a projection of signals of this shape is written; as a matrix where its kind cannot."""
     found = WRITERS.get(type(q.connection), _MATRIX)
+    if isinstance(q.connection, Pooled):
+        then = type(q.connection.then)
+        found = {AllToAll: _POOLED_FLAT, Conv2d: _POOLED}.get(then, _MATRIX)
     if found.images and len(source) != 3:
         return _MATRIX
     return _MATRIX if isinstance(q.connection, OneToOne) and q.bias is not False else found

@@ -280,7 +280,7 @@ class Layout:
             chain[f"{base}_flatten"] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
             nodes = writer.write(q, weights, bias, (prod(shape),))
         chain |= {base + suffix: node for suffix, node in nodes.items()}
-        if writer.images and len(self.shapes[q.target]) == 1:
+        if writer.images and not writer.flat and len(self.shapes[q.target]) == 1:
             chain[f"{base}_flatten"] = nir.Flatten({"input": np.array(q.out_shape)}, start_dim=0, end_dim=-1)
         return chain
 

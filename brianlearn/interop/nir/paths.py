@@ -14,7 +14,7 @@ from brianlearn.errors import DataError, SpecError
 from brianlearn.interop.nir.flat import Flat, kind_of
 from brianlearn.interop.nir.neuron_nodes import KINDS
 from brianlearn.interop.nir.stages import Shape, Stage, as_3d, matrix_of, sparse_of, stage, values
-from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Sparse
+from brianlearn.network.connections import AllToAll, AvgPool2d, Connection, Conv2d, OneToOne, Pooled, Sparse, SumPool2d
 
 __all__ = ["Path", "ends_of", "paths", "shapes"]
 
@@ -45,28 +45,44 @@ class Path:
         """The stages that are connections."""
         return tuple(s for s in self.stages if s.connection is not None)
 
+    @cached_property
+    def _whole(self) -> tuple[Stage, Connection] | None:
+        """The one stage that has weights, and the connection that it is with the pools around it."""
+        core = list(self.core)
+        before = core.pop(0) if len(core) > 1 and _is_pool(core[0]) and core[0].node else None
+        if not core or not core[0].node:
+            return None
+        stage, connection = core[0], core[0].connection
+        assert connection is not None
+        if len(core) == 2 and isinstance(connection, Conv2d) and _is_pool(core[1]) and len(stage.source) == 3:
+            pool = core[1].connection
+            assert isinstance(pool, SumPool2d)
+            kernel, step, padding, _ = Conv2d(1, pool.kernel, pool.stride or pool.kernel, pool.padding).sides
+            average = isinstance(pool, AvgPool2d) and kernel == step and kernel[0] == kernel[1] and padding == (0, 0)
+            if not average:
+                return None
+            sides = (connection.kernel, connection.stride, connection.padding, connection.dilation, connection.groups)
+            connection = Conv2d(connection.channels, *sides, pool=kernel[0])
+        elif len(core) > 1:
+            return None
+        if before is None:
+            return stage, connection
+        if not isinstance(connection, Conv2d | AllToAll) or _is_pool(stage):
+            return None
+        assert isinstance(before.connection, SumPool2d)
+        return stage, Pooled(before.connection, connection)
+
     @property
     def native(self) -> Stage | None:
         """The stage whose weights are those of the path; None where there are several, or none."""
-        core = self.core
-        if len(core) == 1:
-            return core[0] if core[0].node else None
-        if len(core) == 2 and isinstance(core[0].connection, Conv2d) and isinstance(core[1].connection, AvgPool2d):
-            pool, conv = core[1].connection, core[0].connection
-            kernel, stride, padding, _ = Conv2d(1, pool.kernel, pool.stride or pool.kernel, pool.padding).sides
-            square = kernel == stride and kernel[0] == kernel[1] and padding == (0, 0)
-            return core[0] if square and len(core[0].source) == 3 and conv.pool == 1 else None
-        return None
+        return self._whole[0] if self._whole is not None else None
 
     @cached_property
     def connection(self) -> tuple[Connection, np.ndarray]:
         """What it connects, with which weights; products where several stages have some."""
-        native, core = self.native, self.core
-        if native is not None and len(core) == 2:
-            conv, pool = core[0].connection, core[1].connection
-            assert isinstance(conv, Conv2d) and isinstance(pool, AvgPool2d) and isinstance(pool.kernel, int)
-            sides = (conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups)
-            return Conv2d(conv.channels, *sides, pool=pool.kernel), np.asarray(core[0].weights)
+        core = self.core
+        if self._whole is not None:
+            return self._whole[1], np.asarray(self._whole[0].weights)
         if len(core) == 1:
             assert core[0].connection is not None
             return core[0].connection, np.asarray(core[0].weights)
@@ -143,6 +159,10 @@ class Path:
                 return connection, weights, before[None, :] + after[:, None]
         pre, post, _ = connection.synapses(source, target)
         return connection, weights, before[pre] + after[post]
+
+
+def _is_pool(stage: Stage) -> bool:
+    return isinstance(stage.connection, SumPool2d)
 
 
 def _grid(path: Path, delay: np.ndarray, dt: float) -> np.ndarray:
