@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from markupsafe import Markup
+
 from brianlearn.errors import RunFolderError
 from brianlearn.report.page.blocks import Code, Note, Section, Table
 from brianlearn.report.run.view import RunView
@@ -25,8 +27,15 @@ def certificate(view: RunView) -> Section:
         )
     found = read_json(file)
     try:
-        rows = [[check["name"], check["verdict"], check["text"]] for check in found["checks"]]
+        rows = [[c["name"], _marked(c["verdict"]), c["question"], c["text"]] for c in found["checks"]]
         verdict = str(found["verdict"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(str(file), "the file is damaged", got=f"{type(error).__name__}: {error}") from error
-    return section.with_blocks(Table(f"All in all: {verdict}", ["check", "verdict", "what was found"], rows))
+    return section.with_blocks(
+        Table(f"All in all: {verdict}", ["check", "verdict", "question", "what was found"], rows)
+    )
+
+
+def _marked(verdict: str) -> Markup:
+    """The verdict in its colour."""
+    return Markup('<span class="{}">{}</span>').format(verdict if verdict in ("passed", "failed") else "note", verdict)
