@@ -169,8 +169,9 @@ def test_equations_are_typeset():
 def test_the_page_of_other_targets(tmp_path, kind, said):
     pytest.importorskip("torch")
     made = experiment(kind, tmp_path, epochs=1)
-    page = Page(write_run_report(made.run(progress=False).run, data=made.data))
+    page = Page(write_run_report(made.run(progress=False).run, data=made.data, profile=4))
     assert said in page.text
+    assert "Operations of the discrete engine while it learns from 4 samples" in page.text and "aten::" in page.text
     assert "Confusion" not in page.text
 
 
@@ -213,7 +214,7 @@ def test_a_certificate_is_part_of_the_page(tmp_path, labelled):
 def test_objects_are_measured_where_it_is_asked_for(labelled):
     made, run = labelled
     page = Page(write_run_report(run, data=made.data, profile=4))
-    assert "Objects of Brian2 while the network learns from 4 samples on numpy" in page.text
+    assert "Objects of Brian2 on numpy while it learns from 4 samples" in page.text
 
 
 SCRIPT = """

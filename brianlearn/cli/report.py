@@ -21,7 +21,7 @@ def report(
     open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     samples: Annotated[int, typer.Option(min=1, help="Test samples of a run at most that the network runs.")] = 500,
     profile: Annotated[
-        int, typer.Option(min=0, help="Measure Brian2's objects with so many training samples of a run; 0: do not.")
+        int, typer.Option(min=0, help="Measure which objects take the time, with so many training samples of a run.")
     ] = 0,
     energy: Annotated[Path | None, typer.Option(help="TOML file: what operations cost in pJ.")] = None,
     script: Defining = None,

@@ -47,8 +47,8 @@ def write_run_report(
     energy : EnergyTable, optional
         What operations cost.
     profile : int, optional
-        Training samples with which the time of Brian2's objects is measured, on the device of the training; not
-        measured where it is 0.
+        Training samples with which the time of Brian2's objects, or of torch's operations, is measured, on the device
+        of the training; not measured where it is 0.
 
     Returns
     -------

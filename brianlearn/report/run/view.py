@@ -19,7 +19,7 @@ from brianlearn.network.spec import NetworkSpec
 from brianlearn.plot.labels import rule_name
 from brianlearn.training.experiment import Experiment
 from brianlearn.training.learner import Learner
-from brianlearn.training.profile import Profile
+from brianlearn.training.profile import Part
 from brianlearn.training.result import Result
 from brianlearn.training.run_folder import RunFolder
 from brianlearn.training.serialise import from_dict
@@ -48,7 +48,7 @@ class RunView:
     notes : list of str
         What could not be found out, and why.
     profile_samples : int
-        Training samples with which the time of Brian2's objects is measured; 0 for none.
+        Training samples with which time is measured object by object; 0 for none.
     """
 
     folder: RunFolder
@@ -58,13 +58,23 @@ class RunView:
     profile_samples: int = 0
 
     @cached_property
-    def profile(self) -> Profile | None:
-        """Where the time of Brian2 goes, measured here; None where it was not asked for."""
+    def profile(self) -> tuple[tuple[Part, ...], str] | None:
+        """Where the time goes while it learns, measured here, and what was measured; None if nobody asked for it."""
         if not self.profile_samples:
             return None
-        from brianlearn.training.profile import profile
+        experiment = Experiment.from_run(self.folder.path, self.data)
+        if self.config["resolved"]["engine"] == "discrete":
+            from brianlearn.training.torch_profile import torch_profile
 
-        return profile(Experiment.from_run(self.folder.path, self.data), samples=self.profile_samples)
+            parts, outside, n = torch_profile(experiment, samples=self.profile_samples)
+            what = "Operations of the discrete engine"
+        else:
+            from brianlearn.training.profile import profile
+
+            found = profile(experiment, samples=self.profile_samples)
+            parts, outside, n = found.parts, found.overhead, found.samples
+            what = f"Objects of Brian2 on {found.device}"
+        return parts, f"{what} while it learns from {n} samples; {outside:.0%} of the time is outside of them"
 
     @staticmethod
     def open(run: str | os.PathLike[str], *, data: Any = None, samples: int = 500) -> RunView:

@@ -27,20 +27,14 @@ def time_spent(view: RunView) -> Section:
     facts.append(("to learn", f"{seconds:.1f} s for {samples:,} samples, {samples / seconds:.0f} per second"))
     blocks: list[Block] = [Facts("time of the run", facts)]
     if view.profile is not None:
-        found = view.profile
-        rows = [[p.name, p.layer, f"{p.milliseconds:.4f}", f"{p.share:.1%}"] for p in found.parts[:ROWS]]
-        rest = found.parts[ROWS:]
+        parts, caption = view.profile
+        rows = [[p.name, p.layer, f"{p.milliseconds:.4f}", f"{p.share:.1%}"] for p in parts[:ROWS]]
+        rest = parts[ROWS:]
         if rest:
             time, share = sum(p.milliseconds for p in rest), sum(p.share for p in rest)
             rows.append([f"{len(rest)} others", "", f"{time:.4f}", f"{share:.1%}"])
-        caption = (
-            f"Objects of Brian2 while the network learns from {found.samples} samples on {found.device}, in "
-            f"{found.dtype}; {found.overhead:.0%} of the time is outside of objects"
-        )
         blocks.append(Table(caption, ["object", "layer", "ms per sample", "share"], rows, (2, 3)))
-    elif resolved.get("engine") == "brian":
+    else:
         command = f"brianlearn report {shlex.quote(str(view.folder.path))} --profile 100"
         blocks.append(Note(f"Object by object, measured anew on this machine: {command}"))
-    else:
-        blocks.append(Note("The discrete engine has no objects; torch.profiler measures its operations."))
     return section.with_blocks(*blocks)
