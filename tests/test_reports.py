@@ -357,3 +357,13 @@ def test_a_current_is_no_spike_train(labelled):
     block = bl.to_neo(activity)
     assert isinstance(block, neo.Block)
     assert {train.annotations["layer"] for train in block.segments[0].spiketrains} == {"conv1", "dense1"}
+
+
+def test_a_picture_of_many_layers_keeps_its_size():
+    from brianlearn.report.page.blocks import Picture, Section
+    from brianlearn.report.page.render import render
+    from brianlearn.report.page.svg import figure_for_page
+
+    pictures = [Picture.of(figure_for_page(width, 1), "<wide> & more") for width in (6, 20)]
+    page = render("t", "s", [], [Section("a", "A", tuple(pictures))], "f")
+    assert page.count('class="scroll" tabindex="0"') == 1 and page.count('aria-label="&lt;wide&gt; &amp; more"') == 3

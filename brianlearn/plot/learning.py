@@ -82,7 +82,7 @@ def learning_curve(runs: Any, *, score: str | None = None, title: str | None = N
     ax.set_ylabel(SCORES.get(name, name))
     if percent:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, loc="best", fontsize=9 if len(given) < 4 else 7)
     if title is not None:

@@ -111,7 +111,7 @@ def _by_epoch(metrics: Sequence[Mapping[str, Any]], ax: Axes, layers: Sequence[s
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean firing rate (Hz)")
     ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.legend(frameon=False, fontsize=9, ncols=1 + len(names) // 7)
     ax.grid(alpha=0.3)
     return ax

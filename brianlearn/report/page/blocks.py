@@ -14,6 +14,10 @@ from brianlearn.report.page.svg import svg
 __all__ = ["Block", "Code", "Facts", "Html", "Note", "Picture", "Section", "Table", "Text"]
 
 
+#: Inches beyond which a picture keeps its size, because letters would be too small to read.
+WIDEST = 15.0
+
+
 @dataclass(frozen=True)
 class Block:
     """A part of a section; the template has a macro of the name ``kind`` for it."""
@@ -97,17 +101,20 @@ class Picture(Block):
     caption : str
     wide : bool
         Whether it takes the width of the page, else half of it where there is room.
+    scrolls : bool
+        Whether it is wider than any page, and keeps its size.
     """
 
     kind: ClassVar[str] = "picture"
     svg: str
     caption: str
     wide: bool = True
+    scrolls: bool = False
 
     @staticmethod
     def of(figure: Figure, caption: str, alternative: str | None = None, *, wide: bool = True) -> Picture:
         """A figure with a caption, and what it shows in words where the caption does not say it."""
-        return Picture(svg(figure, alternative or caption), caption, wide)
+        return Picture(svg(figure, alternative or caption), caption, wide, figure.get_figwidth() > WIDEST)
 
 
 @dataclass(frozen=True)

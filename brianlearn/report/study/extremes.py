@@ -93,7 +93,7 @@ def _draw(table: StudyTable, metric: str, curve: str, order: np.ndarray) -> Figu
         look = "-" if best else "--"
         told = f"{'best' if best else 'worst'}: trial {int(table.number[row])}, {text}"
         ax.plot(epochs, curves[row], look, color=COLOURS[0 if best else 1], lw=1.8, alpha=1.0 - 0.35 * (k % LINES), label=told)  # fmt: skip  # noqa: E501
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch")
     ax.set_ylabel(metric_axis(table, curve, ax.yaxis))
     ax.legend(frameon=False, fontsize=8)

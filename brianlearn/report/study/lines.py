@@ -297,7 +297,7 @@ def plot_learning(
     for panel in panels.panels:
         for key, rows in sorted(table.groups((lines,) if lines else (), panel.rows).items()):
             _epochs(panel, table, name, curves, rows, _look(table, lines, key[0] if lines else 0))
-        panel.ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         panel.ax.grid(alpha=0.25)
         plain(panel.ax)
         label = metric_axis(table, name, panel.ax.yaxis)

@@ -256,7 +256,7 @@ def plot_search(
             ax.scatter(at[here], low, transform=where, marker=marker, color=COLOURS[3], s=26, label=word, clip_on=False)
     ax.set_xlabel("point, in the order of the search")
     ax.set_ylabel(metric_axis(table, chosen, ax.yaxis))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlim(0.5, len(values) + 0.5)
     ax.grid(alpha=0.25)
     plain(ax)

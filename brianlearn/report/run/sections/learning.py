@@ -54,7 +54,7 @@ def _norms(view: RunView, ax) -> None:  # type: ignore[no-untyped-def]
         ax.plot(epochs, [v / (values[0] or 1.0) for v in values], "-o", ms=3, color=colour(k), label=name)
     ax.set_xlabel("epoch")
     ax.set_ylabel("norm of weights / first epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=8, ncols=1 + len(view.metrics[0]["weight_norms"]) // 6)
     plain(ax)
