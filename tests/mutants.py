@@ -203,6 +203,48 @@ MUTANTS = [
         "if False and not",
         ("tests/test_damaged_files.py::test_pickles_that_want_more_than_they_hold",),
     ),
+    Mutant(
+        "the derivative of a spike is too large by a thousandth (certificate)",
+        "discrete/step/adjoint.py",
+        'out.add(spike.distance, expression(f"{GRAD}{SPIKE}*{PSI}"))',
+        'out.add(spike.distance, expression(f"1.001*{GRAD}{SPIKE}*{PSI}"))',
+        ("tests/test_certify.py::test_sound_runs_pass[BPTT]",),
+    ),
+    Mutant(
+        "a reset passes no gradient where it is to (certificate)",
+        "discrete/step/adjoint.py",
+        "        if reset_kept:\n            out.add(SPIKE,",
+        "        if False:\n            out.add(SPIKE,",
+        ("tests/test_certify.py::test_differences_of_smooth_spikes_are_the_gradient[kept]",),
+    ),
+    Mutant(
+        "a three-factor gradient forgets the size of a batch (certificate)",
+        "discrete/run/three_factor.py",
+        "scale = float(Fraction(rule.scale(spec)[run.p.name]) / samples)",
+        "scale = float(Fraction(rule.scale(spec)[run.p.name]))",
+        ("tests/test_certify.py::test_sound_runs_pass[TFR with traces]",),
+    ),
+    Mutant(
+        "a certificate passes where one check fails",
+        "training/certificates/certificate.py",
+        "for each in (FAILED, PASSED) if each in found",
+        "for each in (PASSED, FAILED) if each in found",
+        ("tests/test_certify.py::test_the_command_line",),
+    ),
+    Mutant(
+        "a replay compares the first epoch with itself",
+        "training/certificates/certifying.py",
+        "for then, now in zip(lines, again, strict=False)",
+        "for then, now in zip(lines, lines, strict=False)",
+        ("tests/test_certify.py::test_changed_files_are_found",),
+    ),
+    Mutant(
+        "TensorBoard counts chunks in the place of samples",
+        "training/tensorboard.py",
+        'self._scalars({f"chunk/{name}": value for name, value in found.items()}, state.samples_seen)',
+        'self._scalars({f"chunk/{name}": value for name, value in found.items()}, state.steps)',
+        ("tests/test_callbacks.py::test_tensorboard_shows_what_metrics_say",),
+    ),
 ]
 
 

@@ -107,7 +107,11 @@ APPLICABLE = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+#: Those that stand for the others in the fast tests.
+FAST = ("DALTON on Brian2", "TFR with traces", "BPTT", "STBP of trains", "single precision")
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_sound_runs_pass(name: str, tmp_path: Path) -> None:
     spec, rule, kind, options = CASES[name]
     run, samples = trained(tmp_path, spec(), rule, kind, **options)
@@ -148,7 +152,7 @@ def case(spec: bl.NetworkSpec, rule: Any, seed: int = 1) -> GradientCase:
 EVERY = (*NEURONS, *ENTANGLED)
 
 
-@examples(20)
+@examples(8)
 @given(
     spec=st.one_of(graphs(), graphs(timing="brian2", neurons=EVERY, least=0)),
     rule=st.sampled_from([bl.SurrogateBPTT(), bl.STBP(loss=bl.ReadoutMSE()), bl.TFR(), bl.DFA()]),
@@ -161,7 +165,7 @@ def test_the_plain_loop_has_the_gradient_of_the_engine_on_random_graphs(spec: An
         assert each["difference"] <= 1e-10 * max(1.0, each["largest"]), name
 
 
-@pytest.mark.parametrize("kept", ["kept", "detached"])
+@pytest.mark.parametrize("kept", ["kept", pytest.param("detached", marks=pytest.mark.slow)])
 def test_differences_of_smooth_spikes_are_the_gradient(kept: str) -> None:
     """Refractoriness, floors, moving thresholds, cycles and delays; both timings; learned delays, spread."""
     declared = loop().declared
