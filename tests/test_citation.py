@@ -127,6 +127,13 @@ def test_a_neuron_of_ones_own() -> None:
     assert mine(5 * ms).cited() == (MINE,)
 
 
+def test_a_neuron_of_no_module() -> None:
+    """As in a text that is executed: a cell, a page."""
+    scope = dict(bl=bl, paper=MINE)
+    exec('@bl.cites(paper)\ndef mine():\n    return bl.Neuron("dv/dt = 2*Hz : 1", "v > 7", "v = 0", "v")', scope)
+    assert scope["mine"]().cited() == (MINE,)  # type: ignore[operator]
+
+
 def test_every_data_set_that_was_published_cites() -> None:
     without = [name for name in known_data() if not entry(name).references]
     assert without == ["channel_orders"]

@@ -53,6 +53,8 @@ PAGES = (
     "citing.md",
     "faq.md",
     "devices.md",
+    "plain_brian2.md",
+    "schedule.md",
     "nir.md",
 )
 #: Without torch, brianlearn.discrete cannot be imported, and so not looked into; its own test is skipped.
@@ -75,6 +77,7 @@ def test_python_of_a_page(page):
         "fitting.md",
         "adopt.md",
         "devices.md",
+        "plain_brian2.md",
     ):
         pytest.importorskip("torch")
     if page == "nir.md":

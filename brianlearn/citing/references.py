@@ -276,7 +276,9 @@ def cites(*references: Reference) -> Callable[[Maker], Maker]:
                 expected="a default for each argument",
             )
         marked = _Marked(published_in(*references)(function), references)
-        if not function.__module__.startswith("brianlearn."):  # ours are called when they are needed: imports are quick
+        if not str(function.__module__).startswith(
+            "brianlearn."
+        ):  # ours are called when they are needed: imports are quick
             marked.read()
             if marked.text is None:
                 raise ArgumentError(
