@@ -40,7 +40,7 @@ def dense(neuron: bl.Neuron, **options: Any) -> bl.NetworkSpec:
     """Two layers of 20 and 10 neurons."""
     populations = [bl.Population("input", (16,), bl.Spikes())]
     populations += [bl.Population("a", 20, neuron), bl.Population("b", 10, neuron)]
-    drive = {"weights": bl.Normal(1.2)}
+    drive = {"weights": bl.Normal(2.0)}
     projections = [
         bl.Projection("feed", "input", "a", **drive, **options),
         bl.Projection("on", "a", "b", **drive),
@@ -59,7 +59,7 @@ def recurrent(neuron: bl.Neuron) -> bl.NetworkSpec:
 
 def conv(pool: int) -> bl.NetworkSpec:
     """A convolution, with an average pool or without, and a dense layer."""
-    layers = [bl.Conv(4, 3, LIF, pool=pool, weights=bl.Uniform(2.0 * pool)), bl.Dense(10, LIF, weights=bl.Normal(1.5))]
+    layers = [bl.Conv(4, 3, LIF, pool=pool, weights=bl.Uniform(3.0 * pool)), bl.Dense(10, LIF, weights=bl.Normal(3.0))]
     return bl.NetworkSpec(bl.Input((1, 8, 8), bl.Spikes()), layers, duration=STEPS * DT, dt=DT)
 
 
@@ -218,7 +218,7 @@ IMPORTERS = (
 
 def events(spec: bl.NetworkSpec) -> tuple[bl.Events, np.ndarray]:
     shape = spec.input.shape
-    given = np.random.default_rng(7).random((SAMPLES, STEPS, *shape)) < 0.15
+    given = np.random.default_rng(7).random((SAMPLES, STEPS, *shape)) < 0.25
     sample, step, neuron = np.nonzero(given.reshape(SAMPLES, STEPS, -1))
     return bl.Events(step, neuron, np.searchsorted(sample, np.arange(SAMPLES + 1)), shape), given
 

@@ -78,7 +78,8 @@ def from_nir(
         that closes it (docs/nir.md). LI at the outputs is a leaky readout where one time constant serves; elsewhere
         LI and CubaLI are neurons that never fire.
     weights : dict of str to numpy.ndarray
-        Name of a projection -> array, as `LearnerState` has it: for ``learner.init().replace`` or `evaluate`.
+        Name of a projection -> array, as `LearnerState` has it. Where the network was read from nodes, they are its
+        initial weights too: those of ``learner.init()``.
 
     Raises
     ------
