@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -78,6 +79,13 @@ def test_what_fails_in_a_command_is_shown(checks: Any, capsys: pytest.CaptureFix
 def test_the_pythons_of_the_check_are_those_of_the_classifiers(checks: Any) -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.findall(r"Python :: (3\.\d+)\"", text) == list(checks.PYTHONS)
+
+
+def test_the_environment_of_tests_has_what_the_check_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"build", "twine"} <= set(project["optional-dependencies"]["test"])
+    fixed = re.findall(r"^([\w-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"build", "twine", "tensorboard", "nbclient", "ipykernel"} <= set(fixed)
 
 
 def test_the_changelog_is_kept() -> None:
