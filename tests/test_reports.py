@@ -367,3 +367,26 @@ def test_a_picture_of_many_layers_keeps_its_size():
     pictures = [Picture.of(figure_for_page(width, 1), "<wide> & more") for width in (6, 20)]
     page = render("t", "s", [], [Section("a", "A", tuple(pictures))], "f")
     assert page.count('class="scroll" tabindex="0"') == 1 and page.count('aria-label="&lt;wide&gt; &amp; more"') == 3
+
+
+def test_weights_that_are_no_numbers_any_more_are_reported(labelled, tmp_path):
+    made, run = labelled
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    weights = dict(np.load(run / "weights.npz"))
+    weights["dense1"] = np.full_like(weights["dense1"], np.nan)
+    weights["conv1"] = np.full_like(weights["conv1"], np.nan)
+    np.savez(folder / "weights.npz", **weights)
+    page = Page(write_run_report(folder, data=made.data))
+    assert "The network was not run for this report." in page.text and "conv1: weights are not finite." in page.text
+
+
+def test_the_page_is_opened(labelled, monkeypatch):
+    _, run = labelled
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or len(opened) == 1)
+    for code in (0, 1):
+        done = CliRunner().invoke(app, ["report", str(run), "--open"])
+        assert done.exit_code == code
+    assert opened[0].startswith("file://") and opened[0].endswith("report.html")
+    assert "no browser could be started" in done.stderr + done.output

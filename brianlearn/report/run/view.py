@@ -192,7 +192,11 @@ class RunView:
             return None
         learner, state, samples = self._trained
         spikes = Record("spikes", samples=range(min(SPIKES, len(samples))))
-        return learner.infer(state, samples, record=spikes)
+        try:
+            return learner.infer(state, samples, record=spikes)
+        except BrianLearnError as error:  # weights that are no numbers any more, ...
+            self.notes.append(f"The network was not run for this report. {error}")
+            return None
 
     @cached_property
     def shown(self) -> tuple[int, ...]:

@@ -25,6 +25,9 @@ def weights(view: RunView) -> Section:
             array = found.get(q.name)
             if q.source not in inputs or array is None or q.is_bias or not _drawable(q.in_shape, array):
                 continue
+            if not np.isfinite(array).all():
+                blocks.append(Note(f"{q.name}: weights are not finite."))
+                continue
             figure = figure_for_page(5.6, 4.4)
             kernels(array, q.in_shape if array.ndim == 2 else None, most=64, title=q.name, ax=figure.subplots())
             what = "kernels of its channels" if array.ndim == 4 else "weights of its neurons"
