@@ -308,6 +308,20 @@ SPECS = {
         a=(LIF,),
         b=(4, LIF),
     ),
+    "readouts": bl.NetworkSpec(
+        populations=[
+            bl.Population("input", (1, 6, 5), bl.Spikes()),
+            bl.Population("a", 6, LIF),
+            bl.Population("first", 3, bl.LinearReadout(tau=4 * ms)),
+            bl.Population("second", 3, bl.LinearReadout()),
+        ],
+        projections=[
+            P("feed", "input", "a", weights=LOUD),
+            P("fast", "a", "second"),
+            P("slow", "a", "first", bias=bl.Uniform(0.1)),
+        ],
+        duration=T * ms,
+    ),
     "recurrent": graph_spec(
         P("feed", "input", "a", weights=LOUD, delay=2 * ms),
         P("self", "a", "a", weights=bl.Normal(1.0), delay=1 * ms),
@@ -362,6 +376,9 @@ def test_there_and_back(name: str, tmp_path: Path) -> None:
         graph.metadata.clear()
         other, plain = bl.from_nir(graph, dt=spec.dt, duration=spec.duration, discretisation=euler)
         mine = spikes(other, plain, given)
+        assert other.classes == spec.classes
+        if spec.readout is not None:
+            assert (other.readout.tau is None) == (spec.readout.tau is None)
         reference = nir_reference.simulate(graph, {"input": dense[0]}, float(spec.dt), euler)
         for p in spec.neurons:
             np.testing.assert_array_equal(mine[p.name].reshape(2, T, -1), expected[p.name].reshape(2, T, -1))

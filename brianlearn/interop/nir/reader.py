@@ -99,8 +99,10 @@ class _Reader:
         self.flat_1d = bool(graph.of_kind("Conv1d"))
         heard = list(dict.fromkeys(name for edge in graph.edges for name in edge))  # files keep no order of nodes
         self.inputs = sorted(graph.of_kind("Input"), key=lambda name: heard.index(name) if name in heard else -1)
-        self.outputs = graph.of_kind("Output")
+        order = ["output", *heard]  # the name that `to_nir` gives to the one that makes predictions
+        self.outputs = sorted(graph.of_kind("Output"), key=lambda name: order.index(name) if name in order else -1)
         self.ways = list(paths(graph, self.shapes))
+        self.onto_outputs = [way for name in self.outputs for way in self.ways if way.target == name]
         self.neurons = [name for name in heard if kind_of(graph.nodes[name]) in KINDS]
         self.weights: dict[str, np.ndarray] = {}
         self.projections: dict[str, Projection] = {}
@@ -116,9 +118,11 @@ class _Reader:
         self._check_ends()
         readouts = self.readouts = self._readouts()
         populations = [Population(spec_name(n), self.shape(n), encoder_of(n, self.encoder)) for n in self.inputs]
-        populations += [self._population(name, name in readouts) for name in self.neurons]
+        populations += [self._population(name, False) for name in self.neurons if name not in readouts]
         values = [name for name in readouts if name not in self.neurons]
-        populations += [Population(spec_name(n), self.shape(n), LinearReadout()) for n in values]
+        for name in readouts:
+            memoryless = Population(spec_name(name), self.shape(name), LinearReadout())
+            populations.append(memoryless if name in values else self._population(name, True))
         ways = [w for w in self.ways if kind_of(self.graph.nodes[w.target]) in KINDS or w.target in values]
         late = self._late(ways)
         biases = self._biases(ways)
@@ -127,7 +131,7 @@ class _Reader:
         self._place(biases)
         output = None
         if not readouts:
-            heard = [w.source for w in self.ways if w.target in self.outputs and w.source in self.neurons]
+            heard = [w.source for w in self.onto_outputs if w.source in self.neurons]
             output = spec_name(heard[0]) if heard else None
         return Read(populations, list(self.projections.values()), self.weights, output, self.nodes)
 
@@ -169,9 +173,7 @@ class _Reader:
     def _readouts(self) -> list[str]:
         """Nodes that are readouts, if all outputs are: those that hear weighted spikes, and LI with one tau."""
         leaves: list[str] = []
-        for way in self.ways:
-            if way.target not in self.outputs:
-                continue
+        for way in self.onto_outputs:
             neuron = self.graph.nodes.get(way.source)
             if way.source in self.inputs:
                 raise SpecError(
@@ -189,9 +191,8 @@ class _Reader:
         leaves = list(dict.fromkeys(leaves))
         spiking = [
             w.source
-            for w in self.ways
-            if w.target in self.outputs
-            and w.target not in leaves
+            for w in self.onto_outputs
+            if w.target not in leaves
             and KINDS[kind_of(self.graph.nodes[w.source])].fires
             and not any(o.source == w.source and o.target not in self.outputs for o in self.ways)
         ]
