@@ -589,6 +589,20 @@ def test_graphs_of_other_shapes(name: str, tmp_path: Path) -> None:
     compare_nodes(bl.to_nir(spec, weights), graph)
 
 
+@pytest.mark.parametrize("kind", ["LI", "CubaLI"])
+def test_nothing_but_an_integrator(kind: str) -> None:
+    made = nir.LI(np.full(3, 0.01), np.full(3, 5.0), np.full(3, 0.1))
+    if kind == "CubaLI":
+        made = nir.CubaLI(np.full(3, 0.004), np.full(3, 0.01), np.full(3, 2.0), np.full(3, 0.1), np.full(3, 4.0))
+    graph = listed(nir.Affine(np.ones((3, 5)), np.full(3, 0.2)), made)
+    spec, weights = bl.from_nir(graph, dt=DT, duration=T * DT)
+    given, dense = events((5,), n=1)
+    found = np.asarray(activity(spec, weights, given, ["v"]).recorded["v"][kind.lower()])[0]
+    expected = nir_reference.simulate(graph, {"input": dense[0]}, float(DT))[kind.lower()]
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    compare_nodes(bl.to_nir(spec, weights), graph)
+
+
 def test_several_inputs() -> None:
     rng = np.random.default_rng(6)
     nodes = {"left": nir.Input(np.array([5])), "right": nir.Input(np.array([3])), "output": nir.Output(np.array([4]))}
@@ -690,7 +704,7 @@ IN, OUT, EYE = nir.Input(np.array([3])), nir.Output(np.array([3])), nir.Linear(n
 WRONG = {
     "threshold node": (lambda: of(IN, EYE, nir.Threshold(np.ones(3)), OUT), bl.DataError, "Threshold"),
     "integrator": (lambda: of(IN, EYE, nir.I(np.ones(3)), lif(), OUT), bl.DataError, "nir.I "),
-    "no neuron": (lambda: of(IN, EYE, OUT), bl.SpecError, "nothing in the graph spikes"),
+    "no neuron": (lambda: of(IN, EYE, OUT), bl.SpecError, "no neuron in the graph"),
     "no input": (lambda: of(EYE, lif(), OUT), bl.BrianLearnError, "reaches it|no input"),
     "shapes": (lambda: of(IN, nir.Linear(np.ones((3, 4))), lif(), OUT), bl.ShapeError, "do not fit"),
     "neurons": (lambda: of(IN, nir.Linear(np.ones((4, 3))), lif(), OUT), bl.DataError, "another shape"),
