@@ -12,7 +12,7 @@ __all__ = ["on_files"]
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Put a page of Markdown, and its pictures, in the place of every notebook.
+    """Put a page of Markdown, and its pictures, beside every notebook, which can be downloaded from there.
 
     Parameters
     ----------
@@ -27,8 +27,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         name = Path(file.src_uri)
         resources = {"unique_key": name.stem, "output_files_dir": f"{name.stem}_files"}
         text, made = MarkdownExporter().from_filename(str(file.abs_src_path), resources)
-        files.remove(file)
-        page = text.replace(".ipynb)", ".md)")  # links between notebooks
+        heading, _, rest = text.lstrip().partition("\n")
+        rest = rest.replace(".ipynb)", ".md)")  # links between notebooks
+        page = f"{heading}\n\n[This page as a notebook]({name.name}){{ .md-button download }}\n{rest}"
         files.append(File.generated(config, name.with_suffix(".md").as_posix(), content=page))
         for picture, content in made["outputs"].items():
             files.append(File.generated(config, (name.parent / picture).as_posix(), content=content))

@@ -9,8 +9,23 @@ import griffe
 __all__ = ["RuntimeDocstrings"]
 
 
+#: Packages that docs/api.md shows by topic: what they say of themselves would stand there several times.
+BY_TOPIC = ("brianlearn.learning", "brianlearn.network", "brianlearn.training")
+
+
 class RuntimeDocstrings(griffe.Extension):
     """Griffe reads sources, where a subclass does not repeat what its base documents."""
+
+    def on_module(self, *, mod: griffe.Module, **options: Any) -> None:
+        """Leave out the docstrings of packages that are shown by topic.
+
+        Parameters
+        ----------
+        mod : griffe.Module
+        **options : object
+        """
+        if mod.path in BY_TOPIC:
+            mod.docstring = None
 
     def on_class(self, *, cls: griffe.Class, **options: Any) -> None:
         """Take the docstring of the class itself.

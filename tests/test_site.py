@@ -78,5 +78,6 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
         text = (folder / "index.html").read_text(encoding="utf-8")
         assert "<h1" in text
         assert re.search(r'<(script|link)\b[^>]*(src|href)="(https?:)?//', text) is None  # nothing from elsewhere
+    assert len(list((tmp_path / "site" / "tutorials").glob("*.ipynb"))) == 10  # to download
     first = (tmp_path / "site" / "tutorials" / "01_first_network" / "index.html").read_text(encoding="utf-8")
     assert len(re.findall(r'<img [^>]*src="\.\./01_first_network_files/', first)) >= 5

@@ -63,13 +63,13 @@ bl.plot.raster(activity, trial=0)
 # %% [markdown]
 # ## Learning
 #
-# DALTON sends errors down through the weights of the layer above, in the same step: no spike train is stored. 600
+# DALTON sends errors down through the weights of the layer above, in the same step: no spike train is stored. 400
 # digits, shown twice, take some seconds with numpy, which needs no compiler.
 
 # %%
 state = before
 for epoch in range(2):
-    state, metrics = learner.learn(state, train[:600])
+    state, metrics = learner.learn(state, train[:400])
     print(f"epoch {epoch + 1}: {metrics.accuracy:.0%} right while learning, loss {metrics.loss:.3f}")
 
 # %%
@@ -78,7 +78,7 @@ print(f"{activity.accuracy:.1%} of {len(test)} new digits")
 ax = bl.plot.confusion(test.labels, activity.predictions)
 
 # %% [markdown]
-# The test digits were written by other people than the rest, and 600 are few.
+# The test digits were written by other people than the rest, and 400 are few.
 #
 # ## More, faster
 #

@@ -59,7 +59,7 @@ except bl.UnitError as error:
 # `bl.simulate` makes a network a function of its constants. A list is an axis of the result.
 
 # %%
-one = bl.NetworkSpec(bl.Input((1,)), [bl.Dense(1, adex)], None, duration=400 * ms, dt=0.1 * ms)
+one = bl.NetworkSpec(bl.Input((1,)), [bl.Dense(1, adex)], None, duration=250 * ms, dt=0.1 * ms)
 simulation = bl.simulate(one, device="numpy", record=("spikes", "v", "w"))
 currents = [300, 500, 700] * pA
 found = simulation(weights={"dense1": [[0.0]]}, I_ext=currents)

@@ -166,7 +166,7 @@ def patterns(n, seed):
 
 learner = bl.Learner(two, rstdp, bl.SGD(0.01), device="numpy", dtype="float64")
 begin = learner.init()
-state, metrics = learner.learn(begin, patterns(120, 1), record=bl.Record("weights", every=8))
+state, metrics = learner.learn(begin, patterns(120, 1), record=bl.Record("weights", every=20))
 new = patterns(80, 2)
 print(f"{learner.infer(begin, new).accuracy:.0%} before, {learner.infer(state, new).accuracy:.0%} after 120 trials")
 bl.plot.weights(metrics.weights, "dense1", lines=40)
