@@ -352,7 +352,15 @@ SPECS = {
 }
 
 
-@pytest.mark.parametrize("name", SPECS)
+#: Those that `make test` takes; the others are alike in most.
+FAST = ("chain", "kinds of connections", "recurrent", "pools before weights", "order of brian2")
+
+
+def named(names: Any) -> list[Any]:
+    return [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", named(SPECS))
 def test_there_and_back(name: str, tmp_path: Path) -> None:
     spec = SPECS[name]
     weights = initial(spec)
@@ -389,7 +397,7 @@ def test_there_and_back(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gains", ["weights", "unit"])
-@pytest.mark.parametrize("name", ["chain", "volts", "recurrent", "memoryless", "kinds of connections"])
+@pytest.mark.parametrize("name", named(["chain", "volts", "recurrent", "memoryless", "stbp"]))
 def test_gains_in_the_weights(name: str, gains: str) -> None:
     spec, dt = SPECS[name], 1e-4
     weights = initial(spec)
