@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from brianlearn.citing.references import Reference, cites
+from brianlearn.citing import Reference, cites
 from brianlearn.errors import (
     ArgumentError,
     BrianLearnError,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
 
-__all__ = ["on_files"]
+__all__ = ["on_files", "on_page_markdown"]
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -34,3 +36,20 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         for picture, content in made["outputs"].items():
             files.append(File.generated(config, (name.parent / picture).as_posix(), content=content))
     return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let links to notebooks lead to their pages: in a clone, they lead to the notebooks.
+
+    Parameters
+    ----------
+    markdown : str
+    page : mkdocs.structure.pages.Page
+    config : mkdocs.config.defaults.MkDocsConfig
+    files : mkdocs.structure.files.Files
+
+    Returns
+    -------
+    str
+    """
+    return markdown if page.file.generated_by else re.sub(r"\.ipynb\)", ".md)", markdown)

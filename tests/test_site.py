@@ -38,7 +38,7 @@ def test_the_gallery_shows_what_is_there() -> None:
     assert {entry.name for entry in ENTRIES} == pictures and len(ENTRIES) == len(pictures) >= 15
     assert all(path.stat().st_size < 60_000 for path in (DOCS / "gallery").glob("*.png"))
     for entry in ENTRIES:
-        assert entry.page in pages(), entry.page
+        assert (DOCS / entry.page).is_file(), entry.page
         found = [ROOT / entry.source, DOCS / entry.source, DOCS / f"{entry.source}.py"]
         assert any(path.is_file() for path in found), entry.source
 

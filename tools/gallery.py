@@ -55,7 +55,7 @@ class Entry:
 
 def notebook(name: str, picture: int, thumbnail: str, title: str, text: str) -> Entry:
     """A picture of a tutorial."""
-    return Entry(thumbnail, title, text, f"tutorials/{name}", picture, f"tutorials/{name}.md")
+    return Entry(thumbnail, title, text, f"tutorials/{name}", picture, f"tutorials/{name}.ipynb")
 
 
 ENTRIES = (
