@@ -55,9 +55,6 @@ app = typer.Typer(
 
 app.add_typer(data_commands.app, name="data")
 app.add_typer(study_commands.app, name="study")
-app.command()(certify_command.certify)
-app.command()(plot_command.plot)
-app.command()(report_command.report)
 
 
 def _version(wanted: bool) -> None:
@@ -258,6 +255,10 @@ def evaluate(
         Console().print(table)
 
 
+app.command()(report_command.report)
+app.command()(plot_command.plot)
+
+
 @app.command(cls=ScriptCommand, context_settings=OWN_OPTIONS)
 def verify(
     context: typer.Context,
@@ -296,6 +297,9 @@ def verify(
             Console().print(table)
         if not found.agrees:
             raise typer.Exit(1)
+
+
+app.command()(certify_command.certify)
 
 
 class ExportName(StrEnum):
