@@ -381,6 +381,17 @@ def test_weights_that_are_no_numbers_any_more_are_reported(labelled, tmp_path):
     assert "The network was not run for this report." in page.text and "conv1: weights are not finite." in page.text
 
 
+def test_a_damaged_folder_is_refused_by_name(labelled, tmp_path):
+    _, run = labelled
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    config = json.loads((run / "config.json").read_text())
+    for damaged in ({**config, "data": 3}, {k: v for k, v in config.items() if k not in ("rule", "seed")}):
+        (folder / "config.json").write_text(json.dumps(damaged))
+        with pytest.raises(bl.RunFolderError, match="damaged"):
+            write_run_report(folder)
+
+
 def test_the_page_is_opened(labelled, monkeypatch):
     _, run = labelled
     opened = []

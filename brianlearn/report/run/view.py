@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from brianlearn.errors import BrianLearnError, DataError
+from brianlearn.errors import BrianLearnError, DataError, RunFolderError
 from brianlearn.learning.recording import recordable
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.state import LearnerState
@@ -28,6 +28,8 @@ from brianlearn.training.watch import Watch
 
 __all__ = ["RunView"]
 
+#: What every config.json has.
+NEEDED = {"spec", "rule", "optimiser", "data", "seed", "epochs", "batch_size", "dtype", "resolved"}
 #: Samples whose spikes are recorded, for rates and energy, and of which everything is.
 SPIKES, SHOWN = 100, 3
 #: Neurons of a layer of which a membrane, and of which psi and L are recorded.
@@ -85,7 +87,12 @@ class RunView:
         RunFolderError
             No run folder, or a damaged one.
         """
-        return RunView(RunFolder.open(run), data, samples)
+        folder = RunFolder.open(run)
+        lacking = NEEDED - folder.config().keys()
+        if lacking or not isinstance(folder.config()["data"], dict):
+            got = f"no {', '.join(sorted(lacking))}" if lacking else "data is no object"
+            raise RunFolderError(f"{folder.path}/config.json", "the file is damaged", got=got)
+        return RunView(folder, data, samples)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -159,7 +166,8 @@ class RunView:
                     f"Samples were run by Brian2 in Python, because the discrete engine refuses: {refused}"
                 )
             learner.watch = Watch(each_call=False, show=_nothing)  # warnings of the training are in the report
-            return learner, learner.init(trained.weights), trained.samples()[: self.samples]
+            most = self.samples if engine == "discrete" else min(self.samples, SPIKES)  # one after another, in Python
+            return learner, learner.init(trained.weights), trained.samples()[:most]
         raise AssertionError("one of the engines runs it, or raises")
 
     @property
