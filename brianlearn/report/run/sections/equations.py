@@ -57,10 +57,7 @@ def typeset(neuron: Neuron) -> Iterator[str]:
         f"{_math(parsed.threshold)}<mo>,</mo><mspace width='0.5em'/><mtext>then</mtext><mspace width='0.5em'/>"
         f"{'<mo>;</mo>'.join(map(_assignment, _lines(neuron.reset)))}</mrow>"
     )
-    try:
-        psi = _math(neuron.surrogate.expression("x"))
-    except NotImplementedError:
-        return
+    psi = _math(neuron.surrogate.expression("x"))
     scale = "" if float(np.asarray(neuron.v_scale)) == 1.0 else quantity_text(neuron.v_scale)
     divided = f"<mo>/</mo><mtext>({escape(scale)})</mtext>" if scale else ""
     distance = f"<mo>(</mo>{_math(parsed.membrane)}<mo>-</mo>{_math(parsed.threshold)}<mo>)</mo>{divided}"
