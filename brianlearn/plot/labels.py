@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from brianlearn.network.unit_names import quantity_text
 from brianlearn.training.run_folder import RunFolder
-from brianlearn.training.serialise import TYPE, differences
+from brianlearn.training.serialise import TYPE, differences, from_dict
 
 __all__ = ["rule_name", "run_labels", "short"]
 
@@ -28,9 +29,6 @@ def short(value: Any) -> str:
     """A stored setting as a short text."""
     if isinstance(value, Mapping):
         if value.get(TYPE) == "Quantity":
-            from brianlearn.network.unit_names import quantity_text
-            from brianlearn.training.serialise import from_dict
-
             return quantity_text(from_dict(dict(value)))
         return str(value.get(TYPE, "other")).rpartition(":")[2]
     return f"{value:g}" if isinstance(value, float) else str(value)

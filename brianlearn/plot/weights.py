@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from brianlearn.errors import DataError
-from brianlearn.plot.choices import some_of
+from brianlearn.plot.choices import layer_of, some_of
 from brianlearn.plot.style import FAINT, axes_of, colour, plain
 from brianlearn.training.weight_history import WeightHistory
 
@@ -64,12 +64,11 @@ def kernels(
             )
         if len(shape) >= 2:
             array = array.reshape(len(array), -1, *shape[-2:])
-    top = float(np.abs(array).max()) or 1.0
     chosen = some_of(len(array), most)
     pictures = array[chosen].mean(axis=1) if array.ndim == 4 else None
     ax = axes_of(ax, (5.6, 4.6))
     image = array[chosen] if pictures is None else _mosaic(pictures)
-    top = float(np.nanmax(np.abs(image))) or top
+    top = float(np.nanmax(np.abs(image))) or 1.0
     aspect: Any = "auto" if pictures is None else "equal"
     drawn = ax.imshow(image, cmap="PuOr_r", vmin=-top, vmax=top, interpolation="nearest", aspect=aspect)
     if pictures is None:
@@ -170,8 +169,6 @@ def weights(
     DataError
         No history, or no such layer.
     """
-    from brianlearn.plot.choices import layer_of
-
     if isinstance(history, Mapping):
         if not history:
             raise DataError("plot.weights", "no weights were recorded", remedy='learner.learn(..., record="weights")')

@@ -13,6 +13,7 @@ from brianlearn.errors import BrianLearnError, DataError, RunFolderError
 from brianlearn.learning.recording import recordable
 from brianlearn.learning.rules.base import Rule
 from brianlearn.learning.state import LearnerState
+from brianlearn.learning.weights import initial_weights
 from brianlearn.network.record import Record
 from brianlearn.network.samples.samples import Activity, Samples
 from brianlearn.network.spec import NetworkSpec
@@ -134,8 +135,6 @@ class RunView:
     @cached_property
     def initial_weights(self) -> dict[str, np.ndarray]:
         """The weights before learning, drawn again from the run's seed."""
-        from brianlearn.learning.weights import initial_weights
-
         return initial_weights(self.spec, self.rule, int(self.config["seed"]))
 
     # what the network does --------------------------------------------------------------------------------------------
@@ -150,7 +149,7 @@ class RunView:
             return None
 
     def _first_that_runs(self) -> tuple[Learner, LearnerState, Samples]:
-        """On the discrete engine where it can run the network, because it needs no compiler; else as it was trained."""
+        """On the discrete engine where it can run the network, because it needs no compiler; else in Python."""
         refused = ""
         for engine, device in (("discrete", "cpu"), ("brian", "numpy")):
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from brianlearn.report.page.blocks import Html, Note, Section, Table
 from brianlearn.report.run.view import RunView
@@ -74,8 +74,6 @@ def significant(x: float) -> str:
 
 
 def _row(entry: EnergyEntry, *, part: bool) -> list[object]:
-    from markupsafe import Markup
-
     counts = (
         f'{{"add": {entry.adds}, "multiply": {entry.multiplies}, "function": {entry.functions}, "byte": {entry.bytes}}}'
     )

@@ -17,6 +17,7 @@ from brianlearn.network.neurons.neuron import Neuron
 from brianlearn.network.unit_names import quantity_text
 from brianlearn.report.page.blocks import Block, Facts, Html, Section
 from brianlearn.report.run.view import RunView
+from brianlearn.training.serialise import from_dict
 
 __all__ = ["equations", "typeset"]
 
@@ -120,8 +121,6 @@ def _value(value: Any) -> str:
 
 
 def _settings(stored: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    from brianlearn.training.serialise import from_dict
-
     for name, value in stored.items():
         if name == "$type":
             continue

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
 from brianlearn.plot.learning import SCORES, learning_curve
 from brianlearn.plot.rates import rates
+from brianlearn.plot.style import colour, plain
 from brianlearn.report.page.blocks import Block, Note, Picture, Section
 from brianlearn.report.page.svg import figure_for_page, inked
 from brianlearn.report.run.view import RunView
@@ -43,11 +47,7 @@ def learning(view: RunView) -> Section:
     return section.with_blocks(*blocks)
 
 
-def _norms(view: RunView, ax) -> None:  # type: ignore[no-untyped-def]
-    from matplotlib.ticker import MaxNLocator
-
-    from brianlearn.plot.style import colour, plain
-
+def _norms(view: RunView, ax: Axes) -> None:
     epochs = [line["epoch"] for line in view.metrics]
     for k, name in enumerate(view.metrics[0]["weight_norms"]):
         values = [line["weight_norms"][name] for line in view.metrics]

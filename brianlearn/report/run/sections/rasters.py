@@ -10,6 +10,7 @@ from brian2 import ms
 
 from brianlearn.network.samples.samples import Activity
 from brianlearn.plot.spikes import raster
+from brianlearn.plot.style import colour, plain
 from brianlearn.plot.traces import membranes, surrogate, third_factor
 from brianlearn.report.page.blocks import Block, Html, Picture, Section
 from brianlearn.report.page.svg import figure_for_page, inked
@@ -100,8 +101,6 @@ def _few(names: list[str]) -> list[str]:
 
 
 def _readout(view: RunView, found: Activity, k: int) -> Block:
-    from brianlearn.plot.style import colour, plain
-
     values = np.asarray(found.readout)[k]
     figure = figure_for_page(6.2, 2.9)
     ax = figure.subplots()
